@@ -1,0 +1,1 @@
+"""The command line: argv to calls, events to lines."""

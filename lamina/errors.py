@@ -1,0 +1,35 @@
+"""LaminaError, the root of everything a user can cause.
+
+    LaminaError
+    ├── lang.source.RecipeError      a place in a recipe
+    ├── oci.errors.*                 images, archives, the store, registries
+    ├── runtime.errors.*             isolation, containers, networks
+    └── builder.errors.*             steps, contexts, exports
+
+A broken invariant of our own is an `assert`, never one of these.
+"""
+
+from __future__ import annotations
+
+
+class LaminaError(Exception):
+    """One sentence that says what is wrong, where, and how to get on.
+
+    `place` is `file:line:column` or another way to say where; `excerpt` the lines
+    there, ready to print; `hint` what to do. `exit_code` is what the command line
+    exits with (Docker's: 125 for `run`, else 1).
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self, message: str, *, hint: str = "", place: str = "", excerpt: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.place = place
+        self.excerpt = excerpt
+
+    def __str__(self) -> str:
+        return self.message

@@ -1,0 +1,256 @@
+"""What a recipe says: frozen nodes, each with its Span.
+
+A `Word` is text as it was written, quotes and `$NAME` included; `lang.expand`
+turns it into a value once an environment is known. Text that the language never
+expands (commands, `--from`) is a plain `str`.
+"""
+
+from __future__ import annotations
+
+from lamina.lang.source import Source, Span
+from lamina.values import value
+
+
+@value
+class Word:
+    """Text that may hold `$NAME`, quotes and escapes, as written."""
+
+    text: str
+    span: Span
+
+
+@value
+class Pair:
+    """`KEY=value` of ENV and LABEL; both sides expand."""
+
+    key: Word
+    value: Word
+
+
+@value
+class Heredoc:
+    """`<<NAME` and its lines. `expand` is false when any part of NAME was quoted."""
+
+    name: str
+    body: str
+    expand: bool
+    strip_tabs: bool
+    span: Span
+
+
+@value
+class ExecForm:
+    """`["a", "b"]`: an argument vector."""
+
+    args: tuple[str, ...]
+
+
+@value
+class ShellForm:
+    """The rest of the line, for the shell that SHELL names.
+
+    `text` is the line after continuations; a RUN's heredocs stand in `Run.heredocs`.
+    """
+
+    text: str
+
+
+Command = ExecForm | ShellForm
+
+
+@value
+class Mount:
+    """One `RUN --mount=`: its `key=value` fields in order; a bare key has None."""
+
+    fields: tuple[tuple[str, Word | None], ...]
+    span: Span
+
+
+@value
+class From:
+    """FROM: the base as written, and the name that later stages use."""
+
+    image: Word
+    platform: Word | None
+    name: str | None
+    # Of `bootstrap:` bases only, in the order written: include, variant, mirror, ...
+    flags: tuple[tuple[str, Word], ...]
+    span: Span
+
+
+@value
+class Arg:
+    """ARG: names with their defaults."""
+
+    args: tuple[tuple[str, Word | None], ...]
+    span: Span
+
+
+@value
+class Env:
+    pairs: tuple[Pair, ...]
+    span: Span
+
+
+@value
+class Label:
+    pairs: tuple[Pair, ...]
+    span: Span
+
+
+@value
+class Run:
+    """RUN. `network` is default, none or host; `security` sandbox or insecure."""
+
+    command: Command
+    heredocs: tuple[Heredoc, ...]
+    mounts: tuple[Mount, ...]
+    network: str
+    security: str
+    span: Span
+
+
+@value
+class Copy:
+    """COPY, or ADD when `add` is true (then archives unpack and URLs are fetched)."""
+
+    add: bool
+    sources: tuple[Word, ...]
+    heredocs: tuple[Heredoc, ...]
+    dest: Word
+    from_: str | None
+    chown: Word | None
+    chmod: Word | None
+    link: bool
+    parents: bool
+    exclude: tuple[str, ...]
+    # ADD only
+    checksum: Word | None
+    keep_git_dir: bool
+    unpack: bool | None
+    span: Span
+
+
+@value
+class Workdir:
+    path: Word
+    span: Span
+
+
+@value
+class User:
+    user: Word
+    span: Span
+
+
+@value
+class StopSignal:
+    signal: Word
+    span: Span
+
+
+@value
+class Cmd:
+    command: Command
+    span: Span
+
+
+@value
+class Entrypoint:
+    command: Command
+    span: Span
+
+
+@value
+class Shell:
+    args: tuple[str, ...]
+    span: Span
+
+
+@value
+class Expose:
+    ports: tuple[Word, ...]
+    span: Span
+
+
+@value
+class Volume:
+    paths: tuple[Word, ...]
+    span: Span
+
+
+@value
+class Healthcheck:
+    """HEALTHCHECK. `command` None is `NONE`; times in nanoseconds, 0 = not given."""
+
+    command: Command | None
+    interval: int
+    timeout: int
+    start_period: int
+    start_interval: int
+    retries: int
+    span: Span
+
+
+@value
+class Onbuild:
+    """ONBUILD: the instruction's text, parsed when a later build triggers it."""
+
+    text: str
+    span: Span
+
+
+@value
+class Maintainer:
+    name: str
+    span: Span
+
+
+Instruction = (
+    Arg
+    | Env
+    | Label
+    | Run
+    | Copy
+    | Workdir
+    | User
+    | StopSignal
+    | Cmd
+    | Entrypoint
+    | Shell
+    | Expose
+    | Volume
+    | Healthcheck
+    | Onbuild
+    | Maintainer
+)
+
+
+@value
+class Stage:
+    """FROM and what follows it. `index` counts from 0."""
+
+    index: int
+    base: From
+    instructions: tuple[Instruction, ...]
+
+
+@value
+class Finding:
+    """What a check has to say: a rule's name, `error` or `warning`, and where."""
+
+    rule: str
+    level: str
+    message: str
+    hint: str
+    span: Span
+
+
+@value
+class Recipe:
+    """A parsed recipe. `escape` is the escape character that its directive chose."""
+
+    source: Source
+    escape: str
+    global_args: tuple[Arg, ...]
+    stages: tuple[Stage, ...]

@@ -1,0 +1,70 @@
+"""A recipe's text, a place in it, and what is wrong there."""
+
+from __future__ import annotations
+
+from lamina.errors import LaminaError
+from lamina.values import value
+
+
+@value
+class Source:
+    """The text of a recipe and the name that its messages use (`Recipe`, `-`)."""
+
+    name: str
+    text: str
+
+    def line_of(self, offset: int) -> int:
+        """The line, from 1, that holds the character at `offset`."""
+        return self.text.count("\n", 0, offset) + 1
+
+    def column_of(self, offset: int) -> int:
+        """The column, from 1, of the character at `offset`."""
+        return offset - self.text.rfind("\n", 0, offset)
+
+
+@value
+class Span:
+    """A half-open range of characters in what the user wrote."""
+
+    source: Source
+    start: int
+    end: int
+
+    @property
+    def line(self) -> int:
+        return self.source.line_of(self.start)
+
+    @property
+    def column(self) -> int:
+        return self.source.column_of(self.start)
+
+    @property
+    def text(self) -> str:
+        return self.source.text[self.start : self.end]
+
+    def __str__(self) -> str:
+        return f"{self.source.name}:{self.line}:{self.column}"
+
+
+class RecipeError(LaminaError):
+    """What is wrong at one place of a recipe; shows the lines around it."""
+
+    def __init__(self, message: str, span: Span, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint, place=str(span), excerpt=excerpt(span))
+        self.span = span
+
+
+def excerpt(span: Span, around: int = 2) -> str:
+    """The lines of `span` with `>>>` before each and `^` under a one-line span."""
+    source = span.source
+    lines = source.text.split("\n")
+    first = span.line
+    last = source.line_of(max(span.start, span.end - 1))
+    shown = []
+    for number in range(max(1, first - around), min(len(lines), last + around) + 1):
+        inside = first <= number <= last
+        shown.append(f"{number:5} | {'>>>' if inside else '   '} {lines[number - 1]}")
+        if inside and first == last:
+            width = max(1, min(span.end - span.start, len(lines[first - 1])))
+            shown.append(" " * (11 + span.column) + "^" * width)
+    return "\n".join(line.rstrip() for line in shown)

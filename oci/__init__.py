@@ -1,0 +1,1 @@
+"""Images: the nouns of the OCI specifications, and the places they live."""

@@ -1,0 +1,37 @@
+"""What can be wrong with images, archives and the store."""
+
+from __future__ import annotations
+
+from lamina.errors import LaminaError
+
+
+class InvalidReference(LaminaError):
+    """A name that no image can have."""
+
+
+class InvalidDigest(LaminaError):
+    """Not `sha256:` and 64 hexadecimal digits."""
+
+
+class InvalidImage(LaminaError):
+    """A manifest, index or config that does not follow the image specification."""
+
+
+class InvalidArchive(LaminaError):
+    """An archive that is damaged, or that tries to leave its place."""
+
+
+class DigestMismatch(InvalidArchive):
+    """Content that is not what its digest says."""
+
+
+class NotFound(LaminaError):
+    """No such image, blob or layer."""
+
+
+class InUse(LaminaError):
+    """What was to be removed is still needed."""
+
+
+class StoreError(LaminaError):
+    """The store cannot be opened or written."""
