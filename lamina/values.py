@@ -24,12 +24,10 @@ def value(cls: type[T]) -> type[T]:
     (tuples, strings, `EMPTY`). A `check` method, where there is one, runs last in
     construction and raises on a value that may not exist.
     """
-    fields = dict(getattr(cls, "__fields__", {}))
-    for name in cls.__dict__.get("__annotations__", {}):
-        fields[name] = cls.__dict__.get(name, _MISSING)
     own: Any = cls
+    fields = {n: cls.__dict__.get(n, _MISSING) for n in cls.__annotations__}
     own.__fields__ = fields
-    own.__match_args__ = tuple(fields)
+    setattr(own, "__match_args__", tuple(fields))  # noqa: B010 (mypy: frozen)
     own.__init__ = _init
     own.__setattr__ = _frozen
     own.__delattr__ = _frozen
@@ -82,7 +80,8 @@ def _frozen(self: object, name: str, _value: object = None) -> None:
 def _eq(self: object, other: object) -> bool:
     if type(self) is not type(other):
         return NotImplemented
-    return self.__dict__ == other.__dict__
+    same: bool = self.__dict__ == other.__dict__
+    return same
 
 
 def _hash(self: object) -> int:

@@ -1,0 +1,162 @@
+"""Private directories of one process, and what to do when that process died.
+
+A workspace lies on the store's file system, so that what was made in it can be
+renamed into place. Its owner holds an flock on it; the kernel drops the lock with
+the process, so a workspace without a lock is garbage. No pid is ever trusted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+
+from lamina.oci.errors import StoreError
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Workspace:
+    """A locked directory below `parent`, removed when the `with` block ends."""
+
+    def __init__(self, parent: str) -> None:
+        self._parent = parent
+        self.path, self._lock = _create(parent)
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the directory and what is left in it."""
+        if self._lock >= 0:
+            remove_tree(self.path)
+            os.close(self._lock)
+            self._lock = -1
+
+    def directory(self, name: str, mode: int = 0o755) -> str:
+        """A new directory in the workspace, with exactly `mode`."""
+        path = f"{self.path}/{name}"
+        os.mkdir(path)
+        os.chmod(path, mode)
+        return path
+
+
+def _create(parent: str) -> tuple[str, int]:
+    while True:
+        path = f"{parent}/{os.urandom(8).hex()}"
+        try:
+            os.mkdir(path, 0o700)
+        except OSError as error:
+            raise space_error(error, parent) from error
+        lock = os.open(path, _DIRECTORY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # `collect` may have seen it between mkdir and flock and taken it away.
+        if os.fstat(lock).st_nlink and os.path.lexists(path):
+            return path, lock
+        os.close(lock)
+
+
+def collect(parent: str) -> int:
+    """Remove the workspaces whose owners are gone; how many those were."""
+    removed = 0
+    for name in os.listdir(parent):
+        path = f"{parent}/{name}"
+        if is_dead(path):
+            remove_tree(path)
+            removed += 1
+    return removed
+
+
+def is_dead(path: str) -> bool:
+    """Whether nobody holds the lock of the workspace at `path`."""
+    try:
+        descriptor = os.open(path, _DIRECTORY)
+    except OSError:
+        return os.path.lexists(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def remove_tree(path: str) -> None:
+    """Remove `path` and all below it, following no link; it may be gone already."""
+    parent, name = os.path.split(path)
+    try:
+        directory = os.open(parent, _DIRECTORY)
+    except FileNotFoundError:
+        return
+    try:
+        _remove(directory, os.fsencode(name))
+    finally:
+        os.close(directory)
+
+
+def _remove(parent: int, name: bytes) -> None:
+    """Remove one name, depth first, without recursion: paths may be deep."""
+    if not _is_directory(parent, name):
+        _unlink(parent, name)
+        return
+    top = os.open(name, _DIRECTORY, dir_fd=parent)
+    # For each level: its name, its descriptor, the directories still in it.
+    levels = [(name, top, _empty_of_files(top))]
+    while levels:
+        current, descriptor, directories = levels[-1]
+        if directories:
+            inner = directories.pop()
+            opened = os.open(inner, _DIRECTORY, dir_fd=descriptor)
+            levels.append((inner, opened, _empty_of_files(opened)))
+            continue
+        levels.pop()
+        os.close(descriptor)
+        _rmdir(levels[-1][1] if levels else parent, current)
+
+
+def _empty_of_files(directory: int) -> list[bytes]:
+    """Unlink all but directories in `directory`; the names of those."""
+    directories = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            name = os.fsencode(entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                directories.append(name)
+            else:
+                _unlink(directory, name)
+    return directories
+
+
+def _is_directory(parent: int, name: bytes) -> bool:
+    try:
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode)
+
+
+def _unlink(parent: int, name: bytes) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=parent)
+
+
+def _rmdir(parent: int, name: bytes) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(name, dir_fd=parent)
+
+
+def space_error(error: OSError, where: str) -> StoreError:
+    """An OSError of the store's disk as a sentence."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(
+            f"No space left on the disk that holds {where}.",
+            hint="`lamina system df` shows what the store uses, "
+            "`lamina system prune` frees what nothing needs.",
+        )
+    return StoreError(f"The store cannot write to {where}: {error.strerror}.")
