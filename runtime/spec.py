@@ -1,0 +1,192 @@
+"""Spec: what to run and how it is isolated, as values.
+
+The parts of an OCI runtime-spec config.json that Lamina carries out, under the
+spec's names. `runtime/bundle.py` reads and writes the JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from lamina.values import value
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+# Docker's defaults (moby, oci/caps/defaults.go).
+DEFAULT_CAPABILITIES = (
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FSETID",
+    "CAP_FOWNER",
+    "CAP_MKNOD",
+    "CAP_NET_RAW",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETFCAP",
+    "CAP_SETPCAP",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SYS_CHROOT",
+    "CAP_KILL",
+    "CAP_AUDIT_WRITE",
+)
+
+# Docker's (moby, oci/defaults.go), with those of GHSA-6fw5-f8r9-fgfm and
+# GHSA-jq35-85cj-fj4p.
+MASKED_PATHS = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+)
+READONLY_PATHS = (
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+)
+
+
+@value
+class Rlimit:
+    """`type` as in setrlimit(2): RLIMIT_NOFILE. -1 is no limit."""
+
+    type: str
+    soft: int
+    hard: int
+
+
+@value
+class Process:
+    """One process in a container: the first, or one that `exec` adds.
+
+    `user` is as an image says it (`name`, `uid`, `user:group`), resolved inside the
+    root; `groups` are supplementary ones beside those that /etc/group gives.
+    `env` are `NAME=value`. `init` puts a process before it as PID 1 that forwards
+    signals and reaps. `console_size` is (rows, columns).
+    """
+
+    args: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    cwd: str = "/"
+    user: str = ""
+    groups: tuple[int, ...] = ()
+    terminal: bool = False
+    console_size: tuple[int, int] = (0, 0)
+    capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
+    no_new_privileges: bool = False
+    rlimits: tuple[Rlimit, ...] = ()
+    oom_score_adj: int | None = None
+    umask: int = 0o022
+    init: bool = False
+
+
+@value
+class Mount:
+    """One mount. A `bind` without a source takes the next fd that launch is given."""
+
+    destination: str
+    type: str
+    source: str = ""
+    options: tuple[str, ...] = ()
+
+
+@value
+class Device:
+    """A device node: `type` c or b; a host's device that the container gets."""
+
+    path: str
+    type: str
+    major: int
+    minor: int
+    mode: int = 0o666
+    uid: int = 0
+    gid: int = 0
+
+
+@value
+class DeviceRule:
+    """A line of the device list: type a, b or c; None is any; access out of `rwm`."""
+
+    allow: bool
+    type: str = "a"
+    major: int | None = None
+    minor: int | None = None
+    access: str = "rwm"
+
+
+@value
+class Resources:
+    """Limits, 0 or "" where there is none; bytes, microseconds, counts.
+
+    `memory_swap` is memory and swap together as in Docker, -1 unlimited.
+    """
+
+    memory: int = 0
+    memory_swap: int = 0
+    memory_reservation: int = 0
+    cpu_quota: int = 0
+    cpu_period: int = 0
+    cpu_shares: int = 0
+    cpuset_cpus: str = ""
+    cpuset_mems: str = ""
+    pids: int = 0
+    blkio_weight: int = 0
+    devices: tuple[DeviceRule, ...] = ()
+    unified: Mapping[str, str] = EMPTY
+
+
+DEFAULT_MOUNTS = (
+    Mount("/proc", "proc", "proc", ("nosuid", "noexec", "nodev")),
+    Mount(
+        "/dev", "tmpfs", "tmpfs", ("nosuid", "strictatime", "mode=755", "size=65536k")
+    ),
+    Mount(
+        "/dev/pts",
+        "devpts",
+        "devpts",
+        ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
+    ),
+    Mount(
+        "/dev/shm",
+        "tmpfs",
+        "shm",
+        ("nosuid", "noexec", "nodev", "mode=1777", "size=65536k"),
+    ),
+    Mount("/dev/mqueue", "mqueue", "mqueue", ("nosuid", "noexec", "nodev")),
+    Mount("/sys", "sysfs", "sysfs", ("nosuid", "noexec", "nodev", "ro")),
+    Mount("/sys/fs/cgroup", "cgroup", "cgroup", ("nosuid", "noexec", "nodev", "ro")),
+)
+
+
+@value
+class Spec:
+    """A container: its first process and what it sees.
+
+    `sysctl` names are dotted. `seccomp` is a profile as Docker writes them, for the
+    record; the filter itself is compiled by the caller and given to launch.
+    """
+
+    process: Process
+    hostname: str = ""
+    domainname: str = ""
+    root_readonly: bool = False
+    mounts: tuple[Mount, ...] = DEFAULT_MOUNTS
+    devices: tuple[Device, ...] = ()
+    resources: Resources = Resources()
+    masked_paths: tuple[str, ...] = MASKED_PATHS
+    readonly_paths: tuple[str, ...] = READONLY_PATHS
+    sysctl: Mapping[str, str] = EMPTY
+    cgroup: str = ""
+    seccomp: Mapping[str, Any] | None = None
+    annotations: Mapping[str, str] = EMPTY
