@@ -8,14 +8,23 @@ Type checkers see dataclasses (PEP 681). See docs/decisions/0002-lean-start.md.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, dataclass_transform
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing itself costs 15 ms to import
+    from typing import Any, TypeVar, dataclass_transform
 
-T = TypeVar("T")
+    T = TypeVar("T")
+
+    _transform = dataclass_transform(frozen_default=True)
+else:
+
+    def _transform(function):
+        return function
+
 
 _MISSING: Any = object()
 
 
-@dataclass_transform(frozen_default=True)
+@_transform
 def value(cls: type[T]) -> type[T]:
     """Make `cls` a frozen value: fields from its annotations, defaults from its body.
 

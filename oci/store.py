@@ -174,6 +174,24 @@ class Store:
         )
         return _layer(row) if row else None
 
+    def has_layers(self, contents: Iterable[str]) -> bool:
+        """Whether all of these layers are here."""
+        row = self.index.row(
+            "SELECT count(*) FROM json_each(?) LEFT JOIN layer "
+            "ON layer.content=json_each.value WHERE layer.content IS NULL",
+            json.dumps(list(contents)),
+        )
+        return row is not None and row[0] == 0
+
+    def layers_created(self, contents: Iterable[str]) -> int:
+        """When the youngest of these layers was made, in seconds since 1970."""
+        row = self.index.row(
+            "SELECT max(created) FROM layer WHERE content IN "
+            "(SELECT value FROM json_each(?))",
+            json.dumps(list(contents)),
+        )
+        return int(row[0] or 0) if row else 0
+
     def layer_path(self, content: str) -> str:
         """Where the layer named `content` lies, whether or not it is there."""
         return f"{self.root}/layers/{content[7:]}"
@@ -417,11 +435,12 @@ class Store:
 
     def resolve_id(self, name: str) -> Digest | None:
         """As `resolve`, giving only the ID; None when there is no such image."""
-        if name.startswith("sha256:") and self._has_image(name):
+        if name.startswith("sha256:") and self.has_image(name):
             return Digest(name)
         return self._by_reference(name) or self._by_prefix(name)
 
-    def _has_image(self, identity: str) -> bool:
+    def has_image(self, identity: str) -> bool:
+        """Whether the image with this ID is here."""
         return self.index.row("SELECT 1 FROM image WHERE id=?", identity) is not None
 
     def _by_reference(self, name: str) -> Digest | None:

@@ -1,0 +1,136 @@
+"""build: the walk from a recipe to an image in the store (docs/architecture.md).
+
+A build whose inputs are all as they were is one row of the index (`record`): the
+modules of the walk are imported where it is walked, so that such a build pays for
+none of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from lamina.builder.epoch import Epoch
+from lamina.builder.events import Note, Planned
+from lamina.builder.record import recall_build, remember_build
+from lamina.values import replace, value
+
+if TYPE_CHECKING:
+    from lamina.builder.events import Emit
+    from lamina.builder.solver import Layers
+    from lamina.lang.nodes import Recipe
+    from lamina.oci.config import ImageConfig
+    from lamina.oci.digest import Digest
+    from lamina.oci.store import Image, Store
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@value
+class BuildInputs:
+    """All that a build's result depends on, and how to carry it out.
+
+    `recipe` and `ignore` (the patterns of what the context leaves out) are texts as
+    they were read; `context` is a folder, "" for none; `platform` is
+    `os/arch[/variant]`; `secrets` are files by id. `scrub` drops what package
+    managers leave behind; `proxies` reach steps and no key.
+    """
+
+    recipe_name: str
+    recipe: bytes
+    context: str
+    ignore: bytes
+    platform: str
+    epoch: Epoch
+    target: str = ""
+    build_args: Mapping[str, str] = NOTHING
+    labels: Mapping[str, str] = NOTHING
+    scrub: bool = False
+    no_cache: bool = False
+    pull: bool = False
+    jobs: int = 2
+    secrets: Mapping[str, str] = NOTHING
+    proxies: Mapping[str, str] = NOTHING
+
+
+def build(store: Store, inputs: BuildInputs, emit: Emit) -> Digest:
+    """Build the target; the ID of its image in the store. Raises LaminaError."""
+    emit(Note(str(inputs.epoch)))
+    if not inputs.no_cache and not inputs.pull:
+        found = recall_build(store, inputs, emit)
+        if found is not None:
+            return found
+    return _walk(store, inputs, emit)
+
+
+def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> Digest:
+    from lamina.builder.bases import BaseFinder
+    from lamina.builder.executor import Executor
+    from lamina.builder.graph import BaseOp
+    from lamina.builder.plan import PlanOptions, plan
+    from lamina.builder.solver import solve
+
+    with Executor(store, inputs, emit) as executor:
+        recipe = _recipe(store, inputs, emit)
+        finder = BaseFinder(store, emit, pull=inputs.pull)
+        options = PlanOptions(
+            inputs.platform, inputs.target, inputs.build_args, inputs.labels
+        )
+        graph = plan(recipe, options, finder)
+        emit(Planned(sum(not isinstance(s.operation, BaseOp) for s in graph.steps)))
+        results = solve(graph, executor.solver(inputs))
+    image = _assemble(store, graph.config, results[graph.target], inputs.epoch)
+    remember_build(store, inputs, graph, finder.found, executor.read, image)
+    return image.id
+
+
+def _recipe(store: Store, inputs: BuildInputs, emit: Emit) -> Recipe:
+    """The parsed recipe, checked: warnings are told, errors raised."""
+    from lamina.builder.errors import FindingError
+    from lamina.lang.parser import parse
+    from lamina.lang.rules import check
+    from lamina.lang.source import decode
+
+    recipe = parse(decode(inputs.recipe_name, inputs.recipe), _ParseCache(store))
+    for finding in check(recipe):
+        if finding.level == "error":
+            raise FindingError(finding.message, finding.span, hint=finding.hint)
+        emit(Note(f"warning: {finding.message} ({finding.rule}) {finding.span}"))
+    return recipe
+
+
+class _ParseCache:
+    """lang's cache of grammars and recipes, kept as memos of the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def get(self, key: str) -> bytes | None:
+        return self._store.recall("parse", key)
+
+    def put(self, key: str, data: bytes) -> None:
+        self._store.remember("parse", key, data)
+
+
+def _assemble(store: Store, config: ImageConfig, layers: Layers, epoch: Epoch) -> Image:
+    """The image of `layers`: diff_ids under the epoch, and one time for all of it."""
+    created = _created(store, layers, epoch)
+    history = tuple(
+        entry if entry.created else replace(entry, created=created)
+        for entry in config.history
+    )
+    diff_ids = tuple(store.diff_id(content, epoch.seconds) for content in layers)
+    config = replace(config, created=created, diff_ids=diff_ids, history=history)
+    store.touch(layers)
+    return store.put_image(config, layers)
+
+
+def _created(store: Store, layers: Layers, epoch: Epoch) -> str:
+    """The epoch; without one, when the youngest layer was made, so that a build
+    that found everything in the cache gives the same image again."""
+    seconds = epoch.seconds
+    if seconds is None:
+        seconds = store.layers_created(layers)
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -1,0 +1,136 @@
+"""Graph: the steps that a target needs, each with what it reads.
+
+A `Step` is a vertex; its `parent` is the step whose files it stands on and `reads`
+the steps whose files it copies. Every word is expanded, every base is pinned: what
+a graph says depends on nothing but itself and the build context.
+"""
+
+from __future__ import annotations
+
+from lamina.lang.source import Span
+from lamina.oci.config import ImageConfig
+from lamina.oci.digest import Digest
+from lamina.values import value
+
+
+@value
+class BaseOp:
+    """A stage's base: the layers of an image, none for scratch."""
+
+    name: str
+    layers: tuple[Digest, ...]
+
+
+@value
+class Inline:
+    """A file whose content stands in the recipe (a heredoc)."""
+
+    name: str
+    body: str
+
+
+@value
+class RunMount:
+    """A `RUN --mount`. `origin` is a step, or -1 for the build context."""
+
+    kind: str
+    target: str
+    source: str = ""
+    origin: int = -1
+    writable: bool = False
+    id: str = ""
+    sharing: str = "shared"
+    size: int = 0
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+    required: bool = False
+    env: str = ""
+
+
+@value
+class RunOp:
+    """A process in the parent's files: argv, `KEY=value` environment, where, who."""
+
+    args: tuple[str, ...]
+    env: tuple[str, ...]
+    cwd: str
+    user: str
+    network: str
+    security: str
+    scripts: tuple[Inline, ...] = ()
+    mounts: tuple[RunMount, ...] = ()
+
+
+@value
+class CopyOp:
+    """Files from the context (`origin` -1), a step, or the recipe itself.
+
+    `dest` is absolute; a trailing slash is kept, since it means a directory.
+    `chown` and `chmod` are as written, names and all: they are looked up in the
+    files of the parent.
+    """
+
+    add: bool
+    sources: tuple[str, ...]
+    inline: tuple[Inline, ...]
+    dest: str
+    origin: int = -1
+    chown: str = ""
+    chmod: str = ""
+    link: bool = False
+    parents: bool = False
+    exclude: tuple[str, ...] = ()
+    checksum: str = ""
+    unpack: bool | None = None
+
+
+@value
+class WorkdirOp:
+    """`mkdir -p` as the current user."""
+
+    path: str
+    user: str
+
+
+Operation = BaseOp | RunOp | CopyOp | WorkdirOp
+
+
+@value
+class Step:
+    """A vertex. `name` is what people read: `[stage 2/5] RUN make`."""
+
+    index: int
+    name: str
+    operation: Operation
+    parent: int
+    span: Span | None
+
+    @property
+    def reads(self) -> tuple[int, ...]:
+        """The other steps whose files this one reads."""
+        operation = self.operation
+        if isinstance(operation, CopyOp):
+            return (operation.origin,) if operation.origin >= 0 else ()
+        if isinstance(operation, RunOp):
+            return tuple(m.origin for m in operation.mounts if m.origin >= 0)
+        return ()
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """All the edges into this vertex."""
+        return ((self.parent,) if self.parent >= 0 else ()) + self.reads
+
+
+@value
+class Graph:
+    """Steps in an order in which each comes after its inputs.
+
+    `target` is the step whose files are the image's, `config` the image's but for
+    `created` and diff_ids, which only the layers tell.
+    """
+
+    steps: tuple[Step, ...]
+    target: int
+    config: ImageConfig
+    platform: str

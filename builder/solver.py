@@ -1,0 +1,179 @@
+"""solve: the frontier loop. What is ready and not in the cache runs, side by side.
+
+One thread decides and asks the cache; `jobs` workers execute. A step's dependents are
+asked for again when its result is known, so that a step that ran and made the same
+bytes as before lets all that follows hit the cache.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from lamina.builder.cachekey import CacheKey, cache_key, result_digest
+from lamina.builder.events import StepCached, StepDone, StepFailed, StepStarted
+from lamina.builder.graph import BaseOp
+from lamina.values import value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lamina.builder.events import Emit
+    from lamina.builder.graph import Graph, Step
+    from lamina.oci.digest import Digest
+
+    Layers = tuple[Digest, ...]
+
+
+@value
+class Work:
+    """A step that has to run: its key, and the layers of itself and of what it reads.
+
+    `below` is the parent's chain, bottom first; `origins` the chains of `reads`.
+    """
+
+    step: Step
+    key: CacheKey
+    below: Layers
+    origins: Mapping[int, Layers]
+
+
+if TYPE_CHECKING:
+    # The digests of the files that a step reads, by what it calls them.
+    Digests = Callable[[Step, Mapping[int, Layers]], Mapping[str, str]]
+    Lookup = Callable[[CacheKey], Digest | None]
+    # Runs a step; the content of its layer, and whether that is new.
+    Execute = Callable[[Work], tuple[Digest, bool]]
+
+
+@value
+class Solver:
+    """What solving needs from outside. `fresh` steps do not ask the cache."""
+
+    digests: Digests
+    lookup: Lookup
+    execute: Execute
+    emit: Emit
+    jobs: int
+    fresh: Callable[[Step], bool]
+    # Called once, when the first failure or an interrupt ends the build.
+    stop: Callable[[], None]
+
+
+def solve(graph: Graph, solver: Solver) -> dict[int, Layers]:
+    """The chain of layers of every step; raises what the first failed step raised."""
+    return _Frontier(graph, solver).run()
+
+
+class _Frontier:
+    """The solve in progress."""
+
+    def __init__(self, graph: Graph, solver: Solver) -> None:
+        self._graph = graph
+        self._solver = solver
+        self._results: dict[int, Layers] = {}
+        self._waiting = {step.index: set(step.inputs) for step in graph.steps}
+        self._users: dict[int, list[int]] = {}
+        for step in graph.steps:
+            for given in set(step.inputs):
+                self._users.setdefault(given, []).append(step.index)
+        self._todo: SimpleQueue[Work | None] = SimpleQueue()
+        self._done: SimpleQueue[tuple[Work, Digest | BaseException]] = SimpleQueue()
+        self._workers: list[threading.Thread] = []
+        self._running = 0
+        self._stopped = False
+
+    def run(self) -> dict[int, Layers]:
+        try:
+            ready = [i for i, inputs in self._waiting.items() if not inputs]
+            self._probe(ready)
+            while self._running:
+                work, outcome = self._done.get()
+                self._running -= 1
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                self._finish(work.step, (*work.below, outcome))
+            return self._results
+        except BaseException:
+            self._stopped = True
+            self._solver.stop()
+            raise
+        finally:
+            self._join()
+
+    def _probe(self, ready: list[int]) -> None:
+        """Ask the cache for steps whose inputs are known; what misses is queued."""
+        while ready:
+            step = self._graph.steps[ready.pop(0)]
+            if isinstance(step.operation, BaseOp):
+                ready += self._settle(step, step.operation.layers)
+                continue
+            work = self._work(step)
+            found = None
+            if not self._solver.fresh(step):
+                found = self._solver.lookup(work.key)
+            if found is not None:
+                self._solver.emit(StepCached(step.index, step.name))
+                ready += self._settle(step, (*work.below, found))
+            else:
+                self._submit(work)
+
+    def _work(self, step: Step) -> Work:
+        below = self._results[step.parent] if step.parent >= 0 else ()
+        origins = {index: self._results[index] for index in step.reads}
+        digests = self._solver.digests(step, origins)
+        parent = result_digest(below)
+        key = cache_key(step, parent, digests, self._graph.platform)
+        return Work(step, key, below, origins)
+
+    def _finish(self, step: Step, layers: Layers) -> None:
+        self._probe(self._settle(step, layers))
+
+    def _settle(self, step: Step, layers: Layers) -> list[int]:
+        """Note a result; the steps that it makes ready."""
+        self._results[step.index] = layers
+        ready = []
+        for user in self._users.get(step.index, ()):
+            self._waiting[user].discard(step.index)
+            if not self._waiting[user]:
+                ready.append(user)
+        return ready
+
+    def _submit(self, work: Work) -> None:
+        self._running += 1
+        self._todo.put(work)
+        if len(self._workers) < min(self._solver.jobs, self._running):
+            worker = threading.Thread(target=self._serve, name="lamina-step")
+            worker.start()
+            self._workers.append(worker)
+
+    def _serve(self) -> None:
+        """A worker: execute what comes until None does."""
+        while (work := self._todo.get()) is not None:
+            if self._stopped:
+                continue
+            try:
+                outcome: Digest | BaseException = self._execute(work)
+            except BaseException as error:
+                outcome = error
+            self._done.put((work, outcome))
+
+    def _execute(self, work: Work) -> Digest:
+        emit, step = self._solver.emit, work.step
+        emit(StepStarted(step.index, step.name))
+        began = time.monotonic()
+        try:
+            content, changed = self._solver.execute(work)
+        except BaseException:
+            emit(StepFailed(step.index, step.name, time.monotonic() - began))
+            raise
+        emit(StepDone(step.index, step.name, time.monotonic() - began, changed))
+        return content
+
+    def _join(self) -> None:
+        for _ in self._workers:
+            self._todo.put(None)
+        for worker in self._workers:
+            worker.join()

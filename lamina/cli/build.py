@@ -1,0 +1,230 @@
+"""`lamina build`: flags to a BuildRequest, an Image to a digest on stdout."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from lamina.errors import LaminaError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from lamina.builder.build import BuildInputs
+    from lamina.builder.export import Output
+    from lamina.cli.settings import Settings
+    from lamina.oci.reference import Reference
+
+RECIPES = ("Recipe", "Dockerfile", "Containerfile")
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+
+
+class BuildUsage(LaminaError):
+    """Flags that do not go together, or a recipe that is not there."""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register `build`."""
+    parser = commands.add_parser(
+        "build",
+        help="Build an image from a recipe",
+        description="Build an image from a recipe and the files beside it.",
+    )
+    flag = parser.add_argument
+    flag("context", metavar="PATH", help="the folder of the build context, or -")
+    flag("-t", "--tag", action="append", default=[], help="name the image (repeat)")
+    flag("-f", "--file", help="the recipe (default: Recipe, Dockerfile, Containerfile)")
+    flag("--target", default="", help="build this stage, not the last")
+    flag("--build-arg", action="append", default=[], metavar="NAME[=VALUE]")
+    flag("--label", action="append", default=[], metavar="KEY=VALUE")
+    flag("--no-cache", action="store_true", help="run every step")
+    flag("--pull", action="store_true", help="look for newer bases")
+    flag("-o", "--output", action="append", default=[], metavar="DEST", help=_OUTPUT)
+    flag("-q", "--quiet", action="store_true", help="print the image's ID only")
+    flag("--progress", choices=("auto", "tty", "plain", "quiet"), default="auto")
+    flag("--jobs", type=int, default=0, help="steps side by side (default: cores)")
+    flag("--iidfile", metavar="FILE", help="write the image's ID to FILE")
+    flag("--secret", action="append", default=[], metavar="id=NAME[,src=FILE|env=VAR]")
+    flag("--source-date-epoch", metavar="SECONDS", help="the time of all new files")
+    flag("--scrub", action="store_true", help="drop what package managers leave behind")
+    parser.set_defaults(call=run)
+
+
+_OUTPUT = "type=oci|docker|tar|local,dest=PATH, or PATH for a folder"
+
+
+def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Build; the image's ID is the last line on stdout."""
+    from lamina.builder.build import build
+    from lamina.cli.console import console
+    from lamina.oci.store import Store
+    from lamina.runtime.userns import enter
+
+    inputs = _inputs(arguments, settings)
+    outputs = _outputs(arguments.output)
+    references = _references(arguments.tag)
+    enter()
+    store = Store.open(settings.root)
+    show = console("quiet" if arguments.quiet else arguments.progress, sys.stderr)
+    try:
+        identity = build(store, inputs, show)
+        for reference in references:
+            store.tag(reference, identity)
+        for output in outputs:
+            output.write(store, identity, references)
+    finally:
+        show.close()
+        store.close()
+    if arguments.iidfile:
+        _write(arguments.iidfile, identity)
+    if not any(output.takes_stdout for output in outputs):
+        print(identity)
+    return 0
+
+
+def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:
+    from lamina.builder.build import BuildInputs
+    from lamina.builder.epoch import find_epoch
+    from lamina.oci.platforms import host_platform
+
+    context, name, recipe, ignore = _read(arguments.context, arguments.file)
+    environment = settings.environment
+    build_args = _build_args(arguments.build_arg, environment)
+    variable = build_args.get("SOURCE_DATE_EPOCH", environment.get("SOURCE_DATE_EPOCH"))
+    return BuildInputs(
+        recipe_name=name,
+        recipe=recipe,
+        context=context,
+        ignore=ignore,
+        platform=str(host_platform()),
+        epoch=find_epoch(arguments.source_date_epoch, variable, context),
+        target=arguments.target,
+        build_args=build_args,
+        labels=_labels(arguments.label),
+        scrub=arguments.scrub,
+        no_cache=arguments.no_cache,
+        pull=arguments.pull,
+        jobs=arguments.jobs if arguments.jobs > 0 else os.cpu_count() or 1,
+        secrets=_secrets(arguments.secret, environment),
+        proxies={
+            key: given
+            for key, given in environment.items()
+            if key.upper() in _PROXIES and given
+        },
+    )
+
+
+def _read(context: str, file: str | None) -> tuple[str, str, bytes, bytes]:
+    """The context's folder, the recipe's name and text, the ignore patterns."""
+    if context == "-":
+        return "", "-", sys.stdin.buffer.read(), b""
+    if not os.path.isdir(context):
+        raise BuildUsage(
+            f"The context {context!r} is not a folder.",
+            hint="Give the folder that holds the recipe: `lamina build .`",
+        )
+    context = os.path.realpath(context)
+    if file == "-":
+        return context, "-", sys.stdin.buffer.read(), _ignore(context, "")
+    path = file or _find_recipe(context)
+    try:
+        with open(path, "rb") as stream:
+            recipe = stream.read()
+    except OSError as error:
+        raise BuildUsage(
+            f"The recipe {path!r} cannot be read: {error.strerror}."
+        ) from error
+    return context, os.path.relpath(path), recipe, _ignore(context, path)
+
+
+def _find_recipe(context: str) -> str:
+    for name in RECIPES:
+        path = f"{context}/{name}"
+        if os.path.isfile(path):
+            return path
+    raise BuildUsage(
+        f"There is no recipe in {context}.",
+        hint=f"It is looked for as {', '.join(RECIPES)}; name another one with -f.",
+    )
+
+
+def _ignore(context: str, recipe: str) -> bytes:
+    """`<recipe>.dockerignore` where it exists, else the context's `.dockerignore`."""
+    for path in (f"{recipe}.dockerignore", f"{context}/.dockerignore"):
+        if recipe or path.startswith(context):
+            try:
+                with open(path, "rb") as stream:
+                    return stream.read()
+            except FileNotFoundError:
+                continue
+    return b""
+
+
+def _build_args(given: list[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """`NAME=VALUE`; a bare NAME takes its value from the environment, if it has one."""
+    found = {}
+    for text in given:
+        name, equals, rest = text.partition("=")
+        if equals:
+            found[name] = rest
+        elif name in environment:
+            found[name] = environment[name]
+    return found
+
+
+def _labels(given: list[str]) -> dict[str, str]:
+    return dict(text.partition("=")[::2] for text in given)
+
+
+def _secrets(given: list[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """The files of secrets by id; one from a variable goes through a sealed memory."""
+    found = {}
+    for text in given:
+        fields = dict(field.partition("=")[::2] for field in text.split(","))
+        name = fields.get("id", "")
+        if not name:
+            raise BuildUsage(
+                f"The secret {text!r} has no id.",
+                hint="Write `--secret id=token,src=FILE` or `id=token,env=TOKEN`.",
+            )
+        source = fields.get("src", fields.get("source", ""))
+        variable = fields.get("env", "")
+        if not source and (variable or name in environment):
+            source = _in_memory(environment.get(variable or name))
+        found[name] = source or name
+        if not os.path.isfile(found[name]):
+            raise BuildUsage(f"The secret {name!r} has no file {found[name]!r}.")
+    return found
+
+
+def _in_memory(secret: str | None) -> str:
+    """A file that only this process has (memfd_create(2))."""
+    if secret is None:
+        return ""
+    descriptor = os.memfd_create("secret")
+    os.write(descriptor, secret.encode())
+    return f"/proc/self/fd/{descriptor}"
+
+
+def _references(tags: list[str]) -> list[Reference]:
+    from lamina.oci.reference import parse_reference
+
+    return [parse_reference(tag) for tag in tags]
+
+
+def _outputs(given: list[str]) -> list[Output]:
+    if not given:
+        return []
+    from lamina.builder.export import parse_output
+
+    return [parse_output(text) for text in given]
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+    except OSError as error:
+        raise BuildUsage(f"{path!r} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,126 @@
+"""argv to a command; a LaminaError to lines and an exit code. Only this module exits.
+
+Only the module of the command that was named is imported: a command pays for itself.
+argparse and not click: 15 ms against 50 (docs/decisions/0002-lean-start.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from lamina import __version__
+from lamina.cli.settings import settings_from
+from lamina.errors import LaminaError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Each command: the module that adds it, and what `lamina --help` says of it.
+COMMANDS = {
+    "build": ("lamina.cli.build", "Build an image from a recipe"),
+    "bootstrap": ("lamina.cli.bootstrap", "Make a base image from a distribution"),
+    "run": ("lamina.cli.run", "Run a command in a new container"),
+    "exec": ("lamina.cli.run", "Run a command in a running container"),
+    "ps": ("lamina.cli.containers", "List containers"),
+    "logs": ("lamina.cli.containers", "Show what a container wrote"),
+    "stop": ("lamina.cli.containers", "Stop containers"),
+    "kill": ("lamina.cli.containers", "Send a signal to containers"),
+    "wait": ("lamina.cli.containers", "Wait until containers stop"),
+    "rm": ("lamina.cli.containers", "Remove containers"),
+    "rename": ("lamina.cli.containers", "Give a container another name"),
+    "top": ("lamina.cli.containers", "List the processes of a container"),
+    "port": ("lamina.cli.containers", "List the published ports of a container"),
+    "diff": ("lamina.cli.containers", "Show what a container changed in its files"),
+    "commit": ("lamina.cli.containers", "Make an image of a container's changes"),
+    "export": ("lamina.cli.containers", "Write a container's files as a tar"),
+    "images": ("lamina.cli.images", "List images"),
+    "rmi": ("lamina.cli.images", "Remove images"),
+    "tag": ("lamina.cli.images", "Give an image another name"),
+    "history": ("lamina.cli.images", "Show how an image was made"),
+    "inspect": ("lamina.cli.images", "Show images and containers as JSON"),
+    "load": ("lamina.cli.images", "Load images from an archive"),
+    "save": ("lamina.cli.images", "Save images to an archive"),
+    "import": ("lamina.cli.images", "Make an image from a tar of files"),
+    "system": ("lamina.cli.system", "Check, measure and prune the store"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _main(arguments)
+    except LaminaError as error:
+        _print_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone (`lamina images | head -1`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+
+
+def _main(arguments: list[str]) -> int:
+    name = _command_name(arguments)
+    parser = _parser(name)
+    parsed = parser.parse_args(arguments)
+    if getattr(parsed, "call", None) is None:
+        parser.print_help()
+        return 0 if not arguments else 2
+    settings = settings_from(dict(os.environ), parsed.root)
+    code: int = parsed.call(parsed, settings)
+    return code
+
+
+def _command_name(arguments: list[str]) -> str:
+    """The first argument that is no option of `lamina` itself."""
+    position = 0
+    while position < len(arguments) and arguments[position].startswith("-"):
+        position += 2 if arguments[position] == "--root" else 1
+    return arguments[position] if position < len(arguments) else ""
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lamina",
+        description="Build container images from recipes, and run them.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"lamina {__version__}")
+    parser.add_argument("--root", metavar="DIR", help="where the store lies")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    if name in COMMANDS:
+        from importlib import import_module
+
+        import_module(COMMANDS[name][0]).add(commands)
+        return parser
+    for known, (_, about) in COMMANDS.items():
+        commands.add_parser(known, help=about)
+    if name:
+        _unknown(parser, name)
+    return parser
+
+
+def _unknown(parser: argparse.ArgumentParser, name: str) -> None:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, COMMANDS, n=1)
+    hint = f" Did you mean `lamina {near[0]}`?" if near else ""
+    parser.exit(
+        2, f"lamina: there is no command {name!r}.{hint}\nTry `lamina --help`.\n"
+    )
+
+
+def _print_error(error: LaminaError) -> None:
+    lines = [f"lamina: {error.message}"]
+    if error.place:
+        lines.append(f"  at {error.place}")
+    if error.excerpt:
+        lines.append(error.excerpt)
+    if error.hint:
+        lines.append(f"  hint: {error.hint}")
+    print("\n".join(lines), file=sys.stderr)
