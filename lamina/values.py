@@ -13,18 +13,16 @@ if TYPE_CHECKING:  # typing itself costs 15 ms to import
     from typing import Any, TypeVar, dataclass_transform
 
     T = TypeVar("T")
-
-    _transform = dataclass_transform(frozen_default=True)
 else:
 
-    def _transform(function):
-        return function
+    def dataclass_transform(**_):
+        return lambda function: function
 
 
 _MISSING: Any = object()
 
 
-@_transform
+@dataclass_transform(frozen_default=True)
 def value(cls: type[T]) -> type[T]:
     """Make `cls` a frozen value: fields from its annotations, defaults from its body.
 
@@ -86,7 +84,7 @@ def _frozen(self: object, name: str, _value: object = None) -> None:
     raise AttributeError(f"{type(self).__name__}.{name} is frozen; use values.replace")
 
 
-def _eq(self: object, other: object) -> bool:
+def _eq(self: object, other: object) -> Any:
     if type(self) is not type(other):
         return NotImplemented
     same: bool = self.__dict__ == other.__dict__

@@ -6,11 +6,14 @@ spec's names. `runtime/bundle.py` reads and writes the JSON.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 from lamina.values import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
