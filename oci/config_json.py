@@ -157,7 +157,7 @@ def _command(inner: Object, key: str) -> tuple[str, ...] | None:
 
 
 def _keys(inner: Object, key: str) -> tuple[str, ...]:
-    return tuple(object_of(inner, key, _WHAT) or ())
+    return tuple(sorted(object_of(inner, key, _WHAT) or ()))
 
 
 def _diff_ids(top: Object) -> tuple[Digest, ...]:
