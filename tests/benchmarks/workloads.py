@@ -1,0 +1,266 @@
+"""What is measured: the same recipe, context or archive for every engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+from tests.benchmarks.engines import BUSYBOX, DEBIAN, DOCKER, Engine, shell
+
+
+class Workload:
+    """`make` once, `before` each run (not timed), then `command` (timed)."""
+
+    title = ""
+    goal = ""
+    needs_docker = False
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def make(self) -> None:
+        """Write what all engines share."""
+
+    def before(self, engine: Engine, turn: int) -> None:
+        """Bring `engine` into the state that the run starts from."""
+
+    def command(self, engine: Engine, turn: int) -> str:
+        raise NotImplementedError
+
+    def recipe(self, text: str) -> None:
+        (self.folder / "Dockerfile").write_text(text)
+
+    def build(self, engine: Engine, *, fresh: bool) -> str:
+        tag = f"localhost/bench/{type(self).__name__.lower()}"
+        flag = engine.fresh if fresh else ""
+        return engine.build.format(context=self.folder, tag=tag, fresh=flag)
+
+
+class RunCold(Workload):
+    title = "50 trivial RUN steps, cold"
+    goal = "1/20"
+    steps = 50
+
+    def make(self) -> None:
+        lines = "".join(f"RUN echo {n} > /f{n}\n" for n in range(self.steps))
+        self.recipe(f"FROM {BUSYBOX}\n{lines}")
+
+    def command(self, engine: Engine, turn: int) -> str:
+        return self.build(engine, fresh=True)
+
+
+class RunCold20(RunCold):
+    title = "20 trivial RUN steps, cold"
+    goal = ""
+    steps = 20
+
+
+class RunCold120(RunCold):
+    title = "120 trivial RUN steps, cold"
+    goal = ""
+    steps = 120
+
+
+class RunCached(RunCold):
+    title = "50 RUN steps, all cached"
+    goal = "1/2"
+
+    def before(self, engine: Engine, turn: int) -> None:
+        if turn == 0:
+            shell(self.build(engine, fresh=False))
+
+    def command(self, engine: Engine, turn: int) -> str:
+        return self.build(engine, fresh=False)
+
+
+class Context(Workload):
+    title = "context of 20,000 files, unchanged"
+    goal = "1/2"
+    files = 20_000
+
+    def make(self) -> None:
+        write_files(self.folder / "src", self.files)
+        self.recipe(f"FROM {BUSYBOX}\nCOPY src /src\n")
+
+    def before(self, engine: Engine, turn: int) -> None:
+        if turn == 0:
+            shell(self.build(engine, fresh=False))
+
+    def command(self, engine: Engine, turn: int) -> str:
+        return self.build(engine, fresh=False)
+
+
+class ContextCold(Context):
+    title = "context of 20,000 files, copied"
+    goal = ""
+
+    def before(self, engine: Engine, turn: int) -> None:
+        pass
+
+    def command(self, engine: Engine, turn: int) -> str:
+        return self.build(engine, fresh=True)
+
+
+class ContextChange(Context):
+    title = "context of 5,000 files, one changed, then a RUN"
+    goal = ""
+    files = 5_000
+
+    def make(self) -> None:
+        super().make()
+        self.recipe(f"FROM {BUSYBOX}\nCOPY src /src\nRUN ls /src | wc -l > /n\n")
+
+    def before(self, engine: Engine, turn: int) -> None:
+        super().before(engine, turn)
+        changed = self.folder / "src/d3/f333.txt"
+        changed.write_text(f"{engine.name} {turn} {time.time()}")
+
+
+class Stages(Workload):
+    title = "eight independent stages of one second"
+    goal = "1.3 s"
+
+    def make(self) -> None:
+        numbers = range(8)
+        stages = "".join(
+            f"FROM {BUSYBOX} AS s{n}\nRUN sleep 1; echo {n} > /o{n}\n" for n in numbers
+        )
+        copies = "".join(f"COPY --from=s{n} /o{n} /o{n}\n" for n in numbers)
+        self.recipe(f"{stages}FROM {BUSYBOX}\n{copies}")
+
+    def command(self, engine: Engine, turn: int) -> str:
+        command = self.build(engine, fresh=True)
+        if engine.name == "lamina":
+            return command.replace(" build -q", " build -q --jobs 8")
+        if engine.name == "buildah":
+            return command.replace(" bud -q", " bud -q --jobs 8")
+        return command
+
+
+class Apt(Workload):
+    title = "apt-get update and install git"
+    goal = "0.8"
+
+    def make(self) -> None:
+        packages = "apt-get install -y --no-install-recommends git"
+        self.recipe(f"FROM {DEBIAN}\nRUN apt-get update && {packages}\n")
+
+    def command(self, engine: Engine, turn: int) -> str:
+        return self.build(engine, fresh=True)
+
+
+class RunTrue(Workload):
+    title = "run --rm IMAGE true"
+    goal = "1/4"
+
+    def command(self, engine: Engine, turn: int) -> str:
+        return engine.run.format(image=BUSYBOX, command="true")
+
+
+class Save(Workload):
+    title = "save a Debian image"
+
+    def command(self, engine: Engine, turn: int) -> str:
+        return engine.save.format(image=DEBIAN, file=self.folder / f"{engine.name}.tar")
+
+
+class Load(Workload):
+    title = "load a Debian image that is not there"
+    goal = "1/2"
+    needs_docker = True
+
+    def make(self) -> None:
+        container = shell(f"/usr/bin/docker create {DEBIAN} true").strip()
+        tree = self.folder / "tree"
+        tree.mkdir()
+        shell(f"/usr/bin/docker export {container} | tar x -C {tree}")
+        shell(f"/usr/bin/docker rm {container}")
+        self.recipe("FROM scratch\nCOPY tree /\n")
+
+    def before(self, engine: Engine, turn: int) -> None:
+        """An archive with a layer that no engine has."""
+        (self.folder / "tree/unique").write_text(f"{engine.name} {turn} {time.time()}")
+        tag = "localhost/bench/load:1"
+        shell(DOCKER.build.format(fresh="", tag=tag, context=self.folder))
+        shell(DOCKER.save.format(image=tag, file=self.folder / "in.tar"))
+        shell(DOCKER.remove.format(image=tag))
+        shell("/usr/bin/docker builder prune -af")
+
+    def command(self, engine: Engine, turn: int) -> str:
+        return engine.load.format(file=self.folder / "in.tar")
+
+
+WORKLOADS: dict[str, type[Workload]] = {
+    "run50": RunCold,
+    "run20": RunCold20,
+    "run120": RunCold120,
+    "cached50": RunCached,
+    "context": Context,
+    "context-cold": ContextCold,
+    "context-change": ContextChange,
+    "stages": Stages,
+    "apt": Apt,
+    "run-true": RunTrue,
+    "save": Save,
+    "load": Load,
+}
+
+
+def write_files(folder: Path, count: int) -> None:
+    """`count` text files of 2 kB, a hundred in a folder."""
+    for number in range(count):
+        path = folder / f"d{number // 100}" / f"f{number}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{number} " * (2000 // (len(str(number)) + 1)))
+
+
+def make_bases(engines: tuple[Engine, ...], folder: Path, debian: Path) -> None:
+    """The two base images, the same in every engine: made as docker-archives by hand,
+    so that no engine has a part in them."""
+    tree = folder / "busybox"
+    (tree / "bin").mkdir(parents=True)
+    shutil.copy("/bin/busybox", tree / "bin/busybox")
+    for applet in shell("/bin/busybox --list").split():
+        if applet != "busybox":
+            os.symlink("busybox", tree / "bin" / applet)
+    layer = folder / "busybox-layer.tar"
+    shell(f"tar c --sort=name --owner=0 --group=0 -C {tree} -f {layer} bin")
+    archives = (
+        _archive(folder / "busybox.tar", BUSYBOX, layer, "/bin/sh", "/bin"),
+        _archive(folder / "debian.tar", DEBIAN, debian, "bash", _DEBIAN_PATH),
+    )
+    for engine in engines:
+        for archive in archives:
+            shell(engine.load.format(file=archive))
+
+
+_DEBIAN_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def _archive(target: Path, name: str, layer: Path, command: str, path: str) -> Path:
+    """A docker-archive with one layer."""
+    digest = shell(f"sha256sum {layer}").split()[0]
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {"Cmd": [command], "Env": [f"PATH={path}"]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        "history": [{"created_by": "bench"}],
+    }
+    place = target.with_suffix("")
+    place.mkdir(exist_ok=True)
+    (place / "config.json").write_text(json.dumps(config))
+    shutil.copy(layer, place / "layer.tar")
+    manifest = [
+        {
+            "Config": "config.json",
+            "RepoTags": [f"{name}:latest"],
+            "Layers": ["layer.tar"],
+        }
+    ]
+    (place / "manifest.json").write_text(json.dumps(manifest))
+    shell(f"tar c -C {place} -f {target} manifest.json config.json layer.tar")
+    return target
