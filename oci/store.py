@@ -14,13 +14,14 @@ zero. One that came from elsewhere is named by its diff_id, since its times are 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import time
 from typing import TYPE_CHECKING
 
 from lamina.oci.digest import Digest
-from lamina.oci.errors import DigestMismatch, NotFound, StoreError
+from lamina.oci.errors import DigestMismatch, InUse, NotFound, StoreError
 from lamina.oci.index import Index, Transaction
 from lamina.oci.workspace import Workspace, remove_tree, space_error
 from lamina.values import value
@@ -523,17 +524,22 @@ class Store:
         )
 
     @contextlib.contextmanager
-    def alone(self, key: str) -> Iterator[None]:
+    def alone(
+        self, key: str, cancelled: Callable[[], bool] = lambda: False
+    ) -> Iterator[None]:
         """Only one process and thread at a time is in the block for `key`.
 
-        The lock is the kernel's: it ends with its holder, however that dies.
+        The lock is the kernel's: it ends with its holder, however that dies. Waiting
+        ends with InUse once `cancelled`.
         """
-        import fcntl
-
         path = f"{self.root}/locks/{key.replace(':', '-').replace('/', '-')}"
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                _wait_for_lock(descriptor, cancelled)
+            except BaseException:
+                os.close(descriptor)
+                raise
             with contextlib.suppress(FileNotFoundError):
                 if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
                     break
@@ -543,6 +549,18 @@ class Store:
         finally:
             os.unlink(path)
             os.close(descriptor)
+
+
+def _wait_for_lock(descriptor: int, cancelled: Callable[[], bool]) -> None:
+    """flock(2), in steps of 20 ms so that an interrupted build does not hang in it."""
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if cancelled():
+                raise InUse("Stopped while another build made the same step.") from None
+            time.sleep(0.02)
 
 
 def boot_id() -> str:

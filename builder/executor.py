@@ -1,0 +1,144 @@
+"""Executor: carries out one step on a snapshot and commits what it changed.
+
+Opened for a build and closed with it: it holds the build's workspace, its context, and
+the runtime once a RUN needs one. Threads may execute different steps at once.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from lamina.builder.cache import lookup
+from lamina.builder.commit import commit
+from lamina.builder.graph import CopyOp, RunOp, Step, WorkdirOp
+from lamina.builder.noise import scrub
+from lamina.builder.reads import Reads
+from lamina.builder.solver import Solver, Work
+
+if TYPE_CHECKING:
+    from lamina.builder.build import BuildInputs
+    from lamina.builder.events import Emit
+    from lamina.builder.run_step import Runner
+    from lamina.oci.digest import Digest
+    from lamina.oci.store import Store
+
+
+class Executor:
+    """Use it with `with`: what it made in its workspace is gone afterwards."""
+
+    def __init__(self, store: Store, inputs: BuildInputs, emit: Emit) -> None:
+        self._store = store
+        self._inputs = inputs
+        self._emit = emit
+        self._workspace = store.workspace()
+        self.reads = Reads(store, inputs, emit)
+        self._runner: Runner | None = None
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+
+    def __enter__(self) -> Executor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            if self._runner is not None:
+                self._runner.close()
+            self.reads.close()
+        finally:
+            self._workspace.close()
+
+    def solver(self) -> Solver:
+        """What `solve` needs, with this executor's cache and steps."""
+        return Solver(
+            digests=self.reads.digests,
+            lookup=lambda key: lookup(self._store, key),
+            execute=self.execute,
+            emit=self._emit,
+            jobs=self._inputs.jobs,
+            fresh=self._is_fresh,
+            stop=self.stop,
+        )
+
+    def prepare(self) -> None:
+        """Start the runtime now: it boots while the recipe is still being read."""
+        self._runtime()
+
+    def stop(self) -> None:
+        """End what runs; steps that have not begun will not."""
+        self._stopped.set()
+        with self._lock:
+            if self._runner is not None:
+                self._runner.stop()
+
+    def execute(self, work: Work) -> tuple[Digest, bool]:
+        """The content of the layer that a step makes, and whether it is a new one.
+
+        Two builds that want the same step wait for each other, and the second finds
+        the first one's result.
+        """
+        with self._store.alone(work.key.digest, self._stopped.is_set):
+            if not self._is_fresh(work.step):
+                found = lookup(self._store, work.key)
+                if found is not None:
+                    return found, False
+            return self._carry_out(work)
+
+    def _is_fresh(self, step: Step) -> bool:
+        """`--no-cache` is about RUN, COPY and ADD, as in BuildKit."""
+        return self._inputs.no_cache and isinstance(step.operation, RunOp | CopyOp)
+
+    def _carry_out(self, work: Work) -> tuple[Digest, bool]:
+        place = self._workspace.directory(str(work.step.index), 0o700)
+        lowers = tuple(self._store.layer_path(layer) for layer in reversed(work.below))
+        upper = _upper(place, lowers)
+        since = self._perform(work, lowers, upper, place)
+        if self._inputs.scrub:
+            scrub(upper, lowers)
+        return commit(
+            self._store, work.key, upper, since, self._inputs.epoch.seconds
+        )
+
+    def _perform(
+        self, work: Work, lowers: tuple[str, ...], upper: str, place: str
+    ) -> int:
+        """Do what the step says to `upper`; since when its files are new (ns)."""
+        operation = work.step.operation
+        if isinstance(operation, RunOp):
+            began = time.clock_gettime_ns(time.CLOCK_REALTIME_COARSE)
+            self._runtime().run(work, operation, lowers, upper, place)
+            return began
+        if isinstance(operation, CopyOp):
+            from lamina.builder.copy_step import copy_step
+
+            return copy_step(self._store, self.reads, work, operation, lowers, upper)
+        assert isinstance(operation, WorkdirOp)
+        from lamina.builder.copy_step import workdir_step
+
+        workdir_step(operation, lowers, upper)
+        return 0
+
+    def _runtime(self) -> Runner:
+        with self._lock:
+            if self._runner is None:
+                from lamina.builder.run_step import Runner
+
+                self._runner = Runner(
+                    self._store, self._inputs, self.reads, self._emit, self._workspace
+                )
+            return self._runner
+
+
+def _upper(place: str, lowers: tuple[str, ...]) -> str:
+    """An empty changeset whose root is as the root below is: overlay shows this one."""
+    path = f"{place}/upper"
+    os.mkdir(path)
+    mode, uid, gid = 0o755, 0, 0
+    if lowers:
+        found = os.stat(lowers[0], follow_symlinks=False)
+        mode, uid, gid = found.st_mode & 0o7777, found.st_uid, found.st_gid
+    os.chmod(path, mode)
+    os.chown(path, uid, gid)
+    return path
