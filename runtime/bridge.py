@@ -1,0 +1,176 @@
+"""The host's side of a container network: made once per boot, through pyroute2.
+
+Everything here may find its work half done, by a process that died or by people
+with other plans, and completes it. The caller holds the network's lock.
+"""
+
+from __future__ import annotations
+
+import os
+
+from lamina.runtime.addresses import Subnet
+from lamina.runtime.errors import NetworkError
+from lamina.runtime.links import mac_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_INET = 2
+_POOL = "10.201.0.0/16"
+_ETHERNET_MTU = 1500
+_SYSCTL = "/proc/sys/net"
+
+
+def create(name: str, wanted: Subnet | None) -> Subnet:
+    """The bridge `name`, up, with the gateway's address: the network's subnet.
+
+    It keeps the subnet it has; else it gets `wanted` if no route leads there, else
+    a free one. Its MTU is that of the way out (a larger one loses the first datagram
+    to each destination), its MAC is fixed (else it changes with the ports, and with
+    it what the containers know of their gateway).
+    """
+    import pyroute2  # type: ignore[import-untyped]
+
+    with _explained(), pyroute2.IPRoute(ext_ack=True) as ip:
+        mtu = _mtu(ip)
+        index = _index(ip, name)
+        if index is None:
+            ip.link("add", ifname=name, kind="bridge", mtu=mtu, br_stp_state=0)
+            index = ip.link_lookup(ifname=name)[0]
+        subnet = _subnet_of(ip, index)
+        if subnet is None:
+            subnet = _choose(_routes(ip), wanted)
+            ip.addr("add", index=index, address=subnet.gateway, prefixlen=subnet.prefix)
+        ip.link("set", index=index, address=mac_of(subnet.gateway), state="up")
+    _configure(name)
+    return subnet
+
+
+def configured(name: str) -> bool:
+    """Whether the host forwards packets and lets 127.0.0.1 reach the bridge."""
+    return all(_read(path) == number for path, number in _settings(name))
+
+
+def remove(name: str) -> None:
+    """Remove the bridge, if it is there; the host goes on forwarding."""
+    import pyroute2
+
+    with _explained(), pyroute2.IPRoute(ext_ack=True) as ip:
+        index = _index(ip, name)
+        if index is not None:
+            ip.link("del", index=index)
+
+
+def _index(ip: Any, name: str) -> int | None:
+    """The bridge's index; NetworkError when the name is another kind of link's."""
+    for link in ip.get_links(ifname=name):
+        info = link.get_attr("IFLA_LINKINFO")
+        if info is None or info.get_attr("IFLA_INFO_KIND") != "bridge":
+            raise NetworkError(
+                f"there is a link {name} already, and it is not a bridge",
+                hint=f"Rename it: `ip link set {name} down name OTHER`.",
+            )
+        index: int = link["index"]
+        return index
+    return None
+
+
+def _subnet_of(ip: Any, index: int) -> Subnet | None:
+    for address in ip.get_addr(family=_INET, index=index):
+        text = f"{address.get_attr('IFA_LOCAL')}/{address['prefixlen']}"
+        return Subnet.parse(text)
+    return None
+
+
+def _mtu(ip: Any) -> int:
+    """The MTU of the device that the default route with the lowest metric takes."""
+    ways = [
+        (route.get_attr("RTA_PRIORITY") or 0, route.get_attr("RTA_OIF"))
+        for route in ip.get_default_routes(family=_INET)
+        if route.get_attr("RTA_OIF")
+    ]
+    if not ways:
+        return _ETHERNET_MTU
+    device = ip.get_links(min(ways)[1])[0]
+    # Loopback-like devices say 65536, which no Ethernet bridge takes.
+    return min(int(device.get_attr("IFLA_MTU")), 65535)
+
+
+def _routes(ip: Any) -> tuple[Subnet, ...]:
+    """Where the host's routes and addresses lead, the default route left out."""
+    found = [
+        Subnet.parse(f"{route.get_attr('RTA_DST')}/{route['dst_len']}")
+        for route in ip.get_routes(family=_INET)
+        if route["dst_len"] and route.get_attr("RTA_DST")
+    ]
+    found += [
+        Subnet.parse(f"{address.get_attr('IFA_LOCAL')}/{address['prefixlen']}")
+        for address in ip.get_addr(family=_INET)
+    ]
+    return tuple(found)
+
+
+def _choose(routes: tuple[Subnet, ...], wanted: Subnet | None) -> Subnet:
+    """`wanted`, or the first /24 of the pool, that overlaps with no route."""
+    pool = Subnet.parse(_POOL)
+    step = 1 << 8
+    candidates = [Subnet.at(first, 24) for first in range(pool.first, pool.last, step)]
+    for subnet in ([wanted] if wanted else []) + candidates:
+        if not any(subnet.overlaps(route) for route in routes):
+            return subnet
+    raise NetworkError(
+        f"no subnet of {_POOL} is free of routes",
+        hint="See `ip route`; or use `--network=host`.",
+    )
+
+
+def _settings(name: str) -> tuple[tuple[str, str], ...]:
+    return (
+        (f"{_SYSCTL}/ipv4/ip_forward", "1"),
+        (f"{_SYSCTL}/ipv4/conf/{name}/route_localnet", "1"),
+    )
+
+
+def _configure(name: str) -> None:
+    for path, number in _settings(name):
+        if _read(path) != number:
+            _write(path, number)
+    own = f"{_SYSCTL}/ipv6/conf/{name}/disable_ipv6"
+    if os.path.exists(own):
+        _write(own, "1")  # IPv6 is not offered: no link-local address either
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _write(path: str, number: str) -> None:
+    try:
+        with open(path, "w") as file:
+            file.write(number)
+    except OSError as error:
+        raise NetworkError(
+            f"cannot set {path} to {number}: {error.strerror}",
+            hint="Set it where /proc/sys is writable, or use `--network=host`.",
+        ) from error
+
+
+class _explained:
+    """Turns what pyroute2 raises into NetworkError."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, _trace: Any) -> None:
+        from pyroute2 import NetlinkError
+
+        if isinstance(error, NetlinkError):
+            hint = "Making a network takes root (CAP_NET_ADMIN)."
+            raise NetworkError(
+                f"the kernel refuses the network's bridge: {error.args[-1]}", hint=hint
+            ) from error

@@ -1,0 +1,280 @@
+"""The slow way to a published port: connections accepted here, and passed on.
+
+The kernel leads IPv4 to the container by itself (firewall.py). This serves what it
+cannot: [::1] and other IPv6 addresses, hosts without nftables, user namespaces.
+One epoll for everything, so that a supervisor can watch one descriptor:
+
+    forwarder.fileno()   readable when there is something to do
+    forwarder.serve()    does it, without blocking
+"""
+
+from __future__ import annotations
+
+import _socket
+import contextlib
+import errno
+import select
+import time
+
+from lamina.runtime import netns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Target = tuple[str, int]
+_Client = tuple[str | int, ...]  # a socket address
+
+_CHUNK = 1 << 16
+_BUFFER = 1 << 18  # what is held for a side that reads slowly
+_MOST_STREAMS = 400  # two descriptors each; 1024 is a usual limit
+_MOST_CLIENTS = 400
+_IDLE_CLIENT = 90.0  # seconds without a datagram, as docker-proxy has it
+_GONE = select.EPOLLHUP | select.EPOLLERR
+
+
+class Forwarder:
+    """Passes on what arrives at listening sockets, which it owns."""
+
+    def __init__(self, namespace: int | None = None) -> None:
+        """Dial from the network namespace `namespace`, or from here."""
+        self._namespace = namespace
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Callable[[int], None]] = {}
+        self._acceptors: dict[int, _socket.socket] = {}
+        self._streams: set[_Side] = set()
+        self._datagrams: list[_Datagrams] = []
+
+    def fileno(self) -> int:
+        return self._epoll.fileno()
+
+    def add_stream(self, listener: _socket.socket, target: _Target) -> None:
+        """Pass the connections that `listener` gets on to `target`."""
+        listener.setblocking(False)
+        fd = listener.fileno()
+        self._acceptors[fd] = listener
+        self._watch(fd, select.EPOLLIN, lambda _: self._accept(listener, target))
+
+    def add_datagram(self, socket: _socket.socket, target: _Target) -> None:
+        """Pass the datagrams that `socket` gets on to `target`, and the answers."""
+        socket.setblocking(False)
+        clients = _Datagrams(self, socket, target)
+        self._datagrams.append(clients)
+        self._watch(socket.fileno(), select.EPOLLIN, clients.receive)
+
+    def serve(self) -> None:
+        """Do what can be done now."""
+        for fd, events in self._epoll.poll(0):
+            handler = self._handlers.get(fd)
+            if handler is not None:
+                handler(events)
+
+    def close(self) -> None:
+        """Close the listening sockets and every connection."""
+        for side in tuple(self._streams):
+            side.close()
+        for clients in self._datagrams:
+            clients.close()
+        for listener in self._acceptors.values():
+            listener.close()
+        self._handlers.clear()
+        self._acceptors.clear()
+        self._epoll.close()
+
+    def dial(self, kind: int, target: _Target, protocol: int = 0) -> _socket.socket:
+        """A socket that is being connected to `target`; raises OSError."""
+
+        def make() -> _socket.socket:
+            flags = kind | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK
+            return _socket.socket(_socket.AF_INET, flags, protocol)
+
+        inside = self._namespace is not None
+        socket = netns.inside(self._namespace or 0, make) if inside else make()
+        code = socket.connect_ex(target)
+        if code not in (0, errno.EINPROGRESS):
+            socket.close()
+            raise OSError(code, "connect")
+        return socket
+
+    def _watch(self, fd: int, events: int, handler: Callable[[int], None]) -> None:
+        """Have `handler` called for `events`; none at all: not even for hang-ups."""
+        known = fd in self._handlers
+        if events and known:
+            self._epoll.modify(fd, events)
+        elif events:
+            self._epoll.register(fd, events)
+            self._handlers[fd] = handler
+        elif known:
+            self._epoll.unregister(fd)
+            del self._handlers[fd]
+
+    def _accept(self, listener: _socket.socket, target: _Target) -> None:
+        try:
+            fd, _ = listener._accept()  # type: ignore[attr-defined]
+        except OSError:
+            return  # taken back by the client, or out of descriptors: the next try
+        near = _socket.socket(listener.family, listener.type, listener.proto, fd)
+        near.setblocking(False)
+        try:
+            far = self.dial(_socket.SOCK_STREAM, target, listener.proto)
+        except OSError:
+            near.close()
+            return
+        client, server = _Side(self, near, True), _Side(self, far, False)
+        client.peer, server.peer = server, client
+        for side in (client, server):
+            self._streams.add(side)
+            side.watch()
+        if len(self._streams) >= 2 * _MOST_STREAMS:
+            self._listen(False)
+
+    def _listen(self, on: bool) -> None:
+        """Take new connections, or leave them in the kernel's queue."""
+        for fd in self._acceptors:
+            self._epoll.modify(fd, select.EPOLLIN if on else 0)
+
+    def _ended(self, side: _Side) -> None:
+        if len(self._streams) == 2 * _MOST_STREAMS:
+            self._listen(True)
+        self._streams.discard(side)
+
+
+class _Side:
+    """One end of a connection that is passed on; it reads for its peer."""
+
+    def __init__(
+        self, forwarder: Forwarder, socket: _socket.socket, connected: bool
+    ) -> None:
+        self.peer = self
+        self._forwarder = forwarder
+        self._socket = socket
+        self._connected = connected
+        self._out = bytearray()  # to be sent to this side
+        self._ended = False  # this side sends no more
+        self._finished = False  # this side was told that no more comes
+
+    def watch(self) -> None:
+        """Ask for the events that this side can use now."""
+        if self._socket.fileno() < 0:
+            return
+        events = 0
+        if self._connected and not self._ended and len(self.peer._out) < _BUFFER:
+            events |= select.EPOLLIN
+        if self._out or not self._connected:
+            events |= select.EPOLLOUT
+        self._forwarder._watch(self._socket.fileno(), events, self._handle)
+
+    def close(self) -> None:
+        """Close both sides."""
+        for side in (self, self.peer):
+            if side._socket.fileno() >= 0:
+                side._forwarder._watch(side._socket.fileno(), 0, side._handle)
+                side._socket.close()
+                side._forwarder._ended(side)
+
+    def _handle(self, events: int) -> None:
+        try:
+            if not self._connected:
+                self._connect()
+            if events & (select.EPOLLIN | _GONE) and not self._ended:
+                self._read()
+            self._write()
+            self.peer._write()
+        except OSError:
+            self.close()
+            return
+        if self._finished and self.peer._finished:
+            self.close()
+            return
+        self.watch()
+        self.peer.watch()
+
+    def _connect(self) -> None:
+        code = self._socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+        if code:
+            raise OSError(code, "connect")
+        self._connected = True
+
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(_CHUNK)
+        except BlockingIOError:
+            return
+        self.peer._out += data
+        self._ended = not data
+
+    def _write(self) -> None:
+        """Send what waits; after the last of it, say that it was the last."""
+        if not self._connected:
+            return
+        while self._out:
+            try:
+                sent = self._socket.send(self._out)
+            except BlockingIOError:
+                return
+            del self._out[:sent]
+        if self.peer._ended and not self._finished:
+            self._finished = True
+            self._socket.shutdown(_socket.SHUT_WR)
+
+
+class _Datagrams:
+    """The clients of one UDP port: each gets a socket of its own to the target."""
+
+    def __init__(
+        self, forwarder: Forwarder, socket: _socket.socket, target: _Target
+    ) -> None:
+        self._forwarder = forwarder
+        self._socket = socket
+        self._target = target
+        self._clients: dict[_Client, tuple[_socket.socket, float]] = {}
+
+    def receive(self, _events: int) -> None:
+        try:
+            data, client = self._socket.recvfrom(_CHUNK)
+        except OSError:
+            return
+        with contextlib.suppress(OSError):  # a datagram may get lost
+            self._upstream(client).send(data)
+
+    def close(self) -> None:
+        for client in tuple(self._clients):
+            self._drop(client)
+        self._socket.close()
+
+    def _upstream(self, client: _Client) -> _socket.socket:
+        """The client's socket; the client becomes the most recent one."""
+        known = self._clients.pop(client, None)
+        if known is None:
+            self._expire()
+            upstream = self._forwarder.dial(_socket.SOCK_DGRAM, self._target)
+            self._forwarder._watch(
+                upstream.fileno(),
+                select.EPOLLIN,
+                lambda _: self._answer(upstream, client),
+            )
+        else:
+            upstream = known[0]
+        self._clients[client] = (upstream, time.monotonic())
+        return upstream
+
+    def _answer(self, upstream: _socket.socket, client: _Client) -> None:
+        try:
+            self._socket.sendto(upstream.recv(_CHUNK), client)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._drop(client)  # refused: it is not there, or no longer
+
+    def _expire(self) -> None:
+        """Drop who was silent for long, and who was silent longest."""
+        now = time.monotonic()
+        for client, (_, heard) in tuple(self._clients.items()):
+            if now - heard < _IDLE_CLIENT and len(self._clients) < _MOST_CLIENTS:
+                break  # they are in the order in which they were heard
+            self._drop(client)
+
+    def _drop(self, client: _Client) -> None:
+        upstream, _ = self._clients.pop(client)
+        self._forwarder._watch(upstream.fileno(), 0, lambda _: None)
+        upstream.close()

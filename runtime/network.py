@@ -1,0 +1,177 @@
+"""Containers on a network: a bridge, an address, a way out.
+
+    namespace = new_namespace()
+    endpoint = connect(STATE_DIR, namespace, "web")
+    ...
+    disconnect(STATE_DIR, endpoint)
+
+That the network is there is never assumed: the kernel is asked each time, in about
+0.5 ms, because others flush rules and remove bridges; what is missing is repaired.
+"""
+
+from __future__ import annotations
+
+import os
+
+from lamina.runtime import addresses, bridge, firewall, links, netlink, netns, portmap
+from lamina.runtime.addresses import Subnet
+from lamina.runtime.errors import NetworkError
+from lamina.runtime.netns import new_namespace
+from lamina.runtime.network_state import (
+    STATE_DIR,
+    Lock,
+    Network,
+    explained,
+    network_of,
+)
+from lamina.runtime.owner import Owner
+from lamina.runtime.ports import PortMapping, parse_port
+from lamina.runtime.published import Published, publish
+from lamina.runtime.resolver_files import hosts, resolv_conf
+from lamina.values import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lamina.runtime.links import Bridge
+
+__all__ = [
+    "STATE_DIR",
+    "Endpoint",
+    "PortMapping",
+    "Published",
+    "connect",
+    "disconnect",
+    "hosts",
+    "new_namespace",
+    "parse_port",
+    "publish",
+    "remove_network",
+    "resolv_conf",
+]
+
+
+@value
+class Endpoint:
+    """A container's place on its network; `interface` is its own name for it."""
+
+    address: str
+    prefix: int
+    gateway: str
+    interface: str
+    mtu: int
+    mac: str
+    network: str
+
+
+def connect(state_dir: str, namespace: int, name: str) -> Endpoint:
+    """Give `namespace` an address on the network, which is made when it is not there.
+
+    `name` is the container (or build) that the address is for. The lease is this
+    process's: it ends with `disconnect`, or when the process is gone and the address
+    is needed. Safe at any time in any number of processes. Raises NetworkError.
+    """
+    network = network_of(state_dir)
+    with explained("the kernel refuses the container's link"):
+        address, subnet, host = _lease(network, Owner.of(name))
+        try:
+            with netlink.Socket(netlink.ROUTE) as route:
+                links.join_bridge(route, host, namespace, address)
+            inner = netns.inside(namespace, lambda: netlink.Socket(netlink.ROUTE))
+            with inner:
+                links.configure(inner, address, subnet.prefix, subnet.gateway)
+        except BaseException:
+            addresses.release(network.leases, address)
+            raise
+    return Endpoint(
+        address,
+        subnet.prefix,
+        subnet.gateway,
+        links.INTERFACE,
+        host.mtu,
+        links.mac_of(address),
+        network.bridge,
+    )
+
+
+def disconnect(state_dir: str, endpoint: Endpoint) -> None:
+    """Give the address back, once the container's processes are gone.
+
+    Whoever cleans up after a dead process may call it as well: an address that
+    another living process has by now stays with that. The link is left to the
+    kernel, which removes it with the namespace; by hand it would take 10 to 30 ms.
+    """
+    network = network_of(state_dir)
+    with Lock(network):
+        owner = addresses.owner(network.leases, endpoint.address)
+        if owner is None or owner.pid == os.getpid() or not owner.alive:
+            addresses.release(network.leases, endpoint.address)
+
+
+def remove_network(state_dir: str) -> bool:
+    """Take the bridge, the table and the rules away, unless a container is on them."""
+    network = network_of(state_dir)
+    with Lock(network), explained("the kernel keeps the network"):
+        if addresses.leases(network.leases):
+            return False
+        portmap.clear(network.ports)
+        with netlink.Socket(netlink.NETFILTER) as nft:
+            firewall.dismiss(nft, network.bridge)
+            firewall.uninstall(nft, network.table)
+        bridge.remove(network.bridge)
+    return True
+
+
+def _lease(network: Network, owner: Owner) -> tuple[str, Subnet, Bridge]:
+    """An address, on a network that has been seen to be whole."""
+    with Lock(network):
+        with netlink.Socket(netlink.ROUTE) as route:
+            host = _check(network, route)
+            if host is None:
+                _repair(network)
+                host = _check(network, route)
+        if host is None:
+            raise NetworkError(
+                f"the network {network.bridge} does not stay as it was made",
+                hint="Something else changes the firewall or the links; see "
+                "`nft list ruleset` and `ip link`.",
+            )
+        subnet = Subnet.parse(f"{host.address}/{host.prefix}")
+        return addresses.lease(network.leases, subnet, owner), subnet, host
+
+
+def _check(network: Network, route: netlink.Socket) -> Bridge | None:
+    """The bridge, if it and everything around it is as it has to be."""
+    host = links.find_bridge(route, network.bridge)
+    if host is None or not host.up or not host.address:
+        return None
+    if not bridge.configured(network.bridge):
+        return None
+    subnet = Subnet.parse(f"{host.address}/{host.prefix}")
+    table = firewall.Table(network.table, network.bridge, subnet)
+    with netlink.Socket(netlink.NETFILTER) as nft:
+        if not firewall.intact(nft, table):
+            return None
+        if not firewall.admitted(nft, network.bridge):
+            return None
+    return host
+
+
+def _repair(network: Network) -> None:
+    """Make what is missing, and publish again what living containers publish."""
+    path = os.path.join(network.directory, "subnet")
+    subnet = bridge.create(network.bridge, _read_subnet(path))
+    with open(path, "w") as file:
+        file.write(f"{subnet}\n")
+    table = firewall.Table(network.table, network.bridge, subnet)
+    with netlink.Socket(netlink.NETFILTER) as nft:
+        if not firewall.intact(nft, table):
+            firewall.install(nft, table, portmap.living(network.ports))
+        firewall.admit(nft, network.bridge)
+
+
+def _read_subnet(path: str) -> Subnet | None:
+    try:
+        with open(path) as file:
+            return Subnet.parse(file.read().strip())
+    except (FileNotFoundError, OSError, ValueError):
+        return None

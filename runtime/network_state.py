@@ -1,0 +1,94 @@
+"""What a network is called on this machine, and the lock that is held to change it.
+
+A network is what its state directory says: the bridge and the nftables table are
+named after it. The state is the machine's, not a store's, because two stores that
+share a bridge have to share the leases. `STATE_DIR` is that of the default network
+`lamina0`; with another directory comes another network.
+
+    <state_dir>/lock          held while the network is checked, made or changed
+    <state_dir>/subnet        the subnet of last time, taken again while it is free
+    <state_dir>/leases/       who has which address: addresses.py
+    <state_dir>/ports/        which host port leads where: portmap.py
+"""
+
+from __future__ import annotations
+
+import binascii
+import errno
+import fcntl
+import os
+
+from lamina.runtime import netlink
+from lamina.runtime.errors import NetworkError
+from lamina.values import value
+
+STATE_DIR = "/run/lamina/network"
+
+
+@value
+class Network:
+    """The names of a network's parts."""
+
+    directory: str
+    bridge: str
+    table: str
+
+    @property
+    def leases(self) -> str:
+        return os.path.join(self.directory, "leases")
+
+    @property
+    def ports(self) -> str:
+        return os.path.join(self.directory, "ports")
+
+
+def network_of(state_dir: str) -> Network:
+    """The network whose state lies in `state_dir`, which need not exist yet."""
+    directory = os.path.realpath(state_dir)
+    if directory == os.path.realpath(STATE_DIR):
+        return Network(directory, "lamina0", "lamina")
+    mark = f"{binascii.crc32(os.fsencode(directory)):08x}"
+    return Network(directory, f"lam{mark}", f"lamina_{mark}")
+
+
+class Lock:
+    """A context in which no other process changes the network; makes its folders."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._fd = -1
+
+    def __enter__(self) -> None:
+        try:
+            for folder in (self._network.leases, self._network.ports):
+                os.makedirs(folder, mode=0o700, exist_ok=True)
+            path = os.path.join(self._network.directory, "lock")
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise NetworkError(
+                f"cannot keep the network's state: {error}",
+                hint="Networks take root and a writable /run; `--network=none` and "
+                "`--network=host` do not.",
+            ) from error
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+
+class explained:
+    """Turns the kernel's refusals into NetworkError: `what`, and its reason."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _t: object) -> None:
+        if isinstance(error, netlink.NetlinkError):
+            hint = ""
+            if error.errno == errno.EPERM:
+                hint = "It takes root; `--network=none` and `--network=host` do not."
+            text = f"{self._what}: {error.strerror}"
+            raise NetworkError(text, hint=hint) from error
