@@ -1,0 +1,147 @@
+"""builder.solver: what runs, what is cached, and in which order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+import pytest
+
+from lamina.builder.cachekey import CacheKey
+from lamina.builder.events import Event, StepCached, StepDone, StepFailed
+from lamina.builder.graph import BaseOp, CopyOp, Graph, RunOp, Step
+from lamina.builder.solver import Solver, Work, solve
+from lamina.oci.config import ImageConfig
+from lamina.oci.digest import Digest
+
+
+def run(index: int, parent: int, text: str) -> Step:
+    operation = RunOp((text,), (), "/", "", "default", "sandbox")
+    return Step(index, text, operation, parent, None)
+
+
+def copy_from(index: int, parent: int, origin: int) -> Step:
+    operation = CopyOp(False, ("/a",), (), "/a", origin=origin)
+    return Step(index, f"copy {origin}", operation, parent, None)
+
+
+def base(index: int) -> Step:
+    return Step(index, "base", BaseOp("base", ()), -1, None)
+
+
+def graph(*steps: Step) -> Graph:
+    return Graph(steps, len(steps) - 1, ImageConfig("amd64", "linux"), "linux/amd64")
+
+
+class Fake:
+    """A cache and an executor: a step's layer is the digest of what `output` says."""
+
+    def __init__(self) -> None:
+        self.cache: dict[str, Digest] = {}
+        self.ran: list[str] = []
+        self.events: list[Event] = []
+        self.output: dict[str, str] = {}
+        self.fresh: set[str] = set()
+        self.stopped = 0
+
+    def solve(self, graph: Graph, jobs: int = 2) -> dict[int, tuple[Digest, ...]]:
+        solver = Solver(
+            digests=self.digests,
+            lookup=self.lookup,
+            execute=self.execute,
+            emit=self.events.append,
+            jobs=jobs,
+            fresh=lambda step: step.name in self.fresh,
+            stop=self.stop,
+        )
+        return solve(graph, solver)
+
+    def digests(
+        self, step: Step, origins: Mapping[int, tuple[Digest, ...]]
+    ) -> Mapping[str, str]:
+        return {str(index): " ".join(layers) for index, layers in origins.items()}
+
+    def lookup(self, key: CacheKey) -> Digest | None:
+        return self.cache.get(key.digest)
+
+    def execute(self, work: Work) -> tuple[Digest, bool]:
+        self.ran.append(work.step.name)
+        made = Digest.of(self.output.get(work.step.name, work.step.name).encode())
+        changed = self.cache.get(work.key.digest) != made
+        self.cache[work.key.digest] = made
+        return made, changed
+
+    def stop(self) -> None:
+        self.stopped += 1
+
+
+CHAIN = graph(base(0), run(1, 0, "one"), run(2, 1, "two"), run(3, 2, "three"))
+
+
+def test_a_chain_runs_in_order_and_then_not_again() -> None:
+    fake = Fake()
+    first = fake.solve(CHAIN)
+    assert fake.ran == ["one", "two", "three"]
+    assert [len(first[index]) for index in range(4)] == [0, 1, 2, 3]
+    fake.ran.clear()
+    assert fake.solve(CHAIN) == first
+    assert fake.ran == []
+    assert sum(isinstance(event, StepCached) for event in fake.events) == 3
+
+
+def test_the_same_result_of_a_parent_cuts_the_rest_off() -> None:
+    fake = Fake()
+    fake.solve(CHAIN)
+    fake.ran.clear()
+    fake.fresh = {"one"}
+    fake.solve(CHAIN)
+    assert fake.ran == ["one"]
+    done = [event for event in fake.events if isinstance(event, StepDone)]
+    assert done[-1].changed is False
+
+
+def test_another_result_of_a_parent_runs_what_stands_on_it() -> None:
+    fake = Fake()
+    fake.solve(CHAIN)
+    fake.ran.clear()
+    fake.fresh, fake.output = {"two"}, {"two": "other bytes"}
+    fake.solve(CHAIN)
+    assert fake.ran == ["two", "three"]
+
+
+def test_a_copy_from_a_stage_waits_for_it() -> None:
+    stages = graph(
+        base(0), run(1, 0, "make"), base(2), copy_from(3, 2, 1), run(4, 3, "last")
+    )
+    fake = Fake()
+    fake.solve(stages)
+    assert fake.ran == ["make", "copy 1", "last"]
+
+
+def test_independent_steps_run_side_by_side() -> None:
+    fan = graph(base(0), run(1, 0, "left"), run(2, 0, "right"))
+    meet = threading.Barrier(2, timeout=30)
+    fake = Fake()
+    inner = fake.execute
+
+    def execute(work: Work) -> tuple[Digest, bool]:
+        meet.wait()
+        return inner(work)
+
+    fake.execute = execute  # type: ignore[method-assign]
+    fake.solve(fan, jobs=2)
+    assert sorted(fake.ran) == ["left", "right"]
+
+
+def test_the_first_failure_ends_the_build() -> None:
+    fake = Fake()
+
+    def execute(work: Work) -> tuple[Digest, bool]:
+        raise ValueError(work.step.name)
+
+    fake.execute = execute  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match="one"):
+        fake.solve(CHAIN)
+    assert fake.stopped == 1
+    assert isinstance(fake.events[-1], StepFailed)
+    assert not [t for t in threading.enumerate() if t.name == "lamina-step"]
