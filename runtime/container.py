@@ -1,0 +1,267 @@
+"""Containers: made, removed, and cleared away when they died unseen.
+
+`create` only writes to disk; supervisor.py starts what is there. Whoever asks about
+containers calls `collect` first, so that what a dead supervisor held is given back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING
+
+from lamina.runtime import names, state
+from lamina.runtime.errors import ContainerError, NoSuchContainer
+from lamina.runtime.owner import Owner
+from lamina.values import replace, value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lamina.oci.config import ImageConfig
+    from lamina.oci.store import Image, Store
+    from lamina.runtime.options import Options
+    from lamina.runtime.state import Container, State
+
+_FOLDERS = ("containers", "names", "live", "volumes")
+
+
+@value
+class Overrides:
+    """What `run` says over the image's config; None and () leave it as it is.
+
+    `env` are `NAME=value`, or `NAME` to take a variable of the image away.
+    """
+
+    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] | None = None
+    env: tuple[str, ...] = ()
+    user: str = ""
+    working_dir: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    stop_signal: str = ""
+    exposed_ports: tuple[str, ...] = ()
+
+
+def configure(config: ImageConfig, overrides: Overrides) -> ImageConfig:
+    """The config of a container of that image (moby, daemon/commit.go, merge).
+
+    Another entrypoint drops the image's command, which was written for its own.
+    """
+    entrypoint, cmd = config.entrypoint, config.cmd
+    if overrides.entrypoint is not None:
+        entrypoint, cmd = overrides.entrypoint or None, None
+    if overrides.command:
+        cmd = overrides.command
+    changed = replace(
+        config,
+        entrypoint=entrypoint,
+        cmd=cmd,
+        env=merge_env(config.env, overrides.env),
+        user=overrides.user or config.user,
+        working_dir=overrides.working_dir or config.working_dir,
+        stop_signal=overrides.stop_signal or config.stop_signal,
+        exposed_ports=_union(config.exposed_ports, overrides.exposed_ports),
+    )
+    if overrides.labels:
+        changed = replace(
+            changed, labels={**config.labels, **dict(overrides.labels)}
+        )
+    return changed
+
+
+def merge_env(env: Iterable[str], given: Iterable[str]) -> tuple[str, ...]:
+    """`env` with the variables in `given` set, or taken away where there is no `=`."""
+    merged = {entry.partition("=")[0]: entry for entry in env}
+    for entry in given:
+        name, equals, _ = entry.partition("=")
+        if not name or "\0" in entry:
+            raise ContainerError(
+                f"Invalid environment variable {entry[:60]!r}.",
+                hint="It is `NAME=value`, without NUL.",
+            )
+        if equals:
+            merged[name] = entry
+        else:
+            merged.pop(name, None)
+    return tuple(merged.values())
+
+
+def _union(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first, *second)))
+
+
+def arguments_of(config: ImageConfig) -> tuple[str, ...]:
+    """The command line of a container; raises ContainerError when it has none."""
+    args = (*(config.entrypoint or ()), *(config.cmd or ()))
+    if not args or not args[0]:
+        raise ContainerError(
+            "No command specified.",
+            hint="The image has none; name one: `lamina run IMAGE COMMAND`.",
+        )
+    return args
+
+
+def create(  # noqa: PLR0913 (each is a different noun)
+    store: Store,
+    image: Image,
+    image_name: str,
+    name: str,
+    config: ImageConfig,
+    options: Options,
+) -> Container:
+    """A new container, created and not yet started, held by this process.
+
+    `name` is checked; with "" it gets one. Raises ContainerError on a name in use.
+    """
+    wanted = names.check(name) if name else ""
+    args = arguments_of(config)
+    make_places(store.root)
+    identity = state.new_id()
+    with state.locked(store.root):
+        container = state.Container(
+            identity,
+            _claimed_name(store.root, wanted, identity),
+            time.time_ns(),
+            image.id,
+            image_name,
+            image.layers,
+            args,
+            config,
+            options,
+        )
+        _place(store, container)
+    return container
+
+
+def make_places(root: str) -> None:
+    """The folders of containers in a store."""
+    if not os.path.isdir(f"{root}/{_FOLDERS[-1]}"):
+        for folder in _FOLDERS:
+            os.makedirs(f"{root}/{folder}", mode=0o700, exist_ok=True)
+
+
+def _claimed_name(root: str, wanted: str, identity: str) -> str:
+    if wanted and not state.claim_name(root, wanted, identity):
+        owner = state.name_owner(root, wanted)
+        raise ContainerError(
+            f'The container name "/{wanted}" is already in use by container '
+            f'"{owner[:12]}".',
+            hint="Remove or rename that container, or choose another name.",
+        )
+    name, attempt = wanted, 0
+    while not name:
+        name = names.generate(attempt)
+        attempt += 1
+        if not state.claim_name(root, name, identity):
+            name = ""
+    return name
+
+
+def _place(store: Store, container: Container) -> None:
+    """Write a container's directory, which appears whole or not at all.
+
+    What dies here leaves a name that counts as free and a hidden directory.
+    """
+    root, identity = store.root, container.id
+    staging = f"{root}/containers/.{identity}"
+    os.mkdir(staging, 0o700)
+    os.mkdir(f"{staging}/work", 0o700)
+    _make_upper(store, container, f"{staging}/upper")
+    store.pin(f"container:{identity}", container.layers)
+    state.save_container(staging, container)
+    held = state.State(state.CREATED, Owner.of(identity))
+    state.mark_held(root, identity)
+    state.write_state(staging, held)
+    os.rename(staging, state.directory(root, identity))
+
+
+def _make_upper(store: Store, container: Container, path: str) -> None:
+    """An empty changeset; its root is as the image's, which overlay hides by it."""
+    os.mkdir(path)
+    mode, uid, gid = 0o755, 0, 0
+    if container.layers:
+        root = os.stat(store.layer_path(container.layers[-1]))
+        mode, uid, gid = root.st_mode & 0o7777, root.st_uid, root.st_gid
+    os.chmod(path, mode)
+    os.chown(path, uid, gid)
+
+
+# The end
+
+
+def remove(store: Store, container: Container, volumes: bool = True) -> None:
+    """Remove a container that does not run, and the volumes that were made for it."""
+    root, identity = store.root, container.id
+    with state.locked(root):
+        state.release_name(root, container.name, identity)
+        place = state.directory(root, identity)
+        aside = f"{root}/containers/.{identity}"
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(place, aside)
+        state.mark_free(root, identity)
+    made = _own_volumes(aside) if volumes else ()
+    store.discard(aside)
+    for name in made:
+        store.discard(f"{root}/volumes/{name}")
+    store.unpin(f"container:{identity}")
+
+
+def _own_volumes(place: str) -> tuple[str, ...]:
+    """The volumes without a name that a container was started with."""
+    try:
+        with open(f"{place}/volumes", encoding="ascii") as file:
+            return tuple(file.read().split())
+    except FileNotFoundError:
+        return ()
+
+
+def collect(store: Store) -> None:
+    """Give back what dead supervisors held; remove what was to be removed at exit."""
+    with contextlib.suppress(FileNotFoundError):
+        for identity in os.listdir(f"{store.root}/live"):
+            _collect_one(store, identity)
+
+
+def _collect_one(store: Store, identity: str) -> None:
+    root = store.root
+    try:
+        found = state.load_state(root, identity)
+        if found.supervisor is not None and found.supervisor.alive:
+            return
+        container = state.load_container(root, identity)
+    except NoSuchContainer:
+        _forget(root, identity)
+        return
+    with state.locked(root):
+        try:
+            found = state.load_state(root, identity)
+        except NoSuchContainer:
+            return
+        if found.supervisor is not None and found.supervisor.alive:
+            return
+        give_back(store, found)
+        state.save_state(root, identity, state.unseen(found))
+    if container.options.remove:
+        remove(store, container)
+
+
+def _forget(root: str, identity: str) -> None:
+    """A mark without a container: its creator died, or is about to place it."""
+    with state.locked(root):
+        if not os.path.isdir(state.directory(root, identity)):
+            state.mark_free(root, identity)
+
+
+def give_back(store: Store, found: State) -> None:
+    """Return a container's network and cgroup; nothing happens when they are gone."""
+    if found.cgroup:
+        from lamina.runtime import cgroup
+
+        cgroup.remove(found.cgroup)
+    if found.attachment is not None:
+        from lamina.runtime import network
+
+        endpoint = network.Endpoint(**found.attachment.__dict__)
+        network.disconnect(network.STATE_DIR, endpoint)

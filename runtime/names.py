@@ -1,0 +1,50 @@
+"""Names of containers: what they may be, and ones to give where none was asked for."""
+
+from __future__ import annotations
+
+import os
+
+from lamina.runtime.errors import ContainerError
+
+_FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+_REST = _FIRST | frozenset("_.-")
+
+# Words of the trade: what layers are like, and those who read the earth in them.
+_ADJECTIVES = (
+    *("alluvial amber ancient arching banded basal bright brisk calm cemented").split(),
+    *("chalky clastic clear coarse coastal crystalline deep drifting eroded").split(),
+    *("faulted fine flinty fluvial folded fossil gentle glacial golden").split(),
+    *("grainy granitic hidden igneous inclined laminar layered limpid loamy").split(),
+    *("lofty lucid lunar marly mellow mineral molten nimble opaline patient").split(),
+    *("pelagic plucky polished porous primal quiet rippled rugged sandy").split(),
+    *("serene silty slatey solid sparkling steady stratified sturdy sunlit").split(),
+    *("tectonic tidal tilted tranquil upland veined vivid volcanic weathered").split(),
+)
+_SURNAMES = (
+    *("agassiz agricola alvarez anning bascom bowen brongniart chamberlin").split(),
+    *("conybeare cuvier dana darwin desmarest dutton eaton gilbert goldschmidt").split(),
+    *("gressly hayden hess hilgard holmes hooke hutton jeffreys kelly kircher").split(),
+    *("lapworth lehmann lomonosov lyell mantell marsh maury mawson").split(),
+    *("mohorovicic mohs murchison murray naumann oldham patterson penck").split(),
+    *("playfair powell richter rosenbusch sedgwick shackleton smith sorby").split(),
+    *("steno suess tharp urey ussher vernadsky vine walcott walther wegener").split(),
+    *("werner whewell wilson zittel").split(),
+)
+
+
+def check(name: str) -> str:
+    """`name` without a leading slash; raises ContainerError as Docker refuses it."""
+    bare = name.removeprefix("/")
+    if len(bare) < 2 or bare[0] not in _FIRST or not _REST.issuperset(bare):
+        raise ContainerError(
+            f"Invalid container name {name!r}.",
+            hint="Two or more of [a-zA-Z0-9_.-], the first a letter or a digit.",
+        )
+    return bare
+
+
+def generate(attempt: int) -> str:
+    """`adjective_surname`; with a digit once some `attempt`s were in use."""
+    first, second, digit = os.urandom(3)
+    name = f"{_ADJECTIVES[first % len(_ADJECTIVES)]}_{_SURNAMES[second % len(_SURNAMES)]}"
+    return f"{name}{digit % 10}" if attempt > 4 else name

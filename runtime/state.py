@@ -1,0 +1,364 @@
+"""What is known of containers: records on disk, checked against the kernel.
+
+    <root>/containers/ID/container.json   what was asked for (Container)
+    <root>/containers/ID/state.json       what became of it (State)
+    <root>/containers/ID/config.json      the OCI spec that it was started with
+    <root>/containers/ID/log              runtime/logs.py
+    <root>/containers/ID/upper, work      what it changed
+    <root>/names/NAME                     a link whose text is the ID
+    <root>/live/ID                        it holds a network, a cgroup or a process
+
+A file is written whole under another name and renamed. A record that says "running"
+is believed only while the process that supervises the container lives (owner.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from lamina.runtime.errors import ContainerError, NoSuchContainer
+from lamina.runtime.options import Options
+from lamina.runtime.owner import Owner
+from lamina.values import replace, value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lamina.oci.config import ImageConfig
+
+CREATED = "created"
+RUNNING = "running"
+PAUSED = "paused"
+EXITED = "exited"
+
+# What Docker records for a container that nobody saw end.
+UNSEEN_EXIT = 137
+_HEX = frozenset("0123456789abcdef")
+
+
+@value
+class Container:
+    """What a container is; all but its name stays as it was created.
+
+    `image` is the image's ID, `image_name` what the user called it; `layers` are
+    contents, bottom first; `config` is the image's with what `run` changed, as
+    `commit` takes it over; `args` is the command as it runs; `created` in ns.
+    """
+
+    id: str
+    name: str
+    created: int
+    image: str
+    image_name: str
+    layers: tuple[str, ...]
+    args: tuple[str, ...]
+    config: ImageConfig
+    options: Options
+
+    @property
+    def short(self) -> str:
+        """The twelve digits that people read."""
+        return self.id[:12]
+
+
+@value
+class Attachment:
+    """Where a container is on its network: runtime/network.py, Endpoint."""
+
+    address: str
+    prefix: int
+    gateway: str
+    interface: str
+    mtu: int
+    mac: str
+    network: str
+
+
+@value
+class State:
+    """What became of a container; times in ns, 0 where it has not come to that.
+
+    `supervisor` is Lamina's process that waits for it, `init` its own first one.
+    `stubs` are the mount points that Lamina made in its root.
+    """
+
+    status: str
+    supervisor: Owner | None = None
+    init: Owner | None = None
+    started: int = 0
+    finished: int = 0
+    exit_code: int = 0
+    oom_killed: bool = False
+    error: str = ""
+    attachment: Attachment | None = None
+    ports: tuple[str, ...] = ()
+    cgroup: str = ""
+    stubs: tuple[str, ...] = ()
+
+    @property
+    def is_running(self) -> bool:
+        return self.status in (RUNNING, PAUSED)
+
+
+def open_process(process: Owner | None) -> int | None:
+    """A pidfd of that very process; None when it is gone."""
+    if process is None or not process.alive:
+        return None
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return None
+    # The number may have passed to another process before the descriptor was had.
+    if process.alive:
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+# Places
+
+
+def directory(root: str, identity: str) -> str:
+    """Where a container's files lie."""
+    return f"{root}/containers/{identity}"
+
+
+def new_id() -> str:
+    """64 hexadecimal digits; never only decimal ones in front, as host names."""
+    while True:
+        identity = os.urandom(32).hex()
+        if not identity[:12].isdecimal():
+            return identity
+
+
+# Writing
+
+
+def write_file(path: str, data: bytes, mode: int = 0o600) -> None:
+    """Put a file in place whole: a reader sees the old one or the new one."""
+    temporary = f"{path}.{os.getpid()}.new"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(temporary, flags, mode)
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)
+    os.rename(temporary, path)
+
+
+def save_container(place: str, container: Container) -> None:
+    """Write a container's record into its directory."""
+    from lamina.oci.config_json import config_bytes
+
+    fields = {
+        **container.__dict__,
+        "config": json.loads(config_bytes(container.config)),
+        "options": container.options.__dict__,
+    }
+    write_file(f"{place}/container.json", _dumped(fields))
+
+
+def save_state(root: str, identity: str, state: State) -> None:
+    """Write what became of a container, and whether it holds anything.
+
+    The mark is there before the state and goes after it: what may need collecting
+    is always marked.
+    """
+    if state.supervisor is not None:
+        mark_held(root, identity)
+    write_state(directory(root, identity), state)
+    if state.supervisor is None:
+        mark_free(root, identity)
+
+
+def write_state(place: str, state: State) -> None:
+    """Write a state into a container's directory."""
+    write_file(f"{place}/state.json", _dumped(state))
+
+
+def mark_held(root: str, identity: str) -> None:
+    """Note that a container holds something that only its supervisor gives back."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+    os.close(os.open(f"{root}/live/{identity}", flags, 0o600))
+
+
+def mark_free(root: str, identity: str) -> None:
+    """Note that a container holds nothing."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{root}/live/{identity}")
+
+
+def _dumped(fields: object) -> bytes:
+    text = json.dumps(fields, default=lambda given: given.__dict__)
+    return text.encode("utf-8", "surrogateescape")
+
+
+# Reading
+
+
+def load_container(root: str, identity: str) -> Container:
+    """The record of the container with this whole ID; raises NoSuchContainer."""
+    from lamina.oci.config_json import parse_config
+
+    fields = _loaded(f"{directory(root, identity)}/container.json", identity)
+    config = parse_config(json.dumps(fields["config"]).encode())
+    options = Options(**_tuples(fields["options"]))
+    return Container(**{**_tuples(fields), "config": config, "options": options})
+
+
+def load_state(root: str, identity: str) -> State:
+    """What became of a container, as it was recorded; `see` checks it."""
+    fields = _tuples(_loaded(f"{directory(root, identity)}/state.json", identity))
+    for name in ("supervisor", "init"):
+        if fields[name] is not None:
+            fields[name] = Owner(**fields[name])
+    if fields["attachment"] is not None:
+        fields["attachment"] = Attachment(**fields["attachment"])
+    return State(**fields)
+
+
+def see(root: str, identity: str) -> State:
+    """What became of a container, as the kernel bears it out.
+
+    Where its supervisor is gone, so is the container: a parent's death kills it.
+    """
+    state = load_state(root, identity)
+    if state.supervisor is None or state.supervisor.alive:
+        return state
+    return unseen(state)
+
+
+def unseen(state: State) -> State:
+    """`state` once the supervisor died without a word."""
+    if state.status == CREATED:
+        return replace(state, supervisor=None, init=None)
+    return replace(
+        state,
+        status=EXITED,
+        supervisor=None,
+        init=None,
+        exit_code=UNSEEN_EXIT,
+        finished=state.finished or state.started,
+    )
+
+
+def _loaded(path: str, identity: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            text = file.read().decode("utf-8", "surrogateescape")
+            found: dict[str, Any] = json.loads(text)
+    except FileNotFoundError as error:
+        raise missing(identity) from error
+    except ValueError as error:
+        raise ContainerError(
+            f"The record {path} is damaged: {error}.",
+            hint="Remove the container with `lamina rm -f`.",
+        ) from error
+    return found
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+
+
+# Finding
+
+
+def identities(root: str) -> list[str]:
+    """The IDs of all containers whose creation came to its end."""
+    with contextlib.suppress(FileNotFoundError):
+        return [name for name in os.listdir(f"{root}/containers") if _whole(name)]
+    return []
+
+
+def containers(root: str) -> Iterator[tuple[Container, State]]:
+    """All containers, the youngest first; one that goes meanwhile is left out."""
+    found = []
+    for identity in identities(root):
+        with contextlib.suppress(NoSuchContainer):
+            found.append((load_container(root, identity), see(root, identity)))
+    yield from sorted(found, key=lambda row: row[0].created, reverse=True)
+
+
+def find(root: str, name: str) -> str:
+    """The ID that a user means by `name`; raises NoSuchContainer.
+
+    As Docker looks: a whole ID, then a name, then the first digits of an ID.
+    """
+    if _whole(name) and os.path.isdir(directory(root, name)):
+        return name
+    bare = name.removeprefix("/")
+    if bare and "/" not in bare and "\0" not in bare and bare not in (".", ".."):
+        with contextlib.suppress(OSError):
+            identity = os.readlink(f"{root}/names/{bare}")
+            if os.path.isdir(directory(root, identity)):
+                return identity
+    if not name or set(name) - _HEX:
+        raise missing(name)
+    found = [identity for identity in identities(root) if identity.startswith(name)]
+    if len(found) > 1:
+        raise NoSuchContainer(
+            f"{name!r} begins the IDs of several containers.",
+            hint="Give more digits, or a name.",
+        )
+    if not found:
+        raise missing(name)
+    return found[0]
+
+
+def missing(name: str) -> NoSuchContainer:
+    return NoSuchContainer(
+        f"No such container: {name}", hint="`lamina ps -a` lists them."
+    )
+
+
+def _whole(name: str) -> bool:
+    return len(name) == 64 and not set(name) - _HEX
+
+
+# Names
+
+
+def claim_name(root: str, name: str, identity: str) -> bool:
+    """Give `name` to a container (under `locked`); False when another one has it."""
+    link = f"{root}/names/{name}"
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.isdir(directory(root, os.readlink(link))):
+            return False
+        # Its container was never finished, or is gone: a process died there.
+        os.unlink(link)
+    os.symlink(identity, link)
+    return True
+
+
+def release_name(root: str, name: str, identity: str) -> None:
+    """Let go of a name, if the container has it."""
+    link = f"{root}/names/{name}"
+    with contextlib.suppress(FileNotFoundError):
+        if os.readlink(link) == identity:
+            os.unlink(link)
+
+
+def name_owner(root: str, name: str) -> str:
+    """The ID of the container that has `name`, or ""."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.readlink(f"{root}/names/{name}")
+    return ""
+
+
+@contextlib.contextmanager
+def locked(root: str) -> Iterator[None]:
+    """Alone among those who create, remove and collect containers."""
+    import fcntl
+
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    descriptor = os.open(f"{root}/locks/containers", flags, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
