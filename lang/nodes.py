@@ -12,11 +12,36 @@ from lamina.values import value
 
 
 @value
+class Substitution:
+    """`$name` or `${name}`, or `${name` operator argument `}`.
+
+    `operator` is one of "" `-` `:-` `+` `:+` `?` `:?` `#` `##` `%` `%%` `/` `//`;
+    only the last two have a `replacement`. A `quoted` one (between double quotes)
+    is never split into words.
+    """
+
+    name: str
+    operator: str
+    argument: tuple[str | Substitution, ...]
+    replacement: tuple[str | Substitution, ...]
+    quoted: bool
+
+
+Parts = tuple[str | Substitution, ...]
+
+
+@value
 class Word:
-    """Text that may hold `$NAME`, quotes and escapes, as written."""
+    """Text that may hold `$NAME`, quotes and escapes, as written.
+
+    `parts` is the same taken apart: literal text, quotes and escapes gone, and
+    substitutions. None where `text` holds nothing special, or of a word that did not
+    come from `parse`; `lang.expand` takes that one apart when it needs to.
+    """
 
     text: str
     span: Span
+    parts: Parts | None = None
 
 
 @value
@@ -29,13 +54,27 @@ class Pair:
 
 @value
 class Heredoc:
-    """`<<NAME` and its lines. `expand` is false when any part of NAME was quoted."""
+    """`<<NAME` and its lines. `expand` is false when any part of NAME was quoted.
+
+    `body` is raw: line ends as they are, leading tabs there although `<<-` has
+    `strip_tabs`. `content` is the text that a file of it gets. `parts` as
+    `Word.parts`, of `content`.
+    """
 
     name: str
     body: str
     expand: bool
     strip_tabs: bool
     span: Span
+    parts: Parts | None = None
+
+    @property
+    def content(self) -> str:
+        """The lines, without their leading tabs where `<<-` opened them."""
+        if not self.strip_tabs:
+            return self.body
+        lines = self.body.split("\n")
+        return "\n".join(line.lstrip("\t") for line in lines)
 
 
 @value
@@ -60,7 +99,12 @@ Command = ExecForm | ShellForm
 
 @value
 class Mount:
-    """One `RUN --mount=`: its `key=value` fields in order; a bare key has None."""
+    """One `RUN --mount=`: its `key=value` fields in order; a bare key has None.
+
+    Keys are in lower case and have one spelling each: `target` (also for `dst`,
+    `destination`), `source` (`src`), `readonly` (`ro`), `readwrite` (`rw`). Values
+    expand, but for `from`; `lang.mounts` gives them their types.
+    """
 
     fields: tuple[tuple[str, Word | None], ...]
     span: Span
@@ -68,7 +112,7 @@ class Mount:
 
 @value
 class From:
-    """FROM: the base as written, and the name that later stages use."""
+    """FROM: the base as written, and the name, in lower case, of the stage."""
 
     image: Word
     platform: Word | None
@@ -76,6 +120,8 @@ class From:
     # Of `bootstrap:` bases only, in the order written: include, variant, mirror, ...
     flags: tuple[tuple[str, Word], ...]
     span: Span
+    # Where `AS name` stands, its letters as they were written.
+    alias: Span | None = None
 
 
 @value
@@ -194,7 +240,10 @@ class Healthcheck:
 
 @value
 class Onbuild:
-    """ONBUILD: the instruction's text, parsed when a later build triggers it."""
+    """ONBUILD: the instruction's text, parsed again when a later build triggers it.
+
+    Its heredocs follow it on lines of their own, as in the image's configuration.
+    """
 
     text: str
     span: Span
@@ -247,6 +296,16 @@ class Finding:
 
 
 @value
+class Directive:
+    """A comment that means something: `# syntax=`, `# escape=`, `# check=` at the top
+    of the file, `# check=` above an instruction, `# lamina: ...` anywhere."""
+
+    name: str
+    value: str
+    span: Span
+
+
+@value
 class Recipe:
     """A parsed recipe. `escape` is the escape character that its directive chose."""
 
@@ -254,3 +313,4 @@ class Recipe:
     escape: str
     global_args: tuple[Arg, ...]
     stages: tuple[Stage, ...]
+    directives: tuple[Directive, ...] = ()

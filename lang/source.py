@@ -54,6 +54,23 @@ class RecipeError(LaminaError):
         self.span = span
 
 
+def decode(name: str, data: bytes) -> Source:
+    """The Source in a file's bytes. Raises RecipeError where they are not UTF-8."""
+    try:
+        return Source(name, data.decode())
+    except UnicodeDecodeError as error:
+        start = len(data[: error.start].decode())
+        shown = Source(name, data.decode(errors="replace"))
+        hint = "Save the file as UTF-8."
+        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            hint = "The file looks like UTF-16. Save it as UTF-8."
+        raise RecipeError(
+            f"byte 0x{data[error.start]:02x} is not valid UTF-8",
+            Span(shown, start, start + 1),
+            hint=hint,
+        ) from None
+
+
 def excerpt(span: Span, around: int = 2) -> str:
     """The lines of `span` with `>>>` before each and `^` under a one-line span."""
     source = span.source

@@ -1,0 +1,268 @@
+"""Logical lines: comments gone, continuations joined, heredoc bodies set apart.
+
+What a grammar of one instruction needs before it can start, because it depends on
+the lines before: the escape character, and where a heredoc ends. Every character of
+a logical line knows its place in the source. Linear in the size of the source.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from lamina.lang.nodes import Directive, Heredoc
+from lamina.lang.source import RecipeError, Source, Span
+from lamina.values import replace, value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# BuildKit reads no longer lines, so a recipe with one would not build elsewhere.
+LONGEST_LINE = 65535
+DIRECTIVES = ("syntax", "escape", "check")
+
+
+@value
+class Line:
+    """The text of one instruction, as if it had been written on one line.
+
+    The piece of `text` from `starts[n]` on was at `offsets[n]` of the source. With an
+    `anchor`, all of it is said to stand there (a trigger that an image brought).
+    """
+
+    source: Source
+    text: str
+    starts: tuple[int, ...]
+    offsets: tuple[int, ...]
+    heredocs: tuple[tuple[int, Heredoc], ...] = ()
+    anchor: Span | None = None
+
+    def span(self, start: int, end: int) -> Span:
+        """Where the characters from `start` up to `end` of `text` were written."""
+        if self.anchor is not None:
+            return self.anchor
+        first = self._offset(start)
+        last = self._offset(end - 1) + 1 if end > start else first
+        return Span(self.source, first, last)
+
+    def _offset(self, at: int) -> int:
+        piece = bisect_right(self.starts, at) - 1
+        return self.offsets[piece] + at - self.starts[piece]
+
+
+@value
+class Fragment:
+    """Some characters of a line; `text` may have lost its quotes (see `unquoted`)."""
+
+    line: Line
+    start: int
+    end: int
+    text: str
+
+    @property
+    def span(self) -> Span:
+        return self.line.span(self.start, self.end)
+
+    def part(self, start: int, end: int) -> Fragment:
+        """The characters from `start` up to `end` of `text`."""
+        text = self.text[start:end]
+        if len(self.text) != self.end - self.start:
+            return replace(self, text=text)
+        return Fragment(self.line, self.start + start, self.start + end, text)
+
+    def at(self, place: int) -> Span:
+        """Where one character of `text` was written."""
+        return self.part(place, place + 1).span
+
+    def unquoted(self, text: str) -> Fragment:
+        """The same place, with what is left of the text without quotes and escapes."""
+        return replace(self, text=text)
+
+
+@value
+class Opening:
+    """A `<<NAME` in a line, from `start` up to `end` of its text."""
+
+    name: str
+    expand: bool
+    strip_tabs: bool
+    start: int
+    end: int
+
+
+@value
+class Scan:
+    """A source in logical lines."""
+
+    escape: str
+    directives: tuple[Directive, ...]
+    lines: tuple[Line, ...]
+
+
+def scan(source: Source, openings: Callable[[Line], tuple[Opening, ...]]) -> Scan:
+    """Take `source` apart. `openings` finds the heredocs that a line opens.
+
+    Raises RecipeError for what is wrong on this level: a directive, a NUL, a line
+    that is too long, a heredoc without an end.
+    """
+    at = source.text.find("\0")
+    if at >= 0:
+        raise RecipeError(
+            "a NUL character cannot stand in a recipe", Span(source, at, at + 1)
+        )
+    return _Scanner(source).scan(openings)
+
+
+def trigger_line(
+    source: Source, openings: Callable[[Line], tuple[Opening, ...]], escape: str
+) -> tuple[Line, ...]:
+    """The lines of an ONBUILD trigger: no directives, an escape that is given."""
+    scanner = _Scanner(source)
+    scanner.escape = escape
+    scanner.heading = False
+    return scanner.scan(openings).lines
+
+
+def directive(text: str) -> tuple[str, str] | None:
+    """The key, in lower case, and value of a comment `# key=value`."""
+    key, equals, given = text[1:].partition("=")
+    key = key.strip().lower()
+    if not equals or not given.strip() or not (key.isascii() and key.isalnum()):
+        return None
+    return key, given.strip()
+
+
+class _Scanner:
+    """A place in a source, and what was seen on the way there."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.at = 1 if source.text.startswith("\ufeff") else 0
+        self.escape = "\\"
+        self.heading = True
+        self.directives: list[Directive] = []
+
+    def scan(self, openings: Callable[[Line], tuple[Opening, ...]]) -> Scan:
+        lines = []
+        while self.at < len(self.source.text):
+            line = self.line()
+            if line is not None:
+                found = openings(line) if "<<" in line.text else ()
+                bodies = tuple(
+                    (opening.start, self.heredoc(line, opening)) for opening in found
+                )
+                lines.append(replace(line, heredocs=bodies) if bodies else line)
+        return Scan(self.escape, tuple(self.directives), tuple(lines))
+
+    def physical(self) -> tuple[int, str]:
+        """The next line of the file and where it starts; its end is left out."""
+        start = self.at
+        end = self.source.text.find("\n", start)
+        self.at = len(self.source.text) if end < 0 else end + 1
+        text = self.source.text[start : end if end >= 0 else None]
+        if len(text) * 4 > LONGEST_LINE and len(text.encode()) > LONGEST_LINE:
+            raise RecipeError(
+                f"a line is longer than {LONGEST_LINE} bytes",
+                Span(self.source, start, start + 1),
+                hint="Break it with the escape character, or COPY the data as a file.",
+            )
+        return start, text
+
+    def line(self) -> Line | None:
+        """The next logical line, or None for a comment or a blank line."""
+        pieces: list[str] = []
+        starts: list[int] = []
+        offsets: list[int] = []
+        length = 0
+        for offset, piece in self.pieces():
+            pieces.append(piece)
+            starts.append(length)
+            offsets.append(offset)
+            length += len(piece)
+        text = "".join(pieces).rstrip()
+        lead = len(text) - len(text.lstrip())
+        if not text:
+            return None
+        # Keep the pieces that hold text; the first starts with the first character.
+        first = bisect_right(starts, lead) - 1
+        offsets[first] += lead - starts[first]
+        moved = (0, *(start - lead for start in starts[first + 1 :]))
+        return Line(self.source, text[lead:], moved, tuple(offsets[first:]))
+
+    def pieces(self) -> Iterator[tuple[int, str]]:
+        """What one logical line is joined from, and where each piece starts."""
+        first = True
+        while self.at < len(self.source.text):
+            offset, raw = self.physical()
+            text = raw.rstrip("\r")
+            stripped = text.strip()
+            if stripped.startswith("#"):
+                self.comment(Span(self.source, offset, offset + len(text)), stripped)
+                if first:
+                    return
+                continue
+            self.heading = False
+            if not stripped:
+                if first:
+                    return
+                continue
+            kept = text.rstrip(" \t")
+            escapes = len(kept) - len(kept.rstrip(self.escape))
+            # `\\` at the end is an escaped escape: only an odd one continues.
+            if escapes % 2 == 0:
+                yield offset, text
+                return
+            yield offset, kept[:-1]
+            first = False
+
+    def comment(self, span: Span, text: str) -> None:
+        """Keep a comment that means something; the first that doesn't ends the
+        heading, the only place where `escape` and `syntax` work."""
+        if text[1:].lstrip().startswith("lamina:"):
+            self.heading = False
+            meaning = text[1:].lstrip()[len("lamina:") :].strip()
+            self.directives.append(Directive("lamina", meaning, span))
+            return
+        found = directive(text)
+        if found is None or found[0] not in DIRECTIVES:
+            self.heading = False
+            return
+        name, given = found
+        if not self.heading and name != "check":
+            return
+        if self.heading:
+            if any(known.name == name for known in self.directives):
+                raise RecipeError(f"`# {name}=` is there twice", span)
+            if name == "escape":
+                self.set_escape(given, span)
+        self.directives.append(Directive(name, given, span))
+
+    def set_escape(self, given: str, span: Span) -> None:
+        if given not in ("\\", "`"):
+            raise RecipeError(
+                f"{given!r} cannot be the escape character",
+                span,
+                hint="It is \\ or `.",
+            )
+        self.escape = given
+
+    def heredoc(self, line: Line, opening: Opening) -> Heredoc:
+        """Read the lines up to the one that ends `opening`."""
+        start = self.at
+        span = line.span(opening.start, opening.end)
+        while self.at < len(self.source.text):
+            end, text = self.physical()
+            text = text.rstrip("\r")
+            if (text.lstrip("\t") if opening.strip_tabs else text) == opening.name:
+                return Heredoc(
+                    opening.name,
+                    self.source.text[start:end],
+                    opening.expand,
+                    opening.strip_tabs,
+                    span,
+                )
+        raise RecipeError(
+            f"no line `{opening.name}` ends this heredoc",
+            span,
+            hint="Quote the `<<` if it is not meant to open one.",
+        )
