@@ -11,7 +11,7 @@ from lamina.lang.source import RecipeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from lamina.lang.nodes import Heredoc, Parts, Word
     from lamina.lang.source import Span
@@ -68,15 +68,6 @@ def expand_heredoc(heredoc: Heredoc, env: Mapping[str, str]) -> str:
             return content
         parts = _take_apart("document", content, heredoc.span, "\\")
     return _Expansion(env, heredoc.span, "\\").text(parts)
-
-
-def variables(parts: Parts | None) -> Iterator[str]:
-    """The names that the word refers to, with those of its defaults."""
-    for part in parts or ():
-        if isinstance(part, Substitution):
-            yield part.name
-            yield from variables(part.argument)
-            yield from variables(part.replacement)
 
 
 def _take_apart(start: str, text: str, span: Span, escape: str) -> Parts:

@@ -221,7 +221,7 @@ class _Scanner:
         if text[1:].lstrip().startswith("lamina:"):
             self.heading = False
             meaning = text[1:].lstrip()[len("lamina:") :].strip()
-            self.directives.append(Directive("lamina", meaning, span))
+            self.directives.append(Directive("lamina", meaning, False, span))
             return
         found = directive(text)
         if found is None or found[0] not in DIRECTIVES:
@@ -235,7 +235,7 @@ class _Scanner:
                 raise RecipeError(f"`# {name}=` is there twice", span)
             if name == "escape":
                 self.set_escape(given, span)
-        self.directives.append(Directive(name, given, span))
+        self.directives.append(Directive(name, given, self.heading, span))
 
     def set_escape(self, given: str, span: Span) -> None:
         if given not in ("\\", "`"):

@@ -298,10 +298,12 @@ class Finding:
 @value
 class Directive:
     """A comment that means something: `# syntax=`, `# escape=`, `# check=` at the top
-    of the file, `# check=` above an instruction, `# lamina: ...` anywhere."""
+    of the file (the heading), `# check=` above an instruction, `# lamina: ...`
+    anywhere."""
 
     name: str
     value: str
+    heading: bool
     span: Span
 
 

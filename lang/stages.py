@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from lamina.lang.nodes import Arg, Copy, From, Instruction, Run, Stage
 from lamina.lang.source import RecipeError, Source, Span
-from lamina.values import replace
+from lamina.values import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,64 +41,79 @@ def assemble(
     built = tuple(
         Stage(index, base, tuple(inner)) for index, (base, inner) in enumerate(stages)
     )
+    names = stage_names(built)
     for stage in built:
-        _check_references(built, stage)
+        _check_references(names, stage)
     return tuple(global_args), built
 
 
-def find_stage(
-    stages: tuple[Stage, ...], name: str, before: int | None = None
-) -> Stage | None:
-    """The stage of that name, in any case: the nearest of those before stage number
-    `before`, or the last in the file."""
-    wanted = name.lower()
-    for stage in reversed(stages[:before]):
-        if stage.base.name == wanted:
-            return stage
-    return None
+@value
+class StageNames:
+    """Stages by name. Names match in any case; of two, the nearest one counts."""
+
+    stages: tuple[Stage, ...]
+    places: dict[str, list[int]]
+
+    def before(self, name: str, index: int) -> Stage | None:
+        """The nearest stage of that name with a number below `index`."""
+        places = self.places.get(name.lower(), [])
+        found = bisect_left(places, index)
+        return self.stages[places[found - 1]] if found else None
+
+    def source(self, name: str, index: int) -> Stage | None:
+        """What `COPY --from=name` in stage `index` means: a name, else a number."""
+        found = self.before(name, index)
+        if found is None and name.isascii() and name.isdigit() and len(name) < 9:
+            found = self.stages[int(name)] if int(name) < index else None
+        return found
+
+    def last(self, name: str) -> Stage | None:
+        """The last stage of that name in the file: what `--target` means."""
+        return self.before(name, len(self.stages))
 
 
-def find_source(
-    stages: tuple[Stage, ...], name: str, before: int | None = None
-) -> Stage | None:
-    """What `COPY --from=name` means: a stage by its name or its number."""
-    found = find_stage(stages, name, before)
-    if found is None and name.isascii() and name.isdigit() and len(name) < 9:
-        number = int(name)
-        limit = len(stages) if before is None else before
-        found = stages[number] if number < limit else None
-    return found
+def stage_names(stages: tuple[Stage, ...]) -> StageNames:
+    """The index of `stages` by name."""
+    places: dict[str, list[int]] = {}
+    for stage in stages:
+        if stage.base.name is not None:
+            places.setdefault(stage.base.name, []).append(stage.index)
+    return StageNames(stages, places)
 
 
-def _check_references(stages: tuple[Stage, ...], stage: Stage) -> None:
+def _check_references(names: StageNames, stage: Stage) -> None:
     """Refuse `--from` and `from=` that name this stage or a later one."""
     for instruction in stage.instructions:
         if isinstance(instruction, Copy) and instruction.from_ is not None:
-            _check_name(stages, stage, instruction.from_, instruction.span)
-            if instruction.from_.isdigit() and not find_source(
-                stages, instruction.from_, stage.index
-            ):
+            name, span = instruction.from_, instruction.span
+            _check_name(names, stage, name, span)
+            number = name.isascii() and name.isdigit()
+            if number and names.source(name, stage.index) is None:
                 raise RecipeError(
-                    f"there is no stage number {instruction.from_} before this one",
-                    _narrow(instruction.span, "--from="),
-                    hint="Stages count from 0; better give them names with AS.",
+                    f"there is no stage number {name} before this one",
+                    _narrow(span, "--from="),
+                    hint="Stages count from 0; better name them with AS.",
                 )
         elif isinstance(instruction, Run):
             for mount in instruction.mounts:
                 for key, word in mount.fields:
                     if key == "from" and word is not None:
-                        _check_name(stages, stage, word.text, word.span)
+                        _check_name(names, stage, word.text, word.span)
 
 
-def _check_name(stages: tuple[Stage, ...], stage: Stage, name: str, span: Span) -> None:
-    if find_stage(stages, name, stage.index) is not None:
+def _check_name(names: StageNames, stage: Stage, name: str, span: Span) -> None:
+    if names.before(name, stage.index) is not None:
         return
-    later = find_stage(stages, name)
+    later = names.last(name)
     if later is None:
         return
     span = _narrow(span, "--from=")
     if later is stage:
-        raise RecipeError(f"stage {name} cannot take files from itself", span)
+        raise RecipeError(
+            f"stage {name} cannot take files from itself",
+            span,
+            hint=f"If the image {name} is meant, write docker.io/library/{name}.",
+        )
     raise RecipeError(
         f"stage {name} comes after the place that needs it",
         span,

@@ -1,0 +1,89 @@
+"""Which variables a recipe's words refer to, and which of them nothing sets."""
+
+from __future__ import annotations
+
+from lamina.lang.nodes import (
+    Arg,
+    Env,
+    Heredoc,
+    Parts,
+    Stage,
+    Substitution,
+    Word,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lamina.lang.nodes import From, Instruction
+    from lamina.lang.stages import StageNames
+
+# Known in FROM without an ARG; in a stage an ARG asks for them.
+AUTOMATIC = frozenset(
+    f"{side}{what}"
+    for side in ("BUILD", "TARGET")
+    for what in ("PLATFORM", "OS", "OSVERSION", "ARCH", "VARIANT")
+) | {"TARGETSTAGE"}
+
+
+def words(node: Instruction | From) -> Iterator[Word | Heredoc]:
+    """Every word and document of an instruction, wherever it stands in it."""
+    todo: list[object] = [*reversed(node.__dict__.values())]
+    while todo:
+        inner = todo.pop()
+        if isinstance(inner, Word | Heredoc):
+            yield inner
+        elif isinstance(inner, tuple):
+            todo += reversed(inner)
+        elif type(inner).__module__ == Word.__module__:
+            todo += reversed(inner.__dict__.values())
+
+
+def variables(parts: Parts | None) -> Iterator[Substitution]:
+    """Every substitution in a word, those inside others too."""
+    for part in parts or ():
+        if isinstance(part, Substitution):
+            yield part
+            yield from variables(part.argument)
+            yield from variables(part.replacement)
+
+
+def plain_variables(parts: Parts | None) -> Iterator[str]:
+    """The names that are used as if they were set: without a default or an error."""
+    for part in variables(parts):
+        if part.operator[-1:] not in ("-", "+", "?") or not part.operator:
+            yield part.name
+
+
+def undefined(
+    names: StageNames, stage: Stage, known: frozenset[str]
+) -> Iterator[tuple[str, Word | Heredoc]]:
+    """The variables that a stage uses and nothing before it sets. `known` are those
+    of the image at the bottom; what the stages in between set is found here."""
+    seen = set(known)
+    for below in foundation(names, stage):
+        for instruction in below.instructions:
+            seen |= _set_by(instruction)
+    for instruction in stage.instructions:
+        for word in words(instruction):
+            for name in plain_variables(word.parts):
+                if name not in seen:
+                    yield name, word
+        seen |= _set_by(instruction)
+
+
+def foundation(names: StageNames, stage: Stage) -> Iterator[Stage]:
+    """The stages that `stage` stands on, the nearest first."""
+    below = names.before(stage.base.image.text, stage.index)
+    while below is not None:
+        yield below
+        below = names.before(below.base.image.text, below.index)
+
+
+def _set_by(instruction: Instruction) -> set[str]:
+    if isinstance(instruction, Arg):
+        return {name for name, _ in instruction.args}
+    if isinstance(instruction, Env):
+        return {pair.key.text for pair in instruction.pairs}
+    return set()
