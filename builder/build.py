@@ -73,16 +73,19 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> Digest:
     from lamina.builder.solver import solve
 
     with Executor(store, inputs, emit) as executor:
+        if b"RUN" in inputs.recipe.upper():
+            executor.prepare()
         recipe = _recipe(store, inputs, emit)
+        executor.scrub |= asks_for(recipe, "scrub")
         finder = BaseFinder(store, emit, pull=inputs.pull)
         options = PlanOptions(
             inputs.platform, inputs.target, inputs.build_args, inputs.labels
         )
         graph = plan(recipe, options, finder)
         emit(Planned(sum(not isinstance(s.operation, BaseOp) for s in graph.steps)))
-        results = solve(graph, executor.solver(inputs))
+        results = solve(graph, executor.solver())
     image = _assemble(store, graph.config, results[graph.target], inputs.epoch)
-    remember_build(store, inputs, graph, finder.found, executor.read, image)
+    remember_build(store, inputs, graph, finder.found, executor.reads.seen, image)
     return image.id
 
 
@@ -99,6 +102,14 @@ def _recipe(store: Store, inputs: BuildInputs, emit: Emit) -> Recipe:
             raise FindingError(finding.message, finding.span, hint=finding.hint)
         emit(Note(f"warning: {finding.message} ({finding.rule}) {finding.span}"))
     return recipe
+
+
+def asks_for(recipe: Recipe, name: str) -> bool:
+    """Whether a line `# lamina: NAME` is in the recipe."""
+    return any(
+        directive.name == "lamina" and directive.value.strip() == name
+        for directive in recipe.directives
+    )
 
 
 class _ParseCache:

@@ -38,6 +38,7 @@ class Executor:
         self._runner: Runner | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self.scrub = inputs.scrub
 
     def __enter__(self) -> Executor:
         return self
@@ -95,11 +96,9 @@ class Executor:
         lowers = tuple(self._store.layer_path(layer) for layer in reversed(work.below))
         upper = _upper(place, lowers)
         since = self._perform(work, lowers, upper, place)
-        if self._inputs.scrub:
+        if self.scrub:
             scrub(upper, lowers)
-        return commit(
-            self._store, work.key, upper, since, self._inputs.epoch.seconds
-        )
+        return commit(self._store, work.key, upper, since, self._inputs.epoch.seconds)
 
     def _perform(
         self, work: Work, lowers: tuple[str, ...], upper: str, place: str

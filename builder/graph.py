@@ -13,6 +13,11 @@ from lamina.oci.digest import Digest
 from lamina.values import value
 
 
+# `origin` of what no step made: the build context, and nothing at all.
+CONTEXT_ORIGIN = -1
+CACHE_ORIGIN = -2
+
+
 @value
 class BaseOp:
     """A stage's base: the layers of an image, none for scratch."""
@@ -31,12 +36,12 @@ class Inline:
 
 @value
 class RunMount:
-    """A `RUN --mount`. `origin` is a step, or -1 for the build context."""
+    """A `RUN --mount`. `origin` is a step, CONTEXT_ORIGIN or CACHE_ORIGIN."""
 
     kind: str
     target: str
     source: str = ""
-    origin: int = -1
+    origin: int = CONTEXT_ORIGIN
     writable: bool = False
     id: str = ""
     sharing: str = "shared"
@@ -64,7 +69,7 @@ class RunOp:
 
 @value
 class CopyOp:
-    """Files from the context (`origin` -1), a step, or the recipe itself.
+    """Files from the context (CONTEXT_ORIGIN), a step, or the recipe itself.
 
     `dest` is absolute; a trailing slash is kept, since it means a directory.
     `chown` and `chmod` are as written, names and all: they are looked up in the
@@ -75,7 +80,7 @@ class CopyOp:
     sources: tuple[str, ...]
     inline: tuple[Inline, ...]
     dest: str
-    origin: int = -1
+    origin: int = CONTEXT_ORIGIN
     chown: str = ""
     chmod: str = ""
     link: bool = False

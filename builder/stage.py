@@ -128,7 +128,7 @@ def _run_args(
     shell = state.config.shell or DEFAULT_SHELL
     text = run.command.text
     if len(run.heredocs) == 1 and _is_only_heredoc(text, run.heredocs[0]):
-        body = run.heredocs[0].body
+        body = run.heredocs[0].content
         if not body.startswith("#!"):
             return (*shell, body), ()
         path = f"/dev/pipes/{run.heredocs[0].name}"
@@ -180,7 +180,7 @@ def _copy(state: StageState, copy: nodes.Copy, scope: Scope) -> StageState:
 
 
 def _inline(heredoc: Heredoc, state: StageState) -> Inline:
-    body = expand_heredoc(heredoc, state.env) if heredoc.expand else heredoc.body
+    body = expand_heredoc(heredoc, state.env) if heredoc.expand else heredoc.content
     return Inline(heredoc.name, body)
 
 
