@@ -30,5 +30,33 @@ class InvalidOption(LaminaError):
     """A build option that cannot be met."""
 
 
+class InvalidPattern(LaminaError):
+    """A pattern of `.dockerignore` or `--exclude` that is not well-formed."""
+
+
+class MissingSource(LaminaError):
+    """A file that COPY or ADD names and that is not there."""
+
+
+class OutsideContext(LaminaError):
+    """A source that lies outside the build context."""
+
+
+class SourceChanged(LaminaError):
+    """A file that changed, or went, between being chosen and being copied."""
+
+
+class CopyConflict(LaminaError):
+    """A file where a directory is, a directory where a file is."""
+
+
+class CopyFailed(LaminaError):
+    """Files that could not be read, or could not be given their owner or mode."""
+
+
+class DownloadFailed(LaminaError):
+    """An address of ADD that gave no file, or not the one with the checksum."""
+
+
 class BootstrapFailed(LaminaError):
     """A distribution's packages could not be made into a base image."""
