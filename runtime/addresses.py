@@ -8,7 +8,6 @@ the one after the last given out, so that an address rests before it is used aga
 from __future__ import annotations
 
 import _socket
-import contextlib
 import os
 
 from lamina.runtime.errors import NetworkError
@@ -86,15 +85,19 @@ def lease(directory: str, subnet: Subnet, holder: Owner) -> str:
             f"all {len(taken)} addresses of the network {subnet} are taken",
             hint="Stop some containers: `lamina ps`.",
         )
-    _write(directory, address, str(holder))
-    _write(directory, _LAST, address)
+    for name, content in ((address, str(holder)), (_LAST, address)):
+        with open(os.path.join(directory, name), "w") as file:
+            file.write(content)
     return address
 
 
-def release(directory: str, address: str) -> None:
-    """Give an address back; one that was given back already is fine."""
-    with contextlib.suppress(FileNotFoundError):
+def release(directory: str, address: str) -> bool:
+    """Give an address back; False when it was given back already."""
+    try:
         os.unlink(os.path.join(directory, address))
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def leases(directory: str) -> dict[str, Owner]:
@@ -142,11 +145,3 @@ def owner(directory: str, address: str) -> Owner | None:
             return Owner.parse(file.read())
     except FileNotFoundError:
         return None
-
-
-def _write(directory: str, name: str, content: str) -> None:
-    """All of it or nothing: readers do not hold the lock."""
-    temporary = os.path.join(directory, f".{name}.new")
-    with open(temporary, "w") as file:
-        file.write(content)
-    os.rename(temporary, os.path.join(directory, name))

@@ -17,18 +17,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 _INET = 2
-_POOL = "10.201.0.0/16"
 _ETHERNET_MTU = 1500
 _SYSCTL = "/proc/sys/net"
 
 
-def create(name: str, wanted: Subnet | None) -> Subnet:
+def create(name: str, wanted: Subnet) -> Subnet:
     """The bridge `name`, up, with the gateway's address: the network's subnet.
 
     It keeps the subnet it has; else it gets `wanted` if no route leads there, else
-    a free one. Its MTU is that of the way out (a larger one loses the first datagram
-    to each destination), its MAC is fixed (else it changes with the ports, and with
-    it what the containers know of their gateway).
+    the next that is free. Its MTU is that of the way out (a larger one loses the
+    first datagram to each destination), its MAC is fixed (else it changes with the
+    ports, and with it what the containers know of their gateway).
     """
     import pyroute2  # type: ignore[import-untyped]
 
@@ -111,16 +110,16 @@ def _routes(ip: Any) -> tuple[Subnet, ...]:
     return tuple(found)
 
 
-def _choose(routes: tuple[Subnet, ...], wanted: Subnet | None) -> Subnet:
-    """`wanted`, or the first /24 of the pool, that overlaps with no route."""
-    pool = Subnet.parse(_POOL)
-    step = 1 << 8
-    candidates = [Subnet.at(first, 24) for first in range(pool.first, pool.last, step)]
-    for subnet in ([wanted] if wanted else []) + candidates:
+def _choose(routes: tuple[Subnet, ...], wanted: Subnet) -> Subnet:
+    """`wanted`, or the next of its size in the same /16, that overlaps no route."""
+    size = 1 << (32 - wanted.prefix)
+    for step in range(0, 1 << 16, size):
+        address = wanted.first & ~0xFFFF | (wanted.first + step) & 0xFFFF
+        subnet = Subnet.at(address, wanted.prefix)
         if not any(subnet.overlaps(route) for route in routes):
             return subnet
     raise NetworkError(
-        f"no subnet of {_POOL} is free of routes",
+        f"no subnet like {wanted} is free of routes",
         hint="See `ip route`; or use `--network=host`.",
     )
 

@@ -11,7 +11,6 @@ One epoll for everything, so that a supervisor can watch one descriptor:
 from __future__ import annotations
 
 import _socket
-import contextlib
 import errno
 import select
 import time
@@ -234,8 +233,10 @@ class _Datagrams:
             data, client = self._socket.recvfrom(_CHUNK)
         except OSError:
             return
-        with contextlib.suppress(OSError):  # a datagram may get lost
+        try:
             self._upstream(client).send(data)
+        except OSError:
+            return  # nobody listens there: a datagram may get lost
 
     def close(self) -> None:
         for client in tuple(self._clients):

@@ -20,7 +20,7 @@ from lamina.values import value
 INTERFACE = "eth0"
 
 _NEWLINK, _GETLINK = 16, 18
-_NEWADDR, _GETADDR, _NEWROUTE = 20, 22, 24
+_NEWADDR, _GETADDR, _NEWROUTE, _GETROUTE = 20, 22, 24, 26
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER = 1, 3, 4, 10
 _IFLA_LINKINFO, _IFLA_AF_SPEC, _IFLA_NET_NS_FD = 18, 26, 28
@@ -91,6 +91,31 @@ def _address(route: netlink.Socket, index: int) -> tuple[str, int]:
         if owner == index and _IFA_LOCAL in given:
             return _socket.inet_ntoa(given[_IFA_LOCAL]), prefix
     return "", 0
+
+
+def find_endpoint(route: netlink.Socket) -> tuple[str, int, str, int, str]:
+    """Inside a container: address, prefix, gateway, MTU and MAC of its interface.
+
+    Empty and 0 for what it does not have.
+    """
+    found = _find(route, INTERFACE)
+    if found is None:
+        return "", 0, "", 0, ""
+    given = netlink.attributes(found, _LINK.size)
+    address, prefix = _address(route, _LINK.unpack_from(found)[3])
+    mtu = int.from_bytes(given[_IFLA_MTU], netlink.ORDER)
+    mac = given.get(_IFLA_ADDRESS, b"").hex(":")
+    return address, prefix, _gateway(route), mtu, mac
+
+
+def _gateway(route: netlink.Socket) -> str:
+    """Where the first default route leads."""
+    query = Message(_GETROUTE, netlink.DUMP, _ROUTE.pack(_INET, *(0,) * 8))
+    for answer in route.request(query):
+        given = netlink.attributes(answer, _ROUTE.size)
+        if answer[1] == 0 and _RTA_GATEWAY in given:
+            return _socket.inet_ntoa(given[_RTA_GATEWAY])
+    return ""
 
 
 def mac_of(address: str) -> str:

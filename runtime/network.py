@@ -25,20 +25,31 @@ from lamina.runtime.network_state import (
     network_of,
 )
 from lamina.runtime.owner import Owner
-from lamina.runtime.ports import PortMapping, parse_port
-from lamina.runtime.published import Published, publish
-from lamina.runtime.resolver_files import hosts, resolv_conf
 from lamina.values import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.runtime.links import Bridge
+    from lamina.runtime.ports import PortMapping, parse_port
+    from lamina.runtime.published import Published, collect, publish
+    from lamina.runtime.resolver_files import hosts, resolv_conf
 
+# What most containers do without is imported when it is named.
+_ELSEWHERE = {
+    "PortMapping": "ports",
+    "parse_port": "ports",
+    "Published": "published",
+    "collect": "published",
+    "publish": "published",
+    "hosts": "resolver_files",
+    "resolv_conf": "resolver_files",
+}
 __all__ = [
     "STATE_DIR",
     "Endpoint",
     "PortMapping",
     "Published",
+    "collect",
     "connect",
     "disconnect",
     "hosts",
@@ -48,6 +59,15 @@ __all__ = [
     "remove_network",
     "resolv_conf",
 ]
+
+
+def __getattr__(name: str) -> object:
+    module = _ELSEWHERE.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"lamina.runtime.{module}"), name)
 
 
 @value
@@ -159,7 +179,8 @@ def _check(network: Network, route: netlink.Socket) -> Bridge | None:
 def _repair(network: Network) -> None:
     """Make what is missing, and publish again what living containers publish."""
     path = os.path.join(network.directory, "subnet")
-    subnet = bridge.create(network.bridge, _read_subnet(path))
+    wanted = _read_subnet(path) or Subnet.parse(network.subnet)
+    subnet = bridge.create(network.bridge, wanted)
     with open(path, "w") as file:
         file.write(f"{subnet}\n")
     table = firewall.Table(network.table, network.bridge, subnet)

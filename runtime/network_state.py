@@ -32,6 +32,7 @@ class Network:
     directory: str
     bridge: str
     table: str
+    subnet: str  # the first to try
 
     @property
     def leases(self) -> str:
@@ -46,9 +47,10 @@ def network_of(state_dir: str) -> Network:
     """The network whose state lies in `state_dir`, which need not exist yet."""
     directory = os.path.realpath(state_dir)
     if directory == os.path.realpath(STATE_DIR):
-        return Network(directory, "lamina0", "lamina")
-    mark = f"{binascii.crc32(os.fsencode(directory)):08x}"
-    return Network(directory, f"lam{mark}", f"lamina_{mark}")
+        return Network(directory, "lamina0", "lamina", "10.201.0.0/24")
+    number = binascii.crc32(os.fsencode(directory))
+    mark, subnet = f"{number:08x}", f"10.201.{number % 256}.0/24"
+    return Network(directory, f"lam{mark}", f"lamina_{mark}", subnet)
 
 
 class Lock:

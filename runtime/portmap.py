@@ -7,7 +7,6 @@ the network's lock.
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 from lamina.runtime.firewall import Element
@@ -22,10 +21,13 @@ def record(directory: str, element: Element, owner: Owner) -> None:
     os.rename(path + ".new", path)
 
 
-def forget(directory: str, element: Element) -> None:
-    """Strike the note; one that is gone already is fine."""
-    with contextlib.suppress(FileNotFoundError):
+def forget(directory: str, element: Element) -> bool:
+    """Strike the note; False when it was struck already."""
+    try:
         os.unlink(os.path.join(directory, _name(element)))
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def publisher(directory: str, element: Element) -> Owner | None:

@@ -28,8 +28,6 @@ _KINDS = {"tcp": _socket.SOCK_STREAM, "sctp": _socket.SOCK_STREAM}
 _TRIES = 16
 _BACKLOG = 512
 
-_Bound = tuple[PortMapping, list[_socket.socket]]
-
 
 class Published:
     """Ports that are open until `close`, or until this process is gone.
@@ -38,14 +36,10 @@ class Published:
     `fileno()` and calls `serve()` when it is readable.
     """
 
-    def __init__(
-        self, ports: tuple[PortMapping, ...], forwarder: Forwarder, network: Network
-    ) -> None:
+    def __init__(self, ports: tuple[PortMapping, ...], forwarder: Forwarder) -> None:
         self.ports = ports
         self._forwarder = forwarder
-        self._network = network
-        self._elements: tuple[Element, ...] = ()
-        self._closed = False
+        self._led: tuple[Network, tuple[Element, ...]] | None = None
 
     def __enter__(self) -> Published:
         return self
@@ -62,68 +56,78 @@ class Published:
 
     def close(self) -> None:
         """Lead the ports nowhere and give them back; a second time does nothing."""
-        if self._closed:
-            return
-        self._closed = True
         # The rules first: a port that is free again must not lead to us.
-        if self._elements:
-            with Lock(self._network):
-                _withdraw(self._network, self._elements)
+        if self._led is not None:
+            network, elements = self._led
+            self._led = None
+            with Lock(network):
+                _withdraw(network, elements)
         self._forwarder.close()
 
-    def lead(self, elements: tuple[Element, ...], owner: Owner) -> None:
-        """Have the kernel lead IPv4 to the container."""
-        self._elements = elements
-        with Lock(self._network), _nft() as nft:
-            _withdraw(self._network, portmap.stale(self._network.ports))
-            for element in elements:
-                portmap.record(self._network.ports, element, owner)
-                firewall.publish(nft, self._network.table, element)
-            _forget_flows(nft, elements)
-
-
-def publish(
-    state_dir: str,
-    endpoint: Endpoint,
-    ports: tuple[PortMapping, ...],
-    namespace: int | None = None,
-) -> Published:
-    """Open `ports` of the host for the container at `endpoint`.
-
-    With `namespace` nothing but this process leads there: connections are passed on
-    from inside that network namespace (a user's network, where nothing else can).
-    Raises NetworkError when a port is taken, by whom if that can be seen.
-    """
-    network = network_of(state_dir)
-    forwarder = Forwarder(namespace)
-    bound: list[_Bound] = []
-    try:
-        for mapping in ports:
-            bound.append(_bind(mapping, network))
-            _serve(forwarder, bound[-1], endpoint.address)
-        done = Published(tuple(mapping for mapping, _ in bound), forwarder, network)
-    except BaseException:
-        forwarder.close()
-        raise
-    if namespace is None:
+    def lead(self, network: Network, address: str) -> None:
+        """Have the kernel lead IPv4 to the container at `address`."""
         elements = tuple(
             Element(
                 mapping.host_ip,
                 mapping.host_port,
                 PROTOCOLS[mapping.protocol],
-                endpoint.address,
+                address,
                 mapping.container_port,
             )
-            for mapping in done.ports
+            for mapping in self.ports
             if ":" not in mapping.host_ip
         )
-        try:
-            with explained("the kernel refuses to publish a port"):
-                done.lead(elements, Owner.of(endpoint.address))
-        except BaseException:
-            done.close()
-            raise
-    return done
+        self._led = network, elements
+        owner = Owner.of(address)
+        with Lock(network), _nft() as nft:
+            _withdraw(network, portmap.stale(network.ports))
+            for element in elements:
+                portmap.record(network.ports, element, owner)
+                firewall.publish(nft, network.table, element)
+            _forget_flows(nft, elements)
+
+
+def publish(
+    state_dir: str, endpoint: Endpoint, ports: tuple[PortMapping, ...]
+) -> Published:
+    """Open `ports` of the host for the container at `endpoint`.
+
+    Raises NetworkError when a port is taken, saying by whom if that can be seen.
+    """
+    opened = forward(ports, endpoint.address)
+    try:
+        with explained("the kernel refuses to publish a port"):
+            opened.lead(network_of(state_dir), endpoint.address)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def forward(
+    ports: tuple[PortMapping, ...], address: str, namespace: int | None = None
+) -> Published:
+    """Open `ports` of the host; this process passes on what arrives there.
+
+    With `namespace` it dials from inside that network namespace, which is how an
+    ordinary user reaches a container whose address the host knows nothing of.
+    """
+    forwarder = Forwarder(namespace)
+    got = []
+    try:
+        for mapping in ports:
+            bound, sockets = bind(mapping)
+            got.append(bound)
+            target = (address, mapping.container_port)
+            for socket in sockets:
+                if mapping.protocol == "udp":
+                    forwarder.add_datagram(socket, target)
+                else:
+                    forwarder.add_stream(socket, target)
+    except BaseException:
+        forwarder.close()
+        raise
+    return Published(tuple(got), forwarder)
 
 
 def collect(state_dir: str) -> int:
@@ -158,33 +162,20 @@ def _nft() -> netlink.Socket:
     return netlink.Socket(netlink.NETFILTER)
 
 
-def _serve(forwarder: Forwarder, bound: _Bound, address: str) -> None:
-    mapping, sockets = bound
-    target = (address, mapping.container_port)
-    for socket in sockets:
-        if mapping.protocol == "udp":
-            forwarder.add_datagram(socket, target)
-        else:
-            forwarder.add_stream(socket, target)
-
-
-def _bind(mapping: PortMapping, network: Network) -> _Bound:
-    """The mapping with the host port that was free, and the sockets that hold it."""
-    choices = range(mapping.host_port, max(mapping.host_last, mapping.host_port) + 1)
-    if not mapping.host_port:
-        choices = range(0, 1)
-    for port in choices if mapping.host_port else (0,) * _TRIES:
+def bind(mapping: PortMapping) -> tuple[PortMapping, list[_socket.socket]]:
+    """The mapping with a host port that was free, and the sockets that hold it."""
+    last = max(mapping.host_port, mapping.host_last)
+    ports = tuple(range(mapping.host_port, last + 1)) if last else (0,) * _TRIES
+    for number, port in enumerate(ports, 1):
         try:
             sockets = _listeners(mapping, port)
         except OSError as error:
-            if error.errno == errno.EADDRINUSE and port != choices[-1]:
-                continue
-            if error.errno == errno.EADDRINUSE and not port:
+            if error.errno == errno.EADDRINUSE and number < len(ports):
                 continue
             raise _refused(mapping, port, error) from error
         found = sockets[0].getsockname()[1]
         return replace(mapping, host_port=found, host_last=0), sockets
-    raise NetworkError(f"no port of the host is free for {mapping.container_port}")
+    raise AssertionError("there is always a port to try")
 
 
 def _listeners(mapping: PortMapping, port: int) -> list[_socket.socket]:
