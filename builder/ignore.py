@@ -63,7 +63,7 @@ class Ignore:
         return index >= 0 and not self._negated[index]
 
     def excludes(self, path: str) -> bool:
-        """Whether `path`, relative to the root, is excluded, by itself or from above."""
+        """Whether `path` is excluded, by itself or with a directory above it."""
         found = NO_MATCH
         parts = path.split("/")
         for depth in range(1, len(parts) + 1):
@@ -141,7 +141,7 @@ def _checked(pattern: str, place: str) -> str:
 
 
 def is_glob(pattern: str) -> bool:
-    """Whether Go's filepath.Match would take `pattern`: classes closed and not empty."""
+    """Whether Go's filepath.Match takes `pattern`: classes closed and not empty."""
     at = 0
     while at < len(pattern):
         if pattern[at] == "\\":
@@ -155,6 +155,20 @@ def is_glob(pattern: str) -> bool:
             at = found[0]
         at += 1
     return True
+
+
+def component_matcher(pattern: str) -> Callable[[str], object]:
+    """A test of one name by Go's filepath.Match: `**` is two stars, which is one."""
+    while "**" in pattern:
+        pattern = pattern.replace("**", "*")
+    if pattern == "*":
+        return bool
+    if _is_star_ending(pattern):
+        end = pattern[1:]
+        return lambda name: name.endswith(end)
+    import re
+
+    return re.compile(expression(pattern), re.DOTALL).fullmatch
 
 
 def _class_at(
@@ -262,7 +276,7 @@ class _Quick:
 
 
 def _literal_start(pattern: str) -> tuple[str, bool]:
-    """The directories of a pattern before its first wildcard, and whether it has one."""
+    """A pattern's directories before its first wildcard, and whether it has one."""
     parts = pattern.split("/")
     plain = 0
     while plain < len(parts) and not _WILD.intersection(parts[plain]):

@@ -1,0 +1,83 @@
+"""Context: the files that a build may read, and a stage's or image's root likewise."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from lamina.builder.errors import MissingSource
+from lamina.builder.ignore import parse_ignore
+from lamina.builder.selection import Choice, Selection, select
+from lamina.builder.stat_cache import StatCache, is_trustworthy
+from lamina.builder.tree import Tree
+
+if TYPE_CHECKING:
+    from lamina.builder.stat_cache import Memos
+    from lamina.oci.digest import Digest
+
+
+class Context:
+    """An open tree to choose from; close it, or use it with `with`."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+
+    def __enter__(self) -> Context:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write back what was learnt about unchanged files, and let go."""
+        self.tree.close()
+
+    def select(
+        self,
+        sources: tuple[str, ...],
+        exclude: tuple[str, ...] = (),
+        parents: bool = False,
+    ) -> Selection:
+        """The files that COPY names; see `builder.selection`."""
+        return select(self.tree, Choice(sources, exclude, parents))
+
+    def digest(
+        self,
+        sources: tuple[str, ...],
+        exclude: tuple[str, ...] = (),
+        parents: bool = False,
+    ) -> Digest:
+        """The digest of exactly those files."""
+        return self.select(sources, exclude, parents).digest
+
+
+def open_context(
+    path: str,
+    ignore: bytes = b"",
+    memos: Memos | None = None,
+    ignore_name: str = ".dockerignore",
+) -> Context:
+    """The build context in the folder `path`, without what `ignore` names.
+
+    `memos` (the store) keeps the digests of unchanged files between builds. Raises
+    MissingSource when there is no such folder, InvalidPattern.
+    """
+    patterns = parse_ignore(os.fsdecode(ignore), ignore_name)
+    try:
+        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise MissingSource(
+            f"The build context {path} cannot be opened: {error.strerror}.",
+            hint="Name a folder: `lamina build .`",
+        ) from error
+    if memos is not None and not is_trustworthy(os.fstat(root).st_dev):
+        memos = None
+    cache = StatCache(memos, os.path.realpath(path))
+    return Context(Tree(root, "the build context", patterns, cache, owners=False))
+
+
+def open_root(root: int, name: str) -> Context:
+    """The root of a stage or image: `root` is a directory's descriptor (O_PATH will
+    do), which stays the caller's; `name` is what messages call it."""
+    own = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
+    return Context(Tree(own, name, owners=True))
