@@ -41,7 +41,7 @@ def resolve(root: int, path: str, *, follow_last: bool = True) -> Place:
     `..` stops at the root. Raises NotADirectoryError when a component that is not a
     directory is in the way, OSError (ELOOP) after 40 links.
     """
-    todo = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+    todo = _components(path)
     way = _Way(root)
     links = 0
     try:
@@ -51,22 +51,28 @@ def resolve(root: int, path: str, *, follow_last: bool = True) -> Place:
                 way.up()
                 continue
             status = way.look(part)
-            if status is not None and stat.S_ISLNK(status.st_mode):
-                if todo or follow_last:
-                    links += 1
-                    if links > _MAX_LINKS:
-                        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-                    target = os.readlink(part, dir_fd=way.fd)
-                    if target.startswith("/"):
-                        way.restart()
-                    todo += [
-                        p for p in reversed(target.split("/")) if p not in ("", ".")
-                    ]
-                    continue
+            if _is_link(status) and (todo or follow_last):
+                links += 1
+                if links > _MAX_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+                target = os.readlink(part, dir_fd=way.fd)
+                if target.startswith("/"):
+                    way.restart()
+                todo += _components(target)
+                continue
             way.down(part, status, last=not todo)
         return way.place()
     finally:
         way.close()
+
+
+def _components(path: str) -> list[str]:
+    """Those of `path` that lead anywhere, the first one last."""
+    return [part for part in reversed(path.split("/")) if part not in ("", ".")]
+
+
+def _is_link(status: os.stat_result | None) -> bool:
+    return status is not None and stat.S_ISLNK(status.st_mode)
 
 
 class _Way:

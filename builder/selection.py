@@ -15,7 +15,12 @@ import stat
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from lamina.builder.errors import CopyFailed, MissingSource, OutsideContext
+from lamina.builder.errors import (
+    CopyFailed,
+    InvalidPattern,
+    MissingSource,
+    OutsideContext,
+)
 from lamina.builder.ignore import Ignore, component_matcher, is_glob, patterns_of
 from lamina.builder.stat_cache import unpack_record
 from lamina.builder.tree import Entry, Listing, Tree
@@ -150,7 +155,10 @@ def _existing(tree: Tree, source: str, path: str) -> Place:
 
 
 def _is_directory(tree: Tree, path: str) -> bool:
-    place = tree.resolve(path)
+    try:
+        place = tree.resolve(path)
+    except OSError:
+        return False
     return place.status is not None and stat.S_ISDIR(place.status.st_mode)
 
 
@@ -176,7 +184,7 @@ def _matches(tree: Tree, pattern: str) -> Iterator[str]:
     plain = next(i for i, part in enumerate(parts) if _WILD.intersection(part))
     for part in parts[plain:]:
         if not is_glob(part):
-            raise MissingSource(
+            raise InvalidPattern(
                 f"The pattern {pattern!r} is not well-formed.",
                 hint="Close each `[`; write `[[]` for the character itself.",
             )
@@ -213,7 +221,10 @@ def _with_parents(tree: Tree, source: str, exclude: Ignore) -> Iterator[Item]:
     pattern = _inside(tree, kept)
     bases = list(_matches(tree, base)) if _WILD.intersection(base) else [base]
     wild = bool(_WILD.intersection(base + pattern))
-    chosen = Ignore(("*", f"!{pattern}", *exclude.patterns)) if pattern else exclude
+    include = pattern if wild else pattern.replace("\\", "\\\\")
+    chosen = exclude
+    if pattern:
+        chosen = patterns_of(("*", f"!{include}", *exclude.patterns), source)
     for start in bases:
         if not wild:
             full = posixpath.join(start, pattern)
@@ -248,7 +259,7 @@ def missing(tree: Tree, source: str, path: str) -> MissingSource:
 
 
 def _dangling(tree: Tree, path: str) -> str:
-    """Where `path` points, if it is a link; whoever asks knows that it leads nowhere."""
+    """Where `path` points, if it is a link: one that leads nowhere."""
     try:
         place = tree.resolve(path, follow_last=False)
         if place.status is None or not stat.S_ISLNK(place.status.st_mode):
