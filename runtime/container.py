@@ -65,9 +65,7 @@ def configure(config: ImageConfig, overrides: Overrides) -> ImageConfig:
         exposed_ports=_union(config.exposed_ports, overrides.exposed_ports),
     )
     if overrides.labels:
-        changed = replace(
-            changed, labels={**config.labels, **dict(overrides.labels)}
-        )
+        changed = replace(changed, labels={**config.labels, **dict(overrides.labels)})
     return changed
 
 
@@ -103,7 +101,7 @@ def arguments_of(config: ImageConfig) -> tuple[str, ...]:
     return args
 
 
-def create(  # noqa: PLR0913 (each is a different noun)
+def create(
     store: Store,
     image: Image,
     image_name: str,

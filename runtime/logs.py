@@ -72,11 +72,9 @@ class Record:
 
 def read(path: str, tail: int | None = None) -> Iterator[Record]:
     """The records of a log, all or the last `tail`; none when there is no log."""
-    try:
-        file = open(path, "rb")
-    except FileNotFoundError:
+    if not os.path.exists(path):
         return
-    with file:
+    with open(path, "rb") as file:
         if tail is not None:
             file.seek(_start_of_tail(file.fileno(), tail))
         for line in file:

@@ -10,26 +10,23 @@ _FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 _REST = _FIRST | frozenset("_.-")
 
 # Words of the trade: what layers are like, and those who read the earth in them.
-_ADJECTIVES = (
-    *("alluvial amber ancient arching banded basal bright brisk calm cemented").split(),
-    *("chalky clastic clear coarse coastal crystalline deep drifting eroded").split(),
-    *("faulted fine flinty fluvial folded fossil gentle glacial golden").split(),
-    *("grainy granitic hidden igneous inclined laminar layered limpid loamy").split(),
-    *("lofty lucid lunar marly mellow mineral molten nimble opaline patient").split(),
-    *("pelagic plucky polished porous primal quiet rippled rugged sandy").split(),
-    *("serene silty slatey solid sparkling steady stratified sturdy sunlit").split(),
-    *("tectonic tidal tilted tranquil upland veined vivid volcanic weathered").split(),
-)
-_SURNAMES = (
-    *("agassiz agricola alvarez anning bascom bowen brongniart chamberlin").split(),
-    *("conybeare cuvier dana darwin desmarest dutton eaton gilbert goldschmidt").split(),
-    *("gressly hayden hess hilgard holmes hooke hutton jeffreys kelly kircher").split(),
-    *("lapworth lehmann lomonosov lyell mantell marsh maury mawson").split(),
-    *("mohorovicic mohs murchison murray naumann oldham patterson penck").split(),
-    *("playfair powell richter rosenbusch sedgwick shackleton smith sorby").split(),
-    *("steno suess tharp urey ussher vernadsky vine walcott walther wegener").split(),
-    *("werner whewell wilson zittel").split(),
-)
+_ADJECTIVES = """
+alluvial amber ancient arching banded basal bright brisk calm cemented chalky
+clastic clear coarse coastal crystalline deep drifting eroded faulted fine flinty
+fluvial folded fossil gentle glacial golden grainy granitic hidden igneous inclined
+laminar layered limpid loamy lofty lucid lunar marly mellow mineral molten nimble
+opaline patient pelagic plucky polished porous primal quiet rippled rugged sandy
+serene silty slatey solid sparkling steady stratified sturdy sunlit tectonic tidal
+tilted tranquil upland veined vivid volcanic weathered
+"""
+_SURNAMES = """
+agassiz agricola alvarez anning bascom bowen brongniart chamberlin conybeare cuvier
+dana darwin desmarest dutton eaton gilbert goldschmidt gressly hayden hess hilgard
+holmes hooke hutton jeffreys kelly kircher lapworth lehmann lomonosov lyell mantell
+marsh maury mawson mohorovicic mohs murchison murray naumann oldham patterson penck
+playfair powell richter rosenbusch sedgwick shackleton smith sorby steno suess tharp
+urey ussher vernadsky vine walcott walther wegener werner whewell wilson zittel
+"""
 
 
 def check(name: str) -> str:
@@ -46,5 +43,6 @@ def check(name: str) -> str:
 def generate(attempt: int) -> str:
     """`adjective_surname`; with a digit once some `attempt`s were in use."""
     first, second, digit = os.urandom(3)
-    name = f"{_ADJECTIVES[first % len(_ADJECTIVES)]}_{_SURNAMES[second % len(_SURNAMES)]}"
+    adjectives, surnames = _ADJECTIVES.split(), _SURNAMES.split()
+    name = f"{adjectives[first % len(adjectives)]}_{surnames[second % len(surnames)]}"
     return f"{name}{digit % 10}" if attempt > 4 else name

@@ -16,9 +16,10 @@ DEFAULT_SHM_SIZE = 64 << 20
 class Options:
     """All fields have Docker's defaults. Sizes in bytes, `nano_cpus` 10^9 a CPU.
 
-    `binds`: `SOURCE:DESTINATION[:OPTIONS]`; `tmpfs`: `DESTINATION[:OPTIONS]`;
-    `publish`: `[IP:][HOST:]CONTAINER[/PROTOCOL]`; `ulimits`: `TYPE=SOFT[:HARD]`;
-    `stop_timeout` in seconds, -1 the default; `pids_limit` 0 is none.
+    `binds`, `mounts`, `tmpfs` as `-v`, `--mount` and `--tmpfs` take them; what is
+    relative in them is so to `folder`. `publish`: `[IP:][HOST:]CONTAINER[/PROTOCOL]`;
+    `ulimits`: `TYPE=SOFT[:HARD]`; `stop_timeout` in seconds, -1 the default;
+    `pids_limit` 0 is none.
     """
 
     interactive: bool = False
@@ -29,7 +30,9 @@ class Options:
     publish: tuple[str, ...] = ()
     publish_all: bool = False
     binds: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()
     tmpfs: tuple[str, ...] = ()
+    folder: str = "/"
     read_only: bool = False
     hostname: str = ""
     domainname: str = ""

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CPU_PERIOD = 100_000
-_LIMITS = (
-    *("as core cpu data fsize locks memlock msgqueue nice nofile nproc rss").split(),
-    *("rtprio rttime sigpending stack").split(),
-)
 # What is files of the host, written for each container.
 ETC_FILES = ("hosts", "resolv.conf", "hostname")
 
@@ -34,12 +30,12 @@ def plan(
     """The Spec of a container.
 
     Its binds take descriptors in this order: `etc` (names in /etc), then those of
-    `volumes` that are no tmpfs, in the order of `in_order`.
+    `volumes` that are no tmpfs.
     """
     options = container.options
     mounts = [_sized(mount, options) for mount in oci.DEFAULT_MOUNTS]
     mounts += [oci.Mount(f"/etc/{name}", "bind", "", ("bind",)) for name in etc]
-    mounts += [_mount(volume) for volume in in_order(volumes)]
+    mounts += [_mount(volume) for volume in volumes]
     made = oci.Spec(
         process=process(container),
         hostname=hostname(container),
@@ -51,11 +47,6 @@ def plan(
         sysctl=_sysctls(options),
     )
     return _privileged(made) if options.privileged else made
-
-
-def in_order(volumes: tuple[Volume, ...]) -> tuple[Volume, ...]:
-    """Outer mounts before those inside them."""
-    return tuple(sorted(volumes, key=lambda v: os.path.normpath(v.destination)))
 
 
 def hostname(container: Container) -> str:
@@ -122,7 +113,7 @@ def no_new_privileges(options: Options) -> bool:
     return any(text in texts for text in options.security)
 
 
-def seccomp_profile(options: Options) -> bytes | None | str:
+def seccomp_profile(options: Options) -> bytes | str | None:
     """The profile's text; None for the default one, "" for no filter."""
     if options.privileged:
         return ""
@@ -133,8 +124,10 @@ def seccomp_profile(options: Options) -> bytes | None | str:
     return None
 
 
-def check_security(options: Options) -> None:
-    """Raises ContainerError for a `--security-opt` that Lamina does not carry out."""
+def check(options: Options) -> None:
+    """Raises ContainerError for what was asked and cannot be carried out."""
+    from lamina.runtime.volumes import asked_for
+
     for text in options.security:
         key, _, _ = text.replace(":", "=", 1).partition("=")
         if key not in ("no-new-privileges", "seccomp"):
@@ -142,6 +135,13 @@ def check_security(options: Options) -> None:
                 f"Invalid security option {text!r}.",
                 hint="no-new-privileges, seccomp=unconfined or seccomp=FILE.",
             )
+    asked_for(options)
+    capabilities(options)
+    _groups(options.groups)
+    _sysctls(options)
+    resources(options)
+    for text in options.ulimits:
+        _rlimit(text)
 
 
 def _read(path: str) -> bytes:
@@ -169,7 +169,14 @@ def _rlimit(text: str) -> oci.Rlimit:
         high = int(hard) if hard else low
     except ValueError:
         low, high = 0, -2
-    if name not in _LIMITS or low < -1 or high < -1 or (high != -1 and low > high):
+    from lamina.runtime.privileges import RLIMITS
+
+    if (
+        name.upper() not in RLIMITS
+        or low < -1
+        or high < -1
+        or (high != -1 and low > high)
+    ):
         raise ContainerError(
             f"Invalid ulimit {text!r}.", hint="As in `--ulimit nofile=1024:2048`."
         )
@@ -290,5 +297,3 @@ def _sysctls(options: Options) -> dict[str, str]:
             raise ContainerError(f"Invalid sysctl {text!r}; it is NAME=VALUE.")
         result[name] = amount
     return result
-
-

@@ -13,14 +13,30 @@ import os
 import select
 from typing import TYPE_CHECKING
 
+from lamina.runtime.errors import ContainerError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Protocol
+else:
+    Protocol = object
 
 _CHUNK = 64 * 1024
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
-# ctrl-p ctrl-q
-DETACH_KEYS = b"\x10\x11"
+
+def parse_keys(text: str) -> bytes:
+    """`ctrl-p,ctrl-q` as the bytes that a terminal sends; raises ContainerError."""
+    keys = bytearray()
+    for word in text.split(",") if text else ():
+        letter = word.removeprefix("ctrl-")
+        if len(letter) != 1 or not letter.isascii():
+            raise ContainerError(
+                f"Invalid detach keys {text!r}.", hint="As in ctrl-p,ctrl-q."
+            )
+        control = word != letter
+        keys.append(ord(letter.upper()) & 0x1F if control else ord(letter))
+    return bytes(keys)
 
 
 class Output:
@@ -112,13 +128,28 @@ class Input:
         return not self.ended
 
 
+class Watched(Protocol):
+    """Something else that has work to do whenever its descriptor is readable."""
+
+    def fileno(self) -> int: ...
+
+    def serve(self) -> None: ...
+
+
 class Pump:
     """The loop: outputs, at most one input, until the container is gone."""
 
-    def __init__(self, outputs: list[Output], given: Input | None, end: int) -> None:
+    def __init__(
+        self,
+        outputs: list[Output],
+        given: Input | None,
+        end: int,
+        watched: Watched | None = None,
+    ) -> None:
         self._outputs = {output.source: output for output in outputs}
         self._input = given
         self._end = end
+        self._watched = watched
 
     def run(self) -> bool:
         """Move bytes until `end` is readable and all was read; False: detached."""
@@ -128,6 +159,8 @@ class Pump:
                 poll.register(descriptor, events)
             ready = dict(poll.poll())
             self._pump_outputs(ready)
+            if self._watched and self._watched.fileno() in ready:
+                self._watched.serve()
             if self._input and not self._pump_input(self._input, ready):
                 return False
             if self._end in ready:
@@ -136,6 +169,8 @@ class Pump:
 
     def _wanted(self) -> Iterator[tuple[int, int]]:
         yield self._end, select.POLLIN
+        if self._watched is not None:
+            yield self._watched.fileno(), select.POLLIN
         for descriptor in self._outputs:
             yield descriptor, select.POLLIN
         if self._input is None:

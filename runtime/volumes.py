@@ -16,7 +16,8 @@ from lamina.runtime.errors import ContainerError
 from lamina.values import replace, value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from lamina.oci.config import ImageConfig
+    from lamina.runtime.options import Options
 
 BIND = "bind"
 VOLUME = "volume"
@@ -53,6 +54,36 @@ class Volume:
                 f"Invalid mount destination {self.destination!r}.",
                 hint="It has to be an absolute path, and not `/`.",
             )
+
+
+def asked_for(options: Options) -> tuple[Volume, ...]:
+    """The volumes of `-v`, `--mount` and `--tmpfs`; ContainerError on two in one place.
+
+    A tmpfs gives way to the others, as with docker.
+    """
+    made = [parse_bind(text, options.folder) for text in options.binds]
+    made += [parse_mount(text, options.folder) for text in options.mounts]
+    found: dict[str, Volume] = {}
+    for volume in made:
+        place = os.path.normpath(volume.destination)
+        if place in found:
+            raise ContainerError(f"Duplicate mount point: {place}.")
+        found[place] = volume
+    for text in options.tmpfs:
+        volume = parse_tmpfs(text)
+        found.setdefault(os.path.normpath(volume.destination), volume)
+    return tuple(found.values())
+
+
+def of_container(options: Options, config: ImageConfig) -> tuple[Volume, ...]:
+    """What was asked for, and a volume for each place that the image declares.
+
+    Outer mounts come before those inside them.
+    """
+    found = {os.path.normpath(v.destination): v for v in asked_for(options)}
+    for place in config.volumes:
+        found.setdefault(os.path.normpath(place), Volume(VOLUME, "", place))
+    return tuple(found[place] for place in sorted(found))
 
 
 def parse_bind(text: str, folder: str) -> Volume:
@@ -154,9 +185,7 @@ def parse_tmpfs(text: str) -> Volume:
     destination, _, options = text.partition(":")
     given = options.split(",") if options else []
     read_only = "ro" in given
-    return Volume(
-        TMPFS, "", destination, read_only, options=_tmpfs_options(given)
-    )
+    return Volume(TMPFS, "", destination, read_only, options=_tmpfs_options(given))
 
 
 _TMPFS_FLAGS = ("noexec", "exec", "nosuid", "suid", "nodev", "dev", "noatime", "atime")
@@ -227,25 +256,3 @@ def fill(volume: int, image: int, destination: str) -> None:
             copy_tree(source, volume)
         finally:
             os.close(source)
-
-
-def remove(root: str, names: tuple[str, ...], discard: _Discard) -> None:
-    """Remove volumes, which nothing uses any more."""
-    for name in names:
-        discard(f"{root}/volumes/{name}")
-
-
-@contextlib.contextmanager
-def closing(descriptors: list[int]) -> Iterator[list[int]]:
-    """Descriptors that are closed at the end of the block, however it ends."""
-    try:
-        yield descriptors
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
-
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    _Discard = Callable[[str], None]

@@ -1,0 +1,227 @@
+"""`lamina run`: flags to Options and Overrides, a container's exit code to ours."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from lamina.cli.request import RunUsage
+
+if TYPE_CHECKING:
+    from typing import NoReturn, TextIO
+
+    from lamina.cli.settings import Settings
+    from lamina.oci.store import Image, Store
+    from lamina.runtime.state import Container
+    from lamina.runtime.supervisor import Console, Supervisor
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+class RunParser(argparse.ArgumentParser):
+    """A parser whose errors exit with Docker's 125: 2 may be the container's own."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(125, f"lamina: {message}\nTry `{self.prog} --help`.\n")
+
+
+def add(commands: Commands) -> None:
+    """Register `run`."""
+    parser = commands.add_parser(
+        "run",
+        help="Run a command in a new container",
+        description="Make a container from an image and run a command in it.",
+        usage="lamina run [OPTIONS] IMAGE [COMMAND [ARG...]]",
+        allow_abbrev=False,
+        add_help=False,  # -h is the host name, as with docker
+    )
+    parser.__class__ = RunParser
+    parser.add_argument("--help", action="help", help="show this and exit")
+    flag = parser.add_argument
+    for names, about in _SWITCHES:
+        flag(*names, action="store_true", help=about)
+    for names, metavar, about in _LISTS:
+        flag(*names, action="append", default=[], metavar=metavar, help=about)
+    for names, metavar, default, about in _TEXTS:
+        flag(*names, metavar=metavar, default=default, help=about)
+    flag("image", metavar="IMAGE")
+    flag("command", metavar="COMMAND", nargs=argparse.REMAINDER)
+    parser.set_defaults(call=run)
+
+
+def run(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Run; the container's own exit code, or 0 and its ID with `-d`."""
+    from lamina.runtime import userns
+
+    _check_terminal(arguments)
+    userns.enter()
+    if arguments.detach:
+        from lamina.runtime.supervisor import detach
+
+        print(detach(lambda: _started(arguments, settings, None)))
+        return 0
+    console = _console(arguments)
+    return _started(arguments, settings, console).supervise(console)
+
+
+def _started(
+    arguments: argparse.Namespace, settings: Settings, console: Console | None
+) -> Supervisor:
+    """The container, created and started. The zygote boots while it is looked up."""
+    from lamina.runtime.zygote import Options, Zygote
+
+    zygote = Zygote.start(Options(keep=(settings.root,), warm=False))
+    try:
+        from lamina.oci.store import Store
+        from lamina.runtime.supervisor import Supervisor
+
+        store = Store.open(settings.root)
+        container = _created(arguments, settings, store)
+        supervisor = Supervisor(store, zygote, container)
+        supervisor.start(console)
+    except BaseException:
+        zygote.close()
+        raise
+    return supervisor
+
+
+def _created(
+    arguments: argparse.Namespace, settings: Settings, store: Store
+) -> Container:
+    from lamina.cli.request import options_from, overrides_from
+    from lamina.runtime.container import configure, create
+
+    options = options_from(arguments)
+    overrides = overrides_from(arguments, settings.environment)
+    image = find_image(store, arguments.image, arguments.pull)
+    config = configure(image.config, overrides)
+    cidfile = _open_cidfile(arguments.cidfile)
+    container = create(store, image, arguments.image, arguments.name, config, options)
+    if cidfile is not None:
+        with cidfile:
+            cidfile.write(container.id)
+    return container
+
+
+def find_image(store: Store, name: str, pull: str) -> Image:
+    """The image to run; raises NotFound, saying where it was looked for."""
+    from lamina.oci.errors import NotFound
+
+    identity = None if pull == "always" else store.resolve_id(name)
+    if identity is None:
+        error = NotFound(
+            f"Unable to find image {name!r}: it was looked for in the store "
+            f"{store.root}, and no registry is asked for it.",
+            hint="`lamina build`, `load`, `import` and `bootstrap` make images; "
+            "`lamina images` lists those that are here.",
+        )
+        error.exit_code = 125
+        raise error
+    return store.image(identity)
+
+
+def _open_cidfile(path: str) -> TextIO | None:
+    if not path:
+        return None
+    try:
+        return open(path, "x", encoding="ascii")
+    except FileExistsError:
+        raise RunUsage(
+            f"The container ID file {path} is there already.",
+            hint="Make sure that no container uses it, and remove it.",
+        ) from None
+    except OSError as error:
+        raise RunUsage(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _check_terminal(arguments: argparse.Namespace) -> None:
+    """A terminal that is to be typed into has to be one on our side as well."""
+    typed = arguments.tty and arguments.interactive and not arguments.detach
+    if typed and not os.isatty(0):
+        error = RunUsage(
+            "The input device is not a TTY.", hint="Without a terminal, use `-i` alone."
+        )
+        error.exit_code = 1
+        raise error
+
+
+def _console(arguments: argparse.Namespace) -> Console:
+    """What of ours the container is shown on; `-a` narrows it."""
+    from lamina.runtime.streams import parse_keys
+    from lamina.runtime.supervisor import Console
+
+    chosen = [name.lower() for name in arguments.attach]
+    if set(chosen) - {"stdin", "stdout", "stderr"}:
+        raise RunUsage("`--attach` takes stdin, stdout or stderr.")
+    shown = chosen or ["stdin", "stdout", "stderr"]
+    terminal = 0 if arguments.tty and os.isatty(0) else -1
+    return Console(
+        stdin=0 if "stdin" in shown and arguments.interactive else -1,
+        stdout=1 if "stdout" in shown else -1,
+        stderr=2 if "stderr" in shown else -1,
+        terminal=terminal if "stdin" in shown and arguments.interactive else -1,
+        detach_keys=parse_keys(arguments.detach_keys) if arguments.tty else b"",
+    )
+
+
+# fmt: off
+_SWITCHES = (
+    (("-i", "--interactive"), "pass standard input on"),
+    (("-t", "--tty"), "give the container a terminal"),
+    (("-d", "--detach"), "leave it running and print its ID"),
+    (("--rm",), "remove the container when it has ended"),
+    (("--read-only",), "let nothing in its root be written"),
+    (("--init",), "put a process before it that reaps and forwards signals"),
+    (("--privileged",), "no isolation from the host's devices and settings"),
+    (("-P", "--publish-all"), "publish all ports that the image exposes"),
+)
+_LISTS = (
+    (("-e", "--env"), "NAME[=VALUE]", "set a variable, or pass the caller's on"),
+    (("--env-file",), "FILE", "set the variables that FILE has, one a line"),
+    (("-v", "--volume"), "[SRC:]DST[:OPTS]", "mount a host path or a named volume"),
+    (("--mount",), "type=...,src=,dst=", "mount, written out"),
+    (("--tmpfs",), "DST[:OPTS]", "mount an empty file system in memory"),
+    (("-p", "--publish"), "[IP:][HOST:]PORT[/udp]", "publish a port on the host"),
+    (("--expose",), "PORT[/udp]", "say that the container serves PORT"),
+    (("-l", "--label"), "KEY=VALUE", "note something on the container"),
+    (("--label-file",), "FILE", "the labels that FILE has, one a line"),
+    (("--cap-add",), "CAP", "give a capability, or ALL"),
+    (("--cap-drop",), "CAP", "take a capability, or ALL"),
+    (("--security-opt",), "OPT", "no-new-privileges, seccomp=unconfined|FILE"),
+    (("--group-add",), "GID", "one more group"),
+    (("--device",), "HOST[:DST]", "give a device of the host"),
+    (("--sysctl",), "NAME=VALUE", "a kernel setting of its namespaces"),
+    (("--add-host",), "NAME:IP", "one more line in /etc/hosts"),
+    (("--dns",), "IP", "a name server"),
+    (("--dns-search",), "DOMAIN", "a search domain"),
+    (("--dns-option",), "OPT", "an option of the resolver"),
+    (("--ulimit",), "TYPE=SOFT[:HARD]", "a resource limit of processes"),
+    (("-a", "--attach"), "STREAM", "show only these: stdin, stdout, stderr"),
+)
+_TEXTS = (
+    (("--name",), "NAME", "", "name the container"),
+    (("-w", "--workdir"), "DIR", "", "the working directory"),
+    (("-u", "--user"), "USER[:GROUP]", "", "who runs the command"),
+    (("--entrypoint",), "PROGRAM", None, "run this instead of the image's entrypoint"),
+    (("--network", "--net"), "MODE", "default", "default, none or host"),
+    (("-m", "--memory"), "BYTES", "", "most memory, as in 512m"),
+    (("--memory-swap",), "BYTES", "", "most memory and swap together, -1 any"),
+    (("--memory-reservation",), "BYTES", "", "memory to come down to when it is short"),
+    (("--cpus",), "NUMBER", "", "most CPU time, as in 1.5"),
+    (("-c", "--cpu-shares"), "NUMBER", "0", "weight against others, 1024 is usual"),
+    (("--cpuset-cpus",), "LIST", "", "the CPUs to run on, as in 0-2,5"),
+    (("--pids-limit",), "NUMBER", "0", "most processes"),
+    (("-h", "--hostname"), "NAME", "", "its host name"),
+    (("--domainname",), "NAME", "", "its NIS domain name"),
+    (("--stop-signal",), "SIGNAL", "", "what `stop` sends"),
+    (("--stop-timeout",), "SECONDS", "-1", "how long `stop` waits before it kills"),
+    (("--shm-size",), "BYTES", "", "the size of /dev/shm"),
+    (("--oom-score-adj",), "NUMBER", "0", "who is killed first when memory is short"),
+    (("--cidfile",), "FILE", "", "write the container's ID to FILE"),
+    (("--pull",), "WHEN", "missing", "always, missing or never"),
+    (("--detach-keys",), "KEYS", "ctrl-p,ctrl-q", "the keys that detach"),
+)
+# fmt: on

@@ -1,0 +1,470 @@
+"""The process that a container lives by: it starts it, moves bytes, records its end.
+
+In the foreground that is `lamina run` itself; `detach` puts one into the background.
+When it dies, however that is, its zygote dies, and with that the container; whoever
+looks next finds the record of a supervisor that is gone (container.collect).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING
+
+from lamina.errors import LaminaError
+from lamina.runtime import container as containers
+from lamina.runtime import plan, state, streams, volumes
+from lamina.runtime.errors import ContainerError
+from lamina.runtime.owner import Owner
+from lamina.runtime.uplink import Uplink, connect, etc_files
+from lamina.values import replace, value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import NoReturn
+
+    from lamina.oci.store import Store
+    from lamina.runtime.cgroup import Cgroup
+    from lamina.runtime.logs import LogWriter
+    from lamina.runtime.spec import Spec
+    from lamina.runtime.state import Container
+    from lamina.runtime.zygote import Sandbox, Zygote
+
+
+@value
+class Console:
+    """Who watches a container: descriptors, -1 for what is not passed on.
+
+    `terminal` is the caller's terminal, to be put into raw mode, or -1.
+    """
+
+    stdin: int = -1
+    stdout: int = -1
+    stderr: int = -1
+    terminal: int = -1
+    detach_keys: bytes = b""
+
+
+class Supervisor:
+    """One container's supervisor: `start`, then `supervise` to its end."""
+
+    def __init__(self, store: Store, zygote: Zygote, container: Container) -> None:
+        self.store = store
+        self.container = container
+        self._zygote = zygote
+        self._state = state.load_state(store.root, container.id)
+        self._place = state.directory(store.root, container.id)
+        self._uplink = Uplink()
+        self._cgroup: Cgroup | None = None
+        self._sandbox: Sandbox | None = None
+        # Our ends of the container's pipes: its input, output and errors.
+        self._ends: list[int] = []
+
+    # Start
+
+    def start(self, console: Console | None = None) -> None:
+        """Start the container's command; raises ContainerError when that fails.
+
+        It stays "created" then, as with docker, or goes when it is one of `--rm`.
+        """
+        try:
+            self._start(console or Console())
+        except BaseException as error:
+            self._failed(error)
+            raise
+
+    def _start(self, console: Console) -> None:
+        container = self.container
+        self._uplink = connect(container)
+        found = volumes.of_container(container.options, container.config)
+        etc = self._write_etc()
+        spec = plan.plan(container, found, etc)
+        if console.terminal >= 0:
+            size = streams.size_of(console.terminal)
+            spec = replace(spec, process=replace(spec.process, console_size=size))
+        self._cgroup = self._make_cgroup(spec)
+        with contextlib.ExitStack() as stack:
+            mounts = self._bind_mounts(found, etc, stack)
+            self._launch(spec, mounts, stack)
+        self._uplink.detach_namespace()
+        self._record_start()
+
+    def _write_etc(self) -> tuple[str, ...]:
+        name = plan.hostname(self.container)
+        files = etc_files(self.container, self._uplink, name)
+        for file, text in files.items():
+            # In place, and not renamed: a restart finds the same file mounted.
+            with open(
+                f"{self._place}/{file}", "w", errors="surrogateescape", opener=_public
+            ) as stream:
+                stream.write(text)
+        return tuple(files)
+
+    def _make_cgroup(self, spec: Spec) -> Cgroup:
+        from lamina.runtime.cgroup import Cgroup
+
+        group = Cgroup.create(self.container.id, spec.resources)
+        self._state = replace(self._state, cgroup=group.path)
+        return group
+
+    def _bind_mounts(
+        self,
+        found: tuple[volumes.Volume, ...],
+        etc: tuple[str, ...],
+        stack: contextlib.ExitStack,
+    ) -> tuple[int, ...]:
+        """The detached mounts for the binds of the spec, in its order."""
+        from lamina.runtime import syscalls
+
+        sources = [os.open(f"{self._place}/{n}", os.O_PATH | os.O_CLOEXEC) for n in etc]
+        for source in sources:
+            stack.callback(os.close, source)
+        made: list[str] = []
+        for volume in found:
+            if volume.kind != volumes.TMPFS:
+                sources.append(self._open_volume(volume, made, stack))
+        self._record_volumes(made)
+        result = tuple(syscalls.open_tree(source) for source in sources)
+        for mount in result:
+            stack.callback(os.close, mount)
+        return result
+
+    def _open_volume(
+        self, volume: volumes.Volume, made: list[str], stack: contextlib.ExitStack
+    ) -> int:
+        if volume.kind == volumes.BIND:
+            source = volumes.open_bind(volume)
+            stack.callback(os.close, source)
+            return source
+        name = volume.source or state.new_id()
+        if not volume.source:
+            made.append(name)
+        source, empty = volumes.open_volume(self.store.root, name)
+        stack.callback(os.close, source)
+        if empty and volume.copy:
+            from lamina.runtime import snapshot
+
+            view = snapshot.mount(self._lowers())
+            try:
+                volumes.fill(source, view, volume.destination)
+            finally:
+                os.close(view)
+        return source
+
+    def _record_volumes(self, made: list[str]) -> None:
+        if made:
+            text = "".join(f"{name}\n" for name in made)
+            state.write_file(f"{self._place}/volumes", text.encode())
+
+    def _lowers(self) -> tuple[str, ...]:
+        """The image's layers as overlay wants them: the topmost first."""
+        from lamina.runtime.stubs import stub_layer
+
+        layers = reversed(self.container.layers)
+        return (*map(self.store.layer_path, layers), stub_layer(self.store.root))
+
+    def _launch(
+        self, spec: Spec, mounts: tuple[int, ...], stack: contextlib.ExitStack
+    ) -> None:
+        from lamina.runtime.snapshot import Snapshot
+
+        options = self.container.options
+        # A container that can be looked at afterwards has to be on the disk by then.
+        snapshot = Snapshot(
+            self._lowers(),
+            f"{self._place}/upper",
+            f"{self._place}/work",
+            options.remove,
+        )
+        network: int | str = self._uplink.namespace
+        if network == -1:
+            network = options.network
+        assert self._cgroup is not None
+        self._sandbox = self._zygote.launch(
+            spec,
+            snapshot,
+            self._open_streams(stack),
+            network,
+            mounts,
+            bpf=seccomp_filter(self.store, self.container),
+            cgroups=self._cgroup.directories,
+        )
+
+    def _open_streams(self, stack: contextlib.ExitStack) -> tuple[int, int, int]:
+        """The container's ends; ours are kept. A terminal takes the place of all."""
+        options = self.container.options
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        stack.callback(os.close, null)
+        if options.terminal:
+            return null, null, null
+        given, self._ends = null, [-1, -1, -1]
+        if options.interactive:
+            given, self._ends[0] = os.pipe()
+            stack.callback(os.close, given)
+        self._ends[1], out = os.pipe()
+        stack.callback(os.close, out)
+        self._ends[2], errors = os.pipe()
+        stack.callback(os.close, errors)
+        return given, out, errors
+
+    def _record_start(self) -> None:
+        assert self._sandbox is not None
+        self._state = replace(
+            self._state,
+            status=state.RUNNING,
+            supervisor=Owner.of(self.container.id),
+            init=Owner.of(self.container.id, self._sandbox.pid),
+            started=time.time_ns(),
+            finished=0,
+            exit_code=0,
+            error="",
+            attachment=self._uplink.attachment,
+            ports=tuple(str(mapping) for mapping in self._uplink.ports),
+            stubs=tuple(path for path, *_ in self._sandbox.created),
+        )
+        self._save()
+
+    def _failed(self, error: BaseException) -> None:
+        """Give back what was taken for a start that came to nothing."""
+        self._give_back()
+        for end in self._ends:
+            if end >= 0:
+                os.close(end)
+        if self.container.options.remove:
+            containers.remove(self.store, self.container)
+            return
+        code = error.exit_code if isinstance(error, ContainerError) else 125
+        self._state = replace(
+            self._state,
+            status=state.CREATED,
+            supervisor=None,
+            init=None,
+            exit_code=code,
+            error=str(error),
+            cgroup="",
+        )
+        self._save()
+
+    def _save(self) -> None:
+        state.save_state(self.store.root, self.container.id, self._state)
+
+    # To the end
+
+    def supervise(self, console: Console | None) -> int:
+        """Move bytes until the container has ended; its exit code, as recorded."""
+        assert self._sandbox is not None
+        log = self._open_log(console)
+        pump = self._pump(console or Console(), log)
+        with self._forwarded_signals(console):
+            if console is not None and console.terminal >= 0:
+                with streams.raw_terminal(console.terminal):
+                    pump.run()
+            else:
+                pump.run()
+            status = self._sandbox.wait()
+        if log is not None:
+            log.close()
+        code = status.code
+        self._finish(code)
+        return code
+
+    def _open_log(self, console: Console | None) -> LogWriter | None:
+        """Nobody can ask for the log of what goes when it ends, and is watched."""
+        if console is not None and self.container.options.remove:
+            return None
+        from lamina.runtime.logs import LogWriter
+
+        return LogWriter(f"{self._place}/log")
+
+    def _pump(self, console: Console, log: LogWriter | None) -> streams.Pump:
+        assert self._sandbox is not None
+        terminal = self._sandbox.terminal
+        if terminal is not None:
+            ends = [(terminal, console.stdout, "stdout")]
+            target = terminal
+        else:
+            ends = [
+                (self._ends[1], console.stdout, "stdout"),
+                (self._ends[2], console.stderr, "stderr"),
+            ]
+            target = self._ends[0]
+        outputs = [
+            streams.Output(source, _sinks(shown, log, name))
+            for source, shown, name in ends
+        ]
+        given = None
+        if console.stdin >= 0 and target >= 0 and self.container.options.interactive:
+            given = streams.Input(console.stdin, target, console.detach_keys)
+        watched = self._uplink.watched
+        return streams.Pump(outputs, given, self._sandbox.fileno(), watched)
+
+    @contextlib.contextmanager
+    def _forwarded_signals(self, console: Console | None) -> Iterator[None]:
+        """Signals to this process go to the container; the third Ctrl-C kills it.
+
+        PID 1 ignores what it has no handler for, so that otherwise nothing would.
+        """
+        import signal
+
+        assert self._sandbox is not None
+        sandbox, impatience = self._sandbox, [0]
+
+        def forward(number: int, _frame: object) -> None:
+            if number in (signal.SIGINT, signal.SIGTERM):
+                impatience[0] += 1
+            sandbox.kill(signal.SIGKILL if impatience[0] > 2 else number)
+
+        def resize(_number: int, _frame: object) -> None:
+            if console is not None and sandbox.terminal is not None:
+                streams.copy_size(console.terminal, sandbox.terminal)
+
+        before = {n: signal.signal(n, forward) for n in _FORWARDED}
+        if console is not None and console.terminal >= 0:
+            before[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, resize)
+            resize(0, None)  # it may have changed before the handler was there
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _finish(self, code: int) -> None:
+        """Record the end, give everything back."""
+        assert self._sandbox is not None
+        self._sandbox.close()
+        oom_killed = self._cgroup is not None and self._cgroup.oom_killed
+        if self.container.options.remove:
+            self._give_back()
+            containers.remove(self.store, self.container)
+            return
+        self._state = replace(
+            self._state,
+            status=state.EXITED,
+            init=None,
+            finished=time.time_ns(),
+            exit_code=code,
+            oom_killed=oom_killed,
+            ports=(),
+        )
+        # Twice: what dies between the two still has everything collected.
+        state.write_state(self._place, self._state)
+        self._give_back()
+        self._state = replace(self._state, supervisor=None, attachment=None, cgroup="")
+        self._save()
+
+    def _give_back(self) -> None:
+        if self._cgroup is not None:
+            self._cgroup.kill()
+            self._cgroup.delete()
+            self._cgroup = None
+        self._uplink.close()
+
+
+def detach(work: Callable[[], Supervisor]) -> str:
+    """Start a container in a background process that supervises it; its ID.
+
+    `work` creates the container there and starts it. What it raises is raised here.
+    Only for a process with one thread, in which no zygote was started.
+    """
+    import marshal
+
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(reader)
+        _background(work, writer)
+    os.close(writer)
+    try:
+        with open(reader, "rb") as pipe:
+            said = pipe.read()
+    except BaseException:
+        # Ctrl-C before it began: what was begun ends with its supervisor.
+        os.kill(pid, 9)
+        raise
+    if not said:
+        raise ContainerError("The container's supervisor died as it started.")
+    result, hint, code = marshal.loads(said)
+    if code:
+        error = ContainerError(result, hint=hint)
+        error.exit_code = code
+        raise error
+    return str(result)
+
+
+def _background(work: Callable[[], Supervisor], writer: int) -> NoReturn:
+    """The child's life: start, say so, supervise."""
+    code = 125
+    try:
+        os.setsid()
+        os.umask(0o022)
+        os.chdir("/")
+        supervisor = _said(work, writer)
+        if supervisor is not None:
+            code = supervisor.supervise(None)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    os._exit(code)
+
+
+def _said(work: Callable[[], Supervisor], writer: int) -> Supervisor | None:
+    """Do the work, tell the parent how it went, let go of the caller's files."""
+    import marshal
+
+    try:
+        supervisor = work()
+    except LaminaError as error:
+        os.write(writer, marshal.dumps((error.message, error.hint, _code(error))))
+        return None
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    os.close(null)
+    os.write(writer, marshal.dumps((supervisor.container.id, "", 0)))
+    os.close(writer)
+    return supervisor
+
+
+def _code(error: LaminaError) -> int:
+    return error.exit_code if isinstance(error, ContainerError) else 125
+
+
+# SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGCONT
+_FORWARDED = (1, 2, 3, 10, 12, 14, 15, 18)
+
+
+def _sinks(
+    shown: int, log: LogWriter | None, name: str
+) -> list[Callable[[bytes], bool]]:
+    sinks: list[Callable[[bytes], bool]] = []
+    if shown >= 0:
+        sinks.append(streams.to_descriptor(shown))
+    if log is not None:
+
+        def record(data: bytes) -> bool:
+            log.write(name, data)
+            return True
+
+        sinks.append(record)
+    return sinks
+
+
+def _public(path: str, flags: int) -> int:
+    """Readable by all in the container, whatever the caller's umask is."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    os.fchmod(descriptor, 0o644)
+    return descriptor
+
+
+def seccomp_filter(store: Store, container: Container) -> bytes:
+    """The compiled filter of a container; b"" where it has none."""
+    from lamina.runtime.seccomp import cached_profile
+
+    profile = plan.seccomp_profile(container.options)
+    if profile == "":
+        return b""
+    assert not isinstance(profile, str)
+    place = f"{store.root}/seccomp"
+    return cached_profile(place, plan.capabilities(container.options), profile)
