@@ -1,0 +1,264 @@
+"""TarReader: the members of a tar as a stream of entries, every dialect resolved.
+
+It reads what ustar, pax, GNU tar and V7 wrote, sparse files in all four of GNU's
+forms, and refuses what two readers could understand differently: the size of a
+member without content, extended headers twice or for nobody, general pax headers
+that rename, an archive without its end. (That difference is how one archive becomes
+two: CVE-2025-62518.)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamina.oci import pax
+from lamina.oci.errors import InvalidArchive
+from lamina.oci.tar_header import (
+    BARE,
+    BLOCK,
+    DIRECTORY,
+    EMPTY_BLOCK,
+    NO_XATTRS,
+    REGULAR,
+    Entry,
+    Header,
+    parse_header,
+)
+from lamina.oci.tar_sparse import Extents, check_extents, gnu_extents, leading_map
+from lamina.values import value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from lamina.oci.stream import Source
+
+_CHUNK = 1 << 20
+_GNU_NAMES = {b"L": b"path", b"K": b"linkpath"}
+
+
+@value
+class Limits:
+    """What an archive may ask for: bytes of files in all, members, bytes of a path,
+    bytes of an extended header. Ratios are the decompressor's to watch."""
+
+    bytes: int = 1 << 40
+    entries: int = 3_000_000
+    path: int = 4096
+    extended: int = 1 << 20
+
+
+class TarReader:
+    """Iterate for entries; read each one's content by `payload` before the next.
+
+    `record` gets every byte of the archive that is no content, in order.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        limits: Limits,
+        record: Callable[[bytes], None] | None = None,
+    ) -> None:
+        self.entries = 0
+        self.bytes = 0
+        self._source = source
+        self._limits = limits
+        self._record = record
+        self._general: pax.Records = []
+        self._stored = 0
+        self._block = EMPTY_BLOCK
+
+    def __iter__(self) -> Iterator[Entry]:
+        while (entry := self._next()) is not None:
+            self.entries += 1
+            self.bytes += entry.size
+            self._check_limits(entry)
+            yield entry
+            if self._stored:
+                for _ in self.payload():
+                    pass
+        self._end()
+
+    def payload(self) -> Iterable[memoryview]:
+        """The content of the current entry as it is stored, piece by piece."""
+        size, self._stored = self._stored, 0
+        if size > _CHUNK:
+            return self._long_payload(size)
+        data = self._source.take(size)
+        if size % BLOCK:
+            self._take(BLOCK - size % BLOCK)
+        return (data,)
+
+    def _long_payload(self, size: int) -> Iterator[memoryview]:
+        left = size
+        while left:
+            piece = self._source.some(left)
+            left -= len(piece)
+            yield piece
+        if size % BLOCK:
+            self._take(BLOCK - size % BLOCK)
+
+    def _take(self, size: int) -> bytes:
+        data = bytes(self._source.take(size))
+        if self._record is not None:
+            self._record(data)
+        return data
+
+    def _next(self) -> Entry | None:
+        """The next member with what the headers before it say; None at the end."""
+        records: pax.Records | None = None
+        names: pax.Records = []
+        while True:
+            block = self._header_block()
+            if block == EMPTY_BLOCK:
+                if records is not None or names:
+                    raise InvalidArchive("The archive ends with a header for nobody.")
+                return None
+            header = parse_header(block)
+            if header.kind == b"x":
+                if records is not None:
+                    raise InvalidArchive(
+                        "The archive has two pax headers for one member."
+                    )
+                records = pax.parse_records(self._extended(header))
+            elif header.kind == b"g":
+                general = pax.parse_records(self._extended(header))
+                pax.check_general(general)
+                self._general += general
+            elif header.kind in _GNU_NAMES:
+                name = self._extended(header).partition(b"\0")[0]
+                names.append((_GNU_NAMES[header.kind], name))
+            else:
+                return self._entry(header, names + (records or []))
+
+    def _header_block(self) -> bytes:
+        block = bytes(self._source.rest(BLOCK))
+        if not block:
+            raise InvalidArchive(
+                "The archive is cut: it lacks its end.",
+                hint="Its download or its copy was not finished; get it again.",
+            )
+        if len(block) < BLOCK:
+            block += bytes(self._source.take(BLOCK - len(block)))
+        if self._record is not None:
+            self._record(block)
+        self._block = block
+        return block
+
+    def _extended(self, header: Header) -> bytes:
+        if header.size > self._limits.extended:
+            raise InvalidArchive(
+                f"The archive has a header of {header.size} bytes;"
+                f" over {self._limits.extended} are not read."
+            )
+        return self._take(header.size + -header.size % BLOCK)[: header.size]
+
+    def _entry(self, header: Header, own: pax.Records) -> Entry:
+        kind = header.kind
+        if kind in b"\x007":
+            # V7 marks a directory by the `/` at its end; 7 is "contiguous".
+            kind = DIRECTORY if header.name.endswith(b"/") else REGULAR
+        records = pax.merge(self._general, own) if own or self._general else {}
+        size = header.size
+        if b"size" in records:
+            size = pax.parse_count(records[b"size"])
+        if size and kind in BARE:
+            raise InvalidArchive(
+                f"{_text(header.name)} in the archive is no file, but has content."
+            )
+        name = records.get(b"path", header.name)
+        self._stored = size
+        extents: Extents | None = None
+        if kind == b"S":
+            kind = REGULAR
+            size, numbers = gnu_extents(self._block, self._take)
+            extents = check_extents(size, numbers, self._stored)
+        elif b"GNU.sparse.major" in records or b"GNU.sparse.size" in records:
+            name = records.get(b"GNU.sparse.name", name)
+            size, extents = self._pax_extents(records, own)
+        mtime = header.mtime * 10**9
+        if b"mtime" in records:
+            mtime = pax.parse_time(records[b"mtime"])
+        return Entry(
+            name,
+            kind,
+            header.mode,
+            _identity(records, b"uid", header.uid),
+            _identity(records, b"gid", header.gid),
+            size,
+            mtime,
+            records.get(b"linkpath", header.link),
+            header.device,
+            pax.xattrs_of(records) if records else NO_XATTRS,
+            self._stored,
+            extents,
+        )
+
+    def _pax_extents(
+        self, records: dict[bytes, bytes], own: pax.Records
+    ) -> tuple[int, Extents]:
+        """The file's size and its pieces, as pax records or the content say."""
+        if b"GNU.sparse.major" in records:
+            version = (records[b"GNU.sparse.major"], records.get(b"GNU.sparse.minor"))
+            if version != (b"1", b"0"):
+                raise InvalidArchive("The archive has a sparse file of a new form.")
+            size = pax.parse_count(records.get(b"GNU.sparse.realsize", b""))
+            numbers = leading_map(self._take_content)
+        else:
+            size = pax.parse_count(records[b"GNU.sparse.size"])
+            if text := records.get(b"GNU.sparse.map"):
+                numbers = [pax.parse_count(part) for part in text.split(b",")]
+            else:
+                numbers = pax.sparse_numbers(own)
+        return size, check_extents(size, numbers, self._stored)
+
+    def _take_content(self, size: int) -> bytes:
+        if self._stored < size:
+            raise InvalidArchive("The map of a sparse file in the archive is damaged.")
+        self._stored -= size
+        return self._take(size)
+
+    def _check_limits(self, entry: Entry) -> None:
+        limits = self._limits
+        if self.entries > limits.entries:
+            raise InvalidArchive(
+                f"The archive has over {limits.entries} members; it may be a trap.",
+                hint="Nothing of it was kept.",
+            )
+        if self.bytes > limits.bytes:
+            raise InvalidArchive(
+                f"The files in the archive have over {limits.bytes} bytes.",
+                hint="Nothing of it was kept.",
+            )
+        if b"\0" in entry.name or b"\0" in entry.link:
+            raise InvalidArchive(f"{_text(entry.name)} in the archive has a NUL byte.")
+        if len(entry.name) > limits.path or len(entry.link) > limits.path:
+            raise InvalidArchive(
+                f"The archive has a path of {len(entry.name)} bytes, which starts"
+                f" {_text(entry.name)}."
+            )
+
+    def _end(self) -> None:
+        """What follows the first block of zeros has to be zeros, too."""
+        while piece := self._source.rest(_CHUNK):
+            data = bytes(piece)
+            if data.count(0) != len(data):
+                raise InvalidArchive(
+                    "The archive goes on after its end.",
+                    hint="Two archives may have been put together.",
+                )
+            if self._record is not None:
+                self._record(data)
+
+
+def _identity(records: dict[bytes, bytes], key: bytes, number: int) -> int:
+    if key in records:
+        number = pax.parse_count(records[key])
+    # 2**32 - 1 means "leave it as it is" to chown(2).
+    if number >= (1 << 32) - 1:
+        raise InvalidArchive(f"The archive has a {key.decode()} of {number}.")
+    return number
+
+
+def _text(name: bytes) -> str:
+    return repr(name[:120].decode("utf-8", "replace"))
