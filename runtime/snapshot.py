@@ -49,8 +49,9 @@ class _Probe:
 def mount(snapshot: Snapshot | tuple[str, ...], method: str = "") -> int:
     """Mount `snapshot` (or just lowers, read-only): the fd of a detached mount.
 
-    It is an O_PATH descriptor: open `.` or a path with `dir_fd`; closing it unmounts. `method` is
-    "fd" or "string" to force the new or the old way of naming layers.
+    It is an O_PATH descriptor: open `.` or a path with it as `dir_fd`; closing it
+    unmounts. `method` is "fd" or "string" to force the new or the old way of naming
+    layers.
     Raises ContainerError; NotPermitted when the process may not mount.
     """
     if not isinstance(snapshot, Snapshot):

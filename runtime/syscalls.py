@@ -80,6 +80,8 @@ _KEYCTL = 250 if _X86_64 else 219
 _SETHOSTNAME = 170 if _X86_64 else 161
 _SETDOMAINNAME = 171 if _X86_64 else 162
 _SYNCFS = 306 if _X86_64 else 267
+_RT_SIGACTION = 13 if _X86_64 else 134
+_PRLIMIT64 = 302 if _X86_64 else 261
 _PIDFD_SEND_SIGNAL = 424
 _OPEN_TREE = 428
 _MOVE_MOUNT = 429
@@ -340,6 +342,20 @@ def sethostname(name: bytes) -> None:
 
 def setdomainname(name: bytes) -> None:
     _call("setdomainname", _SETDOMAINNAME, name, len(name))
+
+
+def setrlimit(number: int, soft: int, hard: int) -> None:
+    """Set own limit; -1 is no limit (RLIM_INFINITY)."""
+    limit = pack("2Q", soft & 2**64 - 1, hard & 2**64 - 1)
+    _call("setrlimit", _PRLIMIT64, 0, number, limit, None)
+
+
+def default_signal(number: int) -> None:
+    """Undo that a signal is ignored, which would last across execve.
+
+    The C library refuses its own two (32, 33) and posix_spawn leaves them ignored.
+    """
+    _call("rt_sigaction", _RT_SIGACTION, number, bytes(32), None, 8)
 
 
 def syncfs(fd: int) -> None:

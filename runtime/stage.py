@@ -1,0 +1,117 @@
+"""The stage: the private place where a zygote's containers are put together.
+
+A zygote has a mount namespace of its own with only what containers need of the
+host, and on /sys a small tmpfs, the stage:
+
+    root   where a container's root is attached before it becomes /
+    proc dev sys   where those three are built, before the root is known
+    empty  an empty read-only file system, over directories that are masked
+    host   the host's /sys, for user namespaces that may not mount their own
+
+Every container begins with a copy of this namespace, so what is in it twice or
+needlessly is paid for by each of them.
+"""
+
+from __future__ import annotations
+
+import os
+
+from lamina.runtime import syscalls
+
+STAGE = "/sys"
+TREES = ("proc", "dev", "sys")
+
+
+def set_the_stage(keep: tuple[str, ...]) -> None:
+    """Leave the host's mount namespace; of its mounts keep those of the `keep` paths.
+
+    Without `keep`, or where the kernel has locked the mounts together (in a user
+    namespace), all of them stay.
+    """
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE)
+    if keep:
+        try:
+            _prune(keep)
+        except PermissionError:
+            raise
+        except OSError:
+            pass  # EINVAL: locked; a copy of everything is only slower
+    host = syscalls.open_tree(STAGE, recursive=False)
+    stage = new_file_system("tmpfs", (("mode", "700"), ("size", "64k")))
+    for name in ("root", "empty", "host", *TREES):
+        os.mkdir(name, 0o755, dir_fd=stage)
+    attach(stage, os.open(STAGE, os.O_PATH | os.O_CLOEXEC))
+    empty = new_file_system("tmpfs", (("mode", "755"), ("ro", "")), read_only=True)
+    attach(empty, os.open(f"{STAGE}/empty", os.O_PATH | os.O_CLOEXEC))
+    attach(host, os.open(f"{STAGE}/host", os.O_PATH | os.O_CLOEXEC))
+
+
+def new_file_system(
+    kind: str, options: tuple[tuple[str, str], ...] = (), read_only: bool = False
+) -> int:
+    """A detached mount of a new file system; an option without a value is a flag."""
+    attributes = syscalls.MOUNT_ATTR_RDONLY if read_only else 0
+    context = syscalls.fsopen(kind)
+    try:
+        for key, text in options:
+            if text:
+                syscalls.fsconfig_string(context, key, text)
+            else:
+                syscalls.fsconfig_flag(context, key)
+        return syscalls.fsmount(context, attributes)
+    finally:
+        os.close(context)
+
+
+def attach(mount: int, target: int) -> None:
+    """Attach a mount and close both descriptors."""
+    try:
+        syscalls.move_mount(mount, target)
+    finally:
+        os.close(mount)
+        os.close(target)
+
+
+def _prune(keep: tuple[str, ...]) -> None:
+    """Change to a root that has only /, /proc, /sys, /dev and what holds `keep`.
+
+    Everything else goes with one detached umount, however many mounts there were.
+    """
+    wanted = ["/proc", "/sys", "/dev", *_mounts_of(keep)]
+    trees = [(path, syscalls.open_tree(path, recursive=False)) for path in wanted]
+    root = syscalls.open_tree("/", recursive=False)
+    attach(os.dup(root), os.open("/proc", os.O_PATH | os.O_CLOEXEC))
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+    for path, tree in trees:
+        attach(tree, os.open(path.lstrip("/"), flags, dir_fd=root))
+    os.fchdir(root)
+    os.close(root)
+    syscalls.pivot_root(".", ".")
+    syscalls.umount2(".", syscalls.MNT_DETACH)
+    os.chdir("/")
+
+
+def _mounts_of(keep: tuple[str, ...]) -> list[str]:
+    """The mount points that the paths lie on or that lie below them, parents first."""
+    points: list[str] = []
+    paths = [os.path.realpath(path) for path in keep]
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as f:
+        for line in f:
+            point = _unescape(line.split(" ", 5)[4])
+            if point in ("/", "/proc", "/sys", "/dev"):
+                continue
+            if any(_within(path, point) or _within(point, path) for path in paths):
+                points.append(point)
+    return sorted(set(points))
+
+
+def _within(path: str, top: str) -> bool:
+    return path == top or path.startswith(top.rstrip("/") + "/")
+
+
+def _unescape(text: str) -> str:
+    """Undo the octal escapes of /proc/self/mountinfo."""
+    for code, character in (("040", " "), ("011", "\t"), ("012", "\n"), ("134", "\\")):
+        text = text.replace(f"\\{code}", character)
+    return text

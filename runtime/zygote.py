@@ -1,0 +1,488 @@
+"""The zygote, seen by its owner: start it early, launch containers through it.
+
+    zygote = Zygote.start(Options(keep=(store.root,)))
+    sandbox = zygote.launch(spec, snapshot, (0, 1, 2), "none", bpf=filter)
+    status = sandbox.wait()
+
+A process with threads cannot fork safely, and a new interpreter for each step costs
+30 ms; the zygote is one small process that forks quickly (runtime/init.py). `start`
+returns at once and may be called long before the first launch.
+"""
+
+from __future__ import annotations
+
+import _socket
+import _thread
+import marshal
+import os
+import sys
+
+import lamina
+import lamina.runtime
+from lamina.runtime import errors, syscalls, wire
+from lamina.runtime.errors import ContainerError, NotPermitted
+from lamina.runtime.mounts import Plan, clone_source, plan, set_attributes
+from lamina.runtime.privileges import capability_set, rlimit_number
+from lamina.runtime.snapshot import Snapshot
+from lamina.runtime.spec import Process, Spec
+from lamina.values import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from lamina.runtime.paths import Created
+
+# The packages' own __init__ files are not run: an import costs, and can go wrong.
+_PROGRAM = """
+import sys
+for name, path in zip(("lamina", "lamina.runtime"), sys.argv[2:]):
+    sys.modules[name] = module = type(sys)(name)
+    module.__path__ = [path]
+from lamina.runtime.init import main
+main(int(sys.argv[1]))
+"""
+_SIGKILL = 9
+# Where the zygote finds its request socket.
+_REQUESTS = 3
+# /proc/PID/ns names with the flag that setns takes.
+_NAMESPACES = (
+    ("mnt", syscalls.CLONE_NEWNS),
+    ("pid", syscalls.CLONE_NEWPID),
+    ("uts", syscalls.CLONE_NEWUTS),
+    ("ipc", syscalls.CLONE_NEWIPC),
+    ("net", syscalls.CLONE_NEWNET),
+    ("cgroup", syscalls.CLONE_NEWCGROUP),
+    ("user", syscalls.CLONE_NEWUSER),
+)
+
+
+@value
+class Options:
+    """How a zygote is set up.
+
+    `keep`: the host's paths that layers lie below; other mounts of the host are left
+    out of containers' beginnings, which is faster. `cgroups`: cgroup directories to
+    join. `exec_only`: only for launch_exec; such a zygote can enter containers that
+    others made. `warm`: keep children waiting that are like those launched before.
+    """
+
+    keep: tuple[str, ...] = ()
+    cgroups: tuple[str, ...] = ()
+    exec_only: bool = False
+    warm: bool = True
+
+
+@value
+class ExitStatus:
+    """How a process ended: by `code`, or by `signal` (then code is 128 + signal)."""
+
+    code: int
+    signal: int = 0
+
+
+class Sandbox:
+    """A container's process that was started. Use `wait`, then `close`.
+
+    `created` are the mount points that did not exist in the root and were made
+    (paths.remove_created takes them away); `terminal` is the master's descriptor,
+    the caller's to close; `marks` say when each part of the start was done
+    (monotonic ns).
+    """
+
+    def __init__(self, line: _socket.socket, pid: int, pidfd: int) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.terminal: int | None = None
+        self.created: tuple[Created, ...] = ()
+        self.marks: tuple[tuple[str, int], ...] = ()
+        self._line = line
+        self._status: ExitStatus | None = None
+        self._lock = _thread.allocate_lock()
+
+    def fileno(self) -> int:
+        """A descriptor that is readable once the process has ended."""
+        return self._line.fileno()
+
+    def wait(self) -> ExitStatus:
+        """Wait for the end. Raises ContainerError when the zygote was killed."""
+        with self._lock:
+            if self._status is None:
+                data, _ = wire.receive(self._line)
+                if not data:
+                    raise ContainerError(
+                        "the process that containers are started from was killed",
+                        hint="the kernel may have run out of memory: see `dmesg`",
+                    )
+                self._status = _exit_status(wire.load(data)["status"])
+            return self._status
+
+    def kill(self, signal: int = _SIGKILL) -> None:
+        """Signal the process, and no other; nothing when it has ended."""
+        try:  # noqa: SIM105 (contextlib is an import)
+            syscalls.pidfd_send_signal(self.pidfd, signal)
+        except ProcessLookupError:
+            pass
+
+    def close(self) -> None:
+        """Give back the descriptors; the process goes on."""
+        self._line.close()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Zygote:
+    """The owner's end. Every method may be called from any thread."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._lock = _thread.allocate_lock()
+        self._closed = False
+        self._spawn()
+
+    @classmethod
+    def start(cls, options: Options | None = None) -> Zygote:
+        """Begin to start a zygote; its errors show at the first launch."""
+        return cls(options or Options())
+
+    def prepare(self, spec: Spec, network: int | str = "none") -> None:
+        """Say what the first launch will be like: a child gets ready for it."""
+        _, early = self._planned(spec, network)
+        fds = (network,) if isinstance(network, int) else ()
+        wire.tell(self._line, {"op": "prepare", "early": early}, fds)
+
+    def launch(  # noqa: PLR0913 (what a container is made of)
+        self,
+        spec: Spec,
+        snapshot: Snapshot | int,
+        stdio: tuple[int, int, int] = (0, 1, 2),
+        network: int | str = "none",
+        mount_fds: tuple[int, ...] = (),
+        *,
+        bpf: bytes = b"",
+        cgroups: tuple[str, ...] = (),
+    ) -> Sandbox:
+        """Start a container; returns once its command has been executed.
+
+        `snapshot`: its root, or the descriptor of a detached mount. `network`: a
+        network namespace's descriptor, "host", or "none" for an own one with only
+        a loopback. `mount_fds`: detached mounts for those bind mounts of the spec
+        that have no source, in order. `bpf`: the seccomp filter. `cgroups`: cgroup
+        directories of its own. All descriptors stay the caller's.
+
+        Raises CommandNotFound, NotExecutable, NotPermitted, ContainerError.
+        """
+        planned, early = self._planned(spec, network)
+        late = {
+            "operations": tuple(op.wire() for op in planned.late),
+            "root": None if isinstance(snapshot, int) else _layers(snapshot),
+            "process": _process(spec.process),
+            "bpf": bpf,
+        }
+        request = {
+            "op": "launch",
+            "early": early,
+            "late": marshal.dumps(late),
+            "networks": int(isinstance(network, int)),
+            "cgroups": len(cgroups),
+            "warm": self._options.warm,
+        }
+        given = [network] if isinstance(network, int) else []
+        opened = _open_cgroups(cgroups)
+        try:
+            opened += _bind_fds(planned, mount_fds)
+            root = (snapshot,) if isinstance(snapshot, int) else ()
+            count = len(cgroups)
+            fds = (*given, *opened[:count], *root, *opened[count:])
+            return self._ask(request, (*stdio, *fds))
+        finally:
+            for fd in opened:
+                os.close(fd)
+
+    def launch_exec(
+        self,
+        pidfd: int,
+        process: Process,
+        stdio: tuple[int, int, int] = (0, 1, 2),
+        *,
+        bpf: bytes = b"",
+        cgroups: tuple[str, ...] = (),
+        detached: bool = False,
+    ) -> Sandbox:
+        """Start one more process in the container whose first process `pidfd` is.
+
+        It ends with this zygote unless it is `detached`. The zygote has to be one
+        with `exec_only`, or the one that started the container. Raises as launch.
+        """
+        request = {
+            "op": "exec",
+            "process": _process(process),
+            "bpf": bpf,
+            "namespaces": _namespaces_of(pidfd),
+            "detached": detached,
+        }
+        opened = _open_cgroups(cgroups)
+        try:
+            return self._ask(request, (*stdio, pidfd, *opened))
+        finally:
+            for fd in opened:
+                os.close(fd)
+
+    def close(self) -> None:
+        """End the zygote and with it everything it started; returns when it is over."""
+        self._closed = True
+        self._line.close()
+        self._reap()
+
+    def __enter__(self) -> Zygote:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ask(self, request: dict[str, Any], fds: tuple[int, ...]) -> Sandbox:
+        """Send a request; wait until the command was executed, or why it was not."""
+        report, theirs = wire.pair()
+        line, its = wire.pair()
+        try:
+            try:
+                wire.send(self._line, request, (theirs.fileno(), its.fileno(), *fds))
+            except (BrokenPipeError, ConnectionResetError):
+                raise self._died() from None
+            finally:
+                theirs.close()
+                its.close()
+            facts, terminal = _reported(report)
+            data, born = wire.receive(line)
+            if not data:
+                raise self._died()
+            if not facts:
+                os.close(born[0])
+                raise ContainerError("the container was killed while it was set up")
+        except BaseException:
+            line.close()
+            raise
+        finally:
+            report.close()
+        sandbox = Sandbox(line, _pid_of(born[0]), born[0])
+        sandbox.terminal = terminal
+        sandbox.created = facts.get("created", ())
+        sandbox.marks = facts.get("marks", ())
+        return sandbox
+
+    def _planned(self, spec: Spec, network: int | str) -> tuple[Plan, bytes]:
+        """The plan, and the part of a request that many launches share."""
+        kind = network if isinstance(network, str) else "given"
+        assert kind in ("none", "host", "given"), network
+        planned = plan(spec)
+        early = {
+            "operations": tuple(op.wire() for op in planned.early),
+            "hostname": spec.hostname,
+            "domainname": spec.domainname,
+            "sysctl": dict(spec.sysctl),
+            "capabilities": capability_set(spec.process.capabilities),
+            "network": kind,
+        }
+        return planned, marshal.dumps(early)
+
+    def _spawn(self) -> None:
+        """Make the socket now, the process in a thread: requests can already queue."""
+        self._line, theirs = wire.pair()
+        self._pid = -1
+        self._failure: OSError | None = None
+        self._spawned = _thread.allocate_lock()
+        self._spawned.acquire()
+        options = {"stage": not self._options.exec_only, "keep": self._options.keep}
+        opened = _open_cgroups(self._options.cgroups)
+        try:
+            wire.send(self._line, options, tuple(opened))
+        finally:
+            for fd in opened:
+                os.close(fd)
+        _thread.start_new_thread(self._start_process, (theirs, self._spawned))
+
+    def _start_process(self, theirs: _socket.socket, spawned: _thread.LockType) -> None:
+        try:
+            program = _sealed_interpreter()
+            try:
+                if not self._options.exec_only:
+                    # For this thread's children: the zygote becomes PID 1, and the
+                    # kernel ends all that it started when it ends.
+                    syscalls.unshare(syscalls.CLONE_NEWPID)
+                self._pid = _spawn_interpreter(program, theirs.fileno())
+            finally:
+                os.close(program)
+        except OSError as error:
+            self._failure = error
+        finally:
+            theirs.close()
+            spawned.release()
+
+    def _died(self) -> ContainerError:
+        """Why the zygote does not answer; starts another one if it was killed."""
+        with self._spawned:
+            failure = self._failure
+        if failure is not None:
+            return NotPermitted(
+                f"this process may not create containers: {failure}",
+                hint="run as root, or allow user namespaces (sysctl "
+                "kernel.unprivileged_userns_clone, user.max_user_namespaces)",
+            )
+        with self._lock:
+            if not self._closed and self._pid > 0:
+                self._line.close()
+                self._reap()
+                self._spawn()
+        return ContainerError(
+            "the process that containers are started from was killed",
+            hint="the kernel may have run out of memory: see `dmesg`",
+        )
+
+    def _reap(self) -> None:
+        with self._spawned:
+            pid, self._pid = self._pid, -1
+        if pid > 0:
+            try:  # noqa: SIM105 (contextlib is an import)
+                os.waitpid(pid, 0)
+            except ChildProcessError:
+                pass  # the application collects its children itself
+
+
+def _sealed_interpreter() -> int:
+    """The interpreter's file on a read-only mount that nobody can make writable.
+
+    A container that executes /proc/self/exe can open it, but not write it.
+    """
+    fd = syscalls.open_tree(os.path.realpath(sys.executable), recursive=False)
+    try:
+        syscalls.mount_setattr(fd, syscalls.MOUNT_ATTR_RDONLY)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _spawn_interpreter(program: int, requests: int) -> int:
+    name = os.path.realpath(sys.executable)
+    paths = (lamina.__path__[0], lamina.runtime.__path__[0])
+    options = ("-I", "-S", "-X", "utf8", "-c", _PROGRAM)
+    null = (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0)
+    return os.posix_spawn(
+        f"/proc/self/fd/{program}",
+        (name, *options, str(_REQUESTS), *(os.path.realpath(p) for p in paths)),
+        {},
+        file_actions=(
+            (os.POSIX_SPAWN_DUP2, requests, _REQUESTS),
+            null,
+            (os.POSIX_SPAWN_DUP2, 0, 1),
+        ),
+        setsid=True,
+        setsigmask=(),
+    )
+
+
+def _reported(report: _socket.socket) -> tuple[dict[str, Any], int | None]:
+    """What a child says until it executes (the end of file) or fails (raised)."""
+    facts: dict[str, Any] = {}
+    terminal: int | None = None
+    while True:
+        data, fds = wire.receive(report)
+        if not data:
+            return facts, terminal
+        message = wire.load(data)
+        if "error" in message:
+            if terminal is not None:
+                os.close(terminal)
+            kind: type[ContainerError] = getattr(errors, message["error"])
+            raise kind(message["text"], hint=message["hint"])
+        facts.update(message)
+        if fds:
+            terminal = fds[0]
+
+
+def _exit_status(status: int) -> ExitStatus:
+    code = os.waitstatus_to_exitcode(status)
+    return ExitStatus(code) if code >= 0 else ExitStatus(128 - code, -code)
+
+
+def _layers(snapshot: Snapshot) -> tuple[object, ...]:
+    return snapshot.lowers, snapshot.upper, snapshot.work, snapshot.volatile
+
+
+def _process(process: Process) -> dict[str, Any]:
+    return {
+        **process.__dict__,
+        "capabilities": capability_set(process.capabilities),
+        "rlimits": tuple(
+            (rlimit_number(r.type), r.soft, r.hard) for r in process.rlimits
+        ),
+    }
+
+
+def _bind_fds(planned: Plan, given: tuple[int, ...]) -> list[int]:
+    """A descriptor for each bind mount: the path's, or the next of those given."""
+    fds: list[int] = []
+    rest = list(given)
+    try:
+        for mount in planned.binds:
+            if mount.source:
+                fds.append(clone_source(mount))
+            else:
+                set_attributes(rest[0], mount)
+                fds.append(os.dup(rest.pop(0)))
+        assert not rest, "more descriptors than bind mounts without a source"
+    except BaseException:
+        for fd in fds:
+            os.close(fd)
+        raise
+    return fds
+
+
+def _open_cgroups(directories: tuple[str, ...]) -> list[int]:
+    fds: list[int] = []
+    try:
+        for directory in directories:
+            # v1: for `cgroup.procs` the kernel waits 5 to 15 ms, for `tasks` it does
+            # not; one that has a single thread may use either (runtime/cgroup.py).
+            old = os.path.exists(f"{directory}/tasks")
+            path = f"{directory}/{'tasks' if old else 'cgroup.procs'}"
+            fds.append(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
+    except OSError as error:
+        for fd in fds:
+            os.close(fd)
+        raise ContainerError(
+            f"cannot join the cgroup {directory}: {error.strerror}"
+        ) from error
+    return fds
+
+
+def _pid_of(pidfd: int) -> int:
+    """The pid, as this process sees it, from the descriptor's fdinfo (proc(5))."""
+    with open(f"/proc/self/fdinfo/{pidfd}", "rb") as file:
+        for line in file:
+            if line.startswith(b"Pid:"):
+                return int(line[4:])
+    return -1
+
+
+def _namespaces_of(pidfd: int) -> int:
+    """Those namespaces of a process that are not ours: what to give to setns."""
+    pid = _pid_of(pidfd)
+    flags = 0
+    try:
+        for name, flag in _NAMESPACES:
+            if os.stat(f"/proc/{pid}/ns/{name}") != os.stat(f"/proc/self/ns/{name}"):
+                flags |= flag
+    except OSError as error:
+        raise ContainerError(
+            f"cannot enter the container: {error.strerror}",
+            hint="it has ended, or it belongs to another user",
+        ) from error
+    return flags
