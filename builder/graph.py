@@ -12,7 +12,6 @@ from lamina.oci.config import ImageConfig
 from lamina.oci.digest import Digest
 from lamina.values import value
 
-
 # `origin` of what no step made: the build context, and nothing at all.
 CONTEXT_ORIGIN = -1
 CACHE_ORIGIN = -2

@@ -20,6 +20,7 @@ from lamina.builder.events import (
     StepOutput,
     StepStarted,
 )
+from lamina.builder.output import printable
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -201,25 +202,3 @@ def _tail(lines: list[str], data: bytes) -> list[str]:
     parts = printable(data).split("\n")
     merged = [*lines[:-1], lines[-1] + parts[0], *parts[1:]]
     return merged[-(_SHOWN_LINES + 1) :]
-
-
-def printable(data: bytes) -> str:
-    """Output as text that cannot steer the terminal: control characters go.
-
-    A carriage return starts its line again, as progress bars mean it.
-    """
-    text = data.decode(errors="replace").replace("\r\n", "\n")
-    lines = [line.rpartition("\r")[2] for line in text.split("\n")]
-    return "\n".join(
-        "".join(c for c in _without_escapes(line) if c.isprintable() or c == "\t")
-        for line in lines
-    )
-
-
-def _without_escapes(text: str) -> str:
-    """`text` without ANSI control sequences (ECMA-48, 5.4)."""
-    if "\x1b" not in text:
-        return text
-    import re
-
-    return re.sub(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|.)", "", text)

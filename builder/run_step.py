@@ -1,0 +1,270 @@
+"""RUN: one isolated process on a writable snapshot, its output told as it comes.
+
+A build has one zygote, one network namespace that its steps share, and one cgroup that
+the zygote sits in, so that a step costs neither a new interpreter nor a migration.
+Everything that a step has started ends with its first process.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from lamina.builder.errors import StepFailed
+from lamina.builder.events import StepOutput
+from lamina.builder.step_mounts import StepMounts
+from lamina.lang.source import excerpt
+from lamina.runtime import seccomp
+from lamina.runtime.cgroup import BUILD_PIDS, Cgroup
+from lamina.runtime.paths import remove_created
+from lamina.runtime.snapshot import Snapshot
+from lamina.runtime.spec import (
+    DEFAULT_CAPABILITIES,
+    DEFAULT_MOUNTS,
+    Mount,
+    Process,
+    Resources,
+    Spec,
+)
+from lamina.runtime.stubs import stub_layer
+from lamina.runtime.zygote import ExitStatus, Options, Sandbox, Zygote
+
+if TYPE_CHECKING:
+    from lamina.builder.build import BuildInputs
+    from lamina.builder.events import Emit
+    from lamina.builder.graph import RunOp
+    from lamina.builder.reads import Reads
+    from lamina.builder.solver import Work
+    from lamina.oci.store import Store
+    from lamina.oci.workspace import Workspace
+    from lamina.runtime.uplink import Uplink
+
+HOSTNAME = "lamina"
+_FILES = ("resolv.conf", "hosts", "hostname")
+# The last output that an error shows.
+_SHOWN_LINES = 30
+_KEPT_BYTES = 64 << 10
+
+
+class Runner:
+    """The runtime of one build. Several threads may run steps at once."""
+
+    def __init__(
+        self,
+        store: Store,
+        inputs: BuildInputs,
+        reads: Reads,
+        emit: Emit,
+        workspace: Workspace,
+    ) -> None:
+        self._store = store
+        self._inputs = inputs
+        self._emit = emit
+        self._place = workspace.directory("runtime", 0o755)
+        self._mounts = StepMounts(store, inputs, reads)
+        self._lock = threading.Lock()
+        self._running: set[Sandbox] = set()
+        self._stopped = False
+        self._uplink: Uplink | None = None
+        self._cgroup = Cgroup.create("build", Resources(), ceiling=BUILD_PIDS)
+        self._zygote = Zygote.start(
+            Options(keep=(store.root,), cgroups=self._cgroup.directories)
+        )
+        self._stubs = stub_layer(store.root)
+        self._bpf = seccomp.cached_profile(
+            _made(f"{store.root}/seccomp"), DEFAULT_CAPABILITIES
+        )
+        self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._files_ready = False
+
+    def close(self) -> None:
+        """End everything that is left of the build's steps."""
+        self._zygote.close()
+        self._cgroup.delete()
+        if self._uplink is not None:
+            self._uplink.close()
+        os.close(self._null)
+
+    def stop(self) -> None:
+        """Kill what runs; nothing new starts."""
+        with self._lock:
+            self._stopped = True
+            for sandbox in self._running:
+                sandbox.kill()
+
+    def run(
+        self,
+        work: Work,
+        operation: RunOp,
+        lowers: tuple[str, ...],
+        upper: str,
+        place: str,
+    ) -> None:
+        """Run one step with its changes in `upper`; raises StepFailed."""
+        if operation.security != "sandbox":
+            raise StepFailed(
+                "RUN --security=insecure is not allowed.",
+                place=str(work.step.span),
+                hint="Lamina's steps are always isolated; take the flag away.",
+            )
+        network = self._network(operation.network)
+        self._write_files()
+        os.mkdir(f"{place}/work")
+        snapshot = Snapshot((*lowers, self._stubs), upper, f"{place}/work")
+        with self._mounts.prepare(work, operation, place) as extra:
+            spec = _spec(operation, self._inputs, extra.env, self._file_mounts())
+            spec = extra.add_to(spec)
+            status, created, output = self._launch(
+                work, spec, snapshot, network, extra.fds
+            )
+        _take_away(upper, created)
+        if status.code:
+            raise _failure(work, operation, status, output, self._cgroup.oom_killed)
+
+    def _launch(
+        self,
+        work: Work,
+        spec: Spec,
+        snapshot: Snapshot,
+        network: int | str,
+        fds: tuple[int, ...],
+    ) -> tuple[ExitStatus, tuple[object, ...], bytes]:
+        """Start the process, pass its output on, wait for its end."""
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        try:
+            try:
+                sandbox = self._zygote.launch(
+                    spec,
+                    snapshot,
+                    (self._null, writer, writer),
+                    network,
+                    fds,
+                    bpf=self._bpf,
+                )
+            finally:
+                os.close(writer)
+            with sandbox:
+                self._note(sandbox)
+                try:
+                    output = self._pass_on(work.step.index, reader)
+                    return sandbox.wait(), sandbox.created, output
+                finally:
+                    self._forget(sandbox)
+        finally:
+            os.close(reader)
+
+    def _note(self, sandbox: Sandbox) -> None:
+        with self._lock:
+            self._running.add(sandbox)
+            if self._stopped:
+                sandbox.kill()
+
+    def _forget(self, sandbox: Sandbox) -> None:
+        with self._lock:
+            self._running.discard(sandbox)
+
+    def _pass_on(self, step: int, reader: int) -> bytes:
+        """Emit what comes from the pipe until nobody holds its other end."""
+        kept = b""
+        while data := os.read(reader, 1 << 16):
+            self._emit(StepOutput(step, data))
+            kept = (kept + data)[-_KEPT_BYTES:]
+        return kept
+
+    def _network(self, kind: str) -> int | str:
+        """`none`, `host`, or the namespace that the build's steps share."""
+        if kind in ("none", "host"):
+            return kind
+        with self._lock:
+            if self._uplink is None:
+                from lamina.runtime.uplink import outbound
+
+                self._uplink = outbound(f"build-{os.getpid()}")
+            return self._uplink.namespace
+
+    def _write_files(self) -> None:
+        """resolv.conf, hosts and hostname, as the steps see them."""
+        from lamina.runtime import resolver_files
+
+        with self._lock:
+            if self._files_ready:
+                return
+            servers = self._uplink.nameservers if self._uplink is not None else ()
+            texts = {
+                "resolv.conf": resolver_files.resolv_conf(
+                    resolver_files.host_resolv_conf(), servers
+                ),
+                "hosts": resolver_files.hosts(HOSTNAME, "127.0.0.1"),
+                "hostname": resolver_files.hostname(HOSTNAME),
+            }
+            for name, text in texts.items():
+                with open(f"{self._place}/{name}", "w", encoding="utf-8") as file:
+                    file.write(text)
+            self._files_ready = True
+
+    def _file_mounts(self) -> tuple[Mount, ...]:
+        return tuple(
+            Mount(f"/etc/{name}", "bind", f"{self._place}/{name}", ("bind", "ro"))
+            for name in _FILES
+        )
+
+
+def _spec(
+    operation: RunOp,
+    inputs: BuildInputs,
+    env: tuple[str, ...],
+    files: tuple[Mount, ...],
+) -> Spec:
+    proxies = tuple(f"{name}={given}" for name, given in inputs.proxies.items())
+    process = Process(
+        args=operation.args,
+        env=(*operation.env, *proxies, *env),
+        cwd=operation.cwd,
+        user=operation.user,
+    )
+    return Spec(process, hostname=HOSTNAME, mounts=(*DEFAULT_MOUNTS, *files))
+
+
+def _take_away(upper: str, created: tuple[object, ...]) -> None:
+    """Remove the mount points that were made in the changeset, and only those."""
+    if not created:
+        return
+    root = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        remove_created(root, created)  # type: ignore[arg-type]
+    finally:
+        os.close(root)
+
+
+def _made(path: str) -> str:
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    return path
+
+
+def _failure(
+    work: Work, operation: RunOp, status: ExitStatus, output: bytes, oom: bool
+) -> StepFailed:
+    """What a failed step says: the place, its last lines, how it ended, what to do."""
+    from lamina.builder.output import printable
+
+    ended = f"ended with exit code {status.code}"
+    hint = ""
+    if status.signal:
+        ended = f"was killed by signal {status.signal}"
+    if oom:
+        hint = "The kernel killed a process because the memory limit was reached."
+    elif status.code == 127:
+        hint = (
+            f"127: a command was not found. Is it in this image? {operation.args[-1]}"
+        )
+    span = work.step.span
+    lines = printable(output).rstrip().split("\n")[-_SHOWN_LINES:]
+    shown = "\n".join(f"  | {line}" for line in lines if output)
+    parts = [part for part in (shown, excerpt(span) if span else "") if part]
+    return StepFailed(
+        f"{work.step.name} {ended}.",
+        place=str(span) if span else "",
+        excerpt="\n".join(parts),
+        hint=hint,
+    )
