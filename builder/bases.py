@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lamina.builder.errors import UnknownBase
 from lamina.builder.plan import Base
 from lamina.oci.store import Image, Store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.builder.events import Emit
     from lamina.builder.plan import BaseRequest

@@ -10,13 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from lamina.builder.epoch import Epoch
 from lamina.builder.events import Note, Planned
 from lamina.builder.record import recall_build, remember_build
 from lamina.values import replace, value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.builder.events import Emit
     from lamina.builder.solver import Layers

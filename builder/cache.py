@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from lamina.oci.digest import Digest
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.builder.cachekey import CacheKey
     from lamina.oci.store import Store

@@ -10,14 +10,15 @@ lies in cache mounts are in no key. The JSON is kept beside the result.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
 
 from lamina.builder.graph import BaseOp, CopyOp, RunMount, RunOp, Step, WorkdirOp
 from lamina.oci.digest import Digest
 from lamina.values import value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 # A change of what a step does to the same inputs needs another version here.
 VERSION = 1

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lamina.builder.cache import record
 from lamina.oci.store import Layer
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.builder.cachekey import CacheKey
     from lamina.oci.digest import Digest

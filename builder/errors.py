@@ -34,6 +34,10 @@ class InvalidPattern(LaminaError):
     """A pattern of `.dockerignore` or `--exclude` that is not well-formed."""
 
 
+class InvalidMode(LaminaError):
+    """A `--chmod` that is neither octal nor a list of changes."""
+
+
 class MissingSource(LaminaError):
     """A file that COPY or ADD names and that is not there."""
 

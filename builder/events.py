@@ -6,10 +6,9 @@ test's list) may be called from several threads.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lamina.values import value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

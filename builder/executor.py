@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import TYPE_CHECKING
 
 from lamina.builder.cache import lookup
 from lamina.builder.commit import commit
@@ -18,6 +17,7 @@ from lamina.builder.noise import scrub
 from lamina.builder.reads import Reads
 from lamina.builder.solver import Solver, Work
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.builder.build import BuildInputs
     from lamina.builder.events import Emit

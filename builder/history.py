@@ -6,10 +6,10 @@ BuildKit's dockerfile2llb/convert.go, commitToHistory; dockerfile.md 1.10.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from lamina.oci.config import Healthcheck, History
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from typing import TYPE_CHECKING
 
 from lamina.builder.errors import InvalidInstruction
 from lamina.builder.graph import CACHE_ORIGIN, CONTEXT_ORIGIN, RunMount
 from lamina.lang.mounts import MountOptions, mount_options
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.builder.plan import Scope
     from lamina.builder.stage import StageState

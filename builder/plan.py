@@ -7,7 +7,6 @@ gives the config and layers of an image. Only what the target needs is planned.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from lamina.builder.errors import InvalidInstruction, InvalidOption, UnknownStage
 from lamina.builder.graph import BaseOp, Graph, Operation, Step
@@ -16,6 +15,7 @@ from lamina.lang.expand import expand
 from lamina.oci.config import ImageConfig
 from lamina.values import replace, value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

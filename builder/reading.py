@@ -20,12 +20,14 @@ _CAPABILITY = "security.capability"
 def is_carried(name: str, owners: bool) -> bool:
     """Whether a copy carries the extended attribute `name` along, and so digests it.
 
-    Capabilities always; users' own from a stage, but not overlay's marks. From the
-    context they would make an image depend on a desktop's tags and download marks.
+    From a stage all that an image can hold; from the context capabilities only, or an
+    image would depend on a desktop's tags and download marks.
     """
-    if name == _CAPABILITY:
-        return True
-    return owners and name.startswith("user.") and not name.startswith("user.overlay.")
+    if owners:
+        from lamina.oci.changeset import is_exported
+
+        return is_exported(name)
+    return name == _CAPABILITY
 
 
 class Reader:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-from typing import TYPE_CHECKING
 
 from lamina.builder.cachekey import result_digest
 from lamina.builder.errors import MissingSource
@@ -18,6 +17,7 @@ from lamina.builder.record import ContextRead
 from lamina.errors import LaminaError
 from lamina.oci.digest import Digest
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -8,15 +8,16 @@ so, the image is the same one, and nothing is parsed, planned or solved.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
 
 from lamina import __version__
 from lamina.builder.events import Planned, StepCached
 from lamina.oci.digest import Digest
 from lamina.values import value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from lamina.builder.build import BuildInputs
     from lamina.builder.events import Emit
@@ -85,7 +86,6 @@ def _key(inputs: BuildInputs) -> Digest:
     fields: dict[str, Any] = {
         "version": (VERSION, __version__),
         "recipe": inputs.recipe.decode("latin-1"),
-        "name": inputs.recipe_name,
         "context": inputs.context,
         "ignore": inputs.ignore.decode("latin-1"),
         "platform": inputs.platform,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING
 
 from lamina.builder.errors import StepFailed
 from lamina.builder.events import StepOutput
@@ -30,6 +29,7 @@ from lamina.runtime.spec import (
 from lamina.runtime.stubs import stub_layer
 from lamina.runtime.zygote import ExitStatus, Options, Sandbox, Zygote
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.builder.build import BuildInputs
     from lamina.builder.events import Emit

@@ -10,13 +10,13 @@ from __future__ import annotations
 import threading
 import time
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
 
 from lamina.builder.cachekey import CacheKey, cache_key, result_digest
 from lamina.builder.events import StepCached, StepDone, StepFailed, StepStarted
 from lamina.builder.graph import BaseOp
 from lamina.values import value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 

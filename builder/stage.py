@@ -9,7 +9,6 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
 
 from lamina.builder import history
 from lamina.builder.errors import InvalidInstruction
@@ -20,8 +19,10 @@ from lamina.lang.expand import expand, expand_heredoc, expand_list
 from lamina.oci.config import Healthcheck, ImageConfig
 from lamina.values import replace, value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from lamina.builder.graph import Operation
     from lamina.builder.plan import Scope

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import TYPE_CHECKING
 
 from lamina.builder.errors import MissingSource
 from lamina.builder.graph import CONTEXT_ORIGIN
@@ -19,6 +18,7 @@ from lamina.runtime.spec import Mount, Spec
 from lamina.runtime.stage import new_file_system
 from lamina.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.builder.build import BuildInputs
     from lamina.builder.graph import RunMount, RunOp

@@ -18,7 +18,6 @@ import fcntl
 import json
 import os
 import time
-from typing import TYPE_CHECKING
 
 from lamina.oci.digest import Digest
 from lamina.oci.errors import DigestMismatch, InUse, NotFound, StoreError
@@ -26,6 +25,7 @@ from lamina.oci.index import Index, Transaction
 from lamina.oci.workspace import Workspace, remove_tree, space_error
 from lamina.values import value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 

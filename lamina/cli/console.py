@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol
 
 from lamina.builder.events import (
     Note,
@@ -22,23 +21,24 @@ from lamina.builder.events import (
 )
 from lamina.builder.output import printable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TextIO
+    from typing import Protocol, TextIO
 
     from rich.console import Group
     from rich.live import Live
 
     from lamina.builder.events import Event
 
+    class Console(Protocol):
+        """Shows events; `close` leaves the terminal as it was."""
+
+        def __call__(self, event: Event) -> None: ...
+
+        def close(self) -> None: ...
+
+
 _SHOWN_LINES = 6
-
-
-class Console(Protocol):
-    """Shows events; `close` leaves the terminal as it was."""
-
-    def __call__(self, event: Event) -> None: ...
-
-    def close(self) -> None: ...
 
 
 def console(progress: str, stream: TextIO = sys.stderr) -> Console:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from lamina import __version__
 from lamina.cli.settings import settings_from
 from lamina.errors import LaminaError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 # Each command: the module that adds it, and what `lamina --help` says of it.
 COMMANDS = {
@@ -84,15 +85,35 @@ def _command_name(arguments: list[str]) -> str:
     return arguments[position] if position < len(arguments) else ""
 
 
+class Help(argparse.HelpFormatter):
+    """As wide as the terminal. argparse asks shutil, once for every option."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            width = os.get_terminal_size().columns
+        except OSError:
+            width = 80
+        super().__init__(prog, width=min(width, 100) - 2)
+
+
+class Parser(argparse.ArgumentParser):
+    """The parser of `lamina` and, since argparse makes more of its kind, of each
+    command."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(formatter_class=Help, **given)
+
+
 def _parser(name: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="lamina",
         description="Build container images from recipes, and run them.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"lamina {__version__}")
     parser.add_argument("--root", metavar="DIR", help="where the store lies")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    # With `prog` argparse need not format a usage, for which it imports shutil.
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", prog="lamina")
     if name in COMMANDS:
         from importlib import import_module
 
