@@ -1,7 +1,8 @@
 """Parsed recipes and grammar tables as JSON, for a ParseCache.
 
-Nothing here runs what it reads: a node is a list that starts with the number of its
-class, a tuple one that starts with 0. What does not fit is None, as if never cached.
+A node is a list that starts with the number of its class, a tuple one that starts
+with 0; a Span is two numbers in its node's list. Reading runs nothing of what it
+reads, and what does not fit is None, as if it had never been cached.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 TUPLE = 0
-SPAN = 1
 # The numbers of classes in one version's cache; keys of the cache name the version.
 CLASSES: tuple[type, ...] = (
     nodes.Word,
@@ -46,8 +46,9 @@ CLASSES: tuple[type, ...] = (
     nodes.Stage,
     nodes.Directive,
     nodes.Recipe,
+    Span,
 )
-NUMBERS = {cls: number for number, cls in enumerate(CLASSES, 2)}
+NUMBERS = {cls: number for number, cls in enumerate(CLASSES, 1)}
 
 
 def encode(recipe: nodes.Recipe) -> bytes:
@@ -58,14 +59,16 @@ def encode(recipe: nodes.Recipe) -> bytes:
 def _plain(node: Any) -> Any:
     if isinstance(node, tuple):
         return [TUPLE, *map(_plain, node)]
-    if isinstance(node, Span):
-        return [SPAN, node.start, node.end]
-    if isinstance(node, Source):
-        return None
     number = NUMBERS.get(type(node))
     if number is None:
         return node
-    return [number, *map(_plain, node.__dict__.values())]
+    plain: list[Any] = [number]
+    for name, given in node.__dict__.items():
+        if name == "span":
+            plain += (given.start, given.end)
+        else:
+            plain.append(None if name == "source" else _plain(given))
+    return plain
 
 
 def decode(data: bytes, source: Source) -> nodes.Recipe | None:
@@ -74,28 +77,40 @@ def decode(data: bytes, source: Source) -> nodes.Recipe | None:
         recipe = _Decoder(source).node(json.loads(data))
     except (ValueError, TypeError, IndexError, RecursionError):
         return None
-    if not isinstance(recipe, nodes.Recipe):
-        return None
-    object.__setattr__(recipe, "__dict__", recipe.__dict__ | {"source": source})
-    return recipe
+    return recipe if isinstance(recipe, nodes.Recipe) else None
 
 
 class _Decoder:
+    """Fills nodes without their constructors: a cached build waits for this."""
+
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.fields = [(), (), *(tuple(c.__annotations__) for c in CLASSES)]
+        names = [tuple(cls.__annotations__) for cls in CLASSES]
+        self.shapes = [
+            (cls, fields, fields.index("span") if "span" in fields else -1)
+            for cls, fields in zip(CLASSES, names, strict=True)
+        ]
 
-    def node(self, plain: Any) -> Any:
-        if type(plain) is not list:
-            return plain
-        number, *rest = plain
-        if number == SPAN:
-            return Span(self.source, *rest)
+    def node(self, plain: list[Any]) -> Any:
         node = self.node
-        given = [node(r) if type(r) is list else r for r in rest]
+        given = [node(item) if type(item) is list else item for item in plain]
+        number = given[0]
         if number == TUPLE:
-            return tuple(given)
-        return CLASSES[number - 2](*given)
+            return tuple(given[1:])
+        cls, fields, span = self.shapes[number - 1]
+        if span >= 0:
+            place = object.__new__(Span)
+            place.__dict__.update(
+                source=self.source, start=given[span + 1], end=given[span + 2]
+            )
+            given[span + 1 : span + 3] = (place,)
+        if fields[0] == "source":
+            given[1] = self.source
+        if len(given) != len(fields) + 1:
+            raise ValueError(number)
+        made = object.__new__(cls)
+        made.__dict__.update(zip(fields, given[1:], strict=True))
+        return made
 
 
 def encode_tables(tables: Any) -> bytes:

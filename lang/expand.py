@@ -73,7 +73,8 @@ def expand_heredoc(heredoc: Heredoc, env: Mapping[str, str]) -> str:
 def _take_apart(start: str, text: str, span: Span, escape: str) -> Parts:
     from lamina.lang.parser import take_apart  # only for words made by hand
 
-    return take_apart(start, text, span, escape) or (text,)
+    parts = take_apart(start, text, span, escape)
+    return (text,) if parts is None else parts
 
 
 class _Expansion:

@@ -52,7 +52,7 @@ def parse_instruction(statement: Statement) -> Instruction | From:
     if entry is None:
         written = statement.whole.text.split(None, 1)[0]
         raise RecipeError(
-            f"there is no instruction {written}",
+            f"There is no instruction {written}.",
             statement.whole.part(0, len(written)).span,
             hint=did_you_mean(written, TABLE),
         )
@@ -71,7 +71,7 @@ def _from(statement: Statement) -> From:
     for flag in statement.flags:
         if flag.name in BOOTSTRAP_FLAGS and not bootstrap:
             raise RecipeError(
-                f"--{flag.name} is for bases that are made from packages",
+                f"--{flag.name} is for bases that are made from packages.",
                 flag.place.span,
                 hint="Such a base is written `FROM bootstrap:debian/bookworm`.",
             )
@@ -95,7 +95,7 @@ def _stage_name(text: Fragment) -> str:
     rest = name.replace("-", "").replace("_", "").replace(".", "")
     if not ("a" <= name[0] <= "z" and (rest.isascii() and rest.isalnum())):
         raise RecipeError(
-            f"{text.text!r} cannot name a stage",
+            f"{text.text!r} cannot name a stage.",
             text.span,
             hint="A name starts with a letter and goes on with a-z, 0-9, `-_.`.",
         )
@@ -109,7 +109,7 @@ def _arg(statement: Statement) -> nodes.Arg:
         name = text.part(key.start_pos, key.end_pos)
         if any(sign in name.text for sign in "\"'$\\`"):
             raise RecipeError(
-                f"{name.text} cannot name an argument",
+                f"{name.text} cannot name an argument.",
                 name.span,
                 hint="The name of an ARG is taken as it is, without $ and quotes.",
             )
@@ -154,7 +154,7 @@ def _run(statement: Statement) -> nodes.Run:
     text = statement.arguments
     command = _command(statement, text)
     if command == ExecForm(()):
-        raise RecipeError("RUN needs a command", text.span)
+        raise RecipeError("RUN needs a command.", text.span)
     return nodes.Run(
         command,
         tuple(heredoc for _, heredoc in statement.line.heredocs),
@@ -172,7 +172,7 @@ def _choice(statement: Statement, name: str, known: tuple[str, ...]) -> str:
         return known[0]
     if given.text not in known:
         raise RecipeError(
-            f"--{name} cannot be {given.text!r}",
+            f"--{name} cannot be {given.text!r}.",
             given.span,
             hint=f"It is one of {', '.join(known)}.",
         )
@@ -216,7 +216,7 @@ def _json(statement: Statement, text: Fragment) -> list[Fragment] | None:
     for child in children:
         if isinstance(child, tuple):
             raise RecipeError(
-                f"a JSON array for {statement.keyword} holds strings only",
+                f"A JSON array for {statement.keyword} holds strings only.",
                 text.span,
                 hint="Put every element in double quotes.",
             )
@@ -230,7 +230,7 @@ def _string(text: Fragment) -> str:
 
     string: str = json.loads(text.text)
     if "\0" in string:
-        raise RecipeError("a NUL character cannot be in an argument", text.span)
+        raise RecipeError("A NUL character cannot be in an argument.", text.span)
     # Half of a surrogate pair is no character; Go reads it as U+FFFD too.
     return string.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
@@ -253,12 +253,12 @@ def _copy(statement: Statement) -> nodes.Copy:
     items = _items(statement, statement.arguments)
     if len(items) < 2:
         raise RecipeError(
-            f"{statement.keyword} takes sources and a destination",
+            f"{statement.keyword} takes sources and a destination.",
             statement.arguments.span,
         )
     dest = items.pop()
     if dest.heredoc is not None:
-        raise RecipeError("a heredoc cannot be the destination", dest.heredoc.span)
+        raise RecipeError("A heredoc cannot be the destination.", dest.heredoc.span)
     add = statement.keyword == "ADD"
     from_ = statement.text("from")
     sources = tuple(statement.word(i.text) for i in items if i.heredoc is None)
@@ -297,22 +297,22 @@ def _check_copy(copy: nodes.Copy, from_: Fragment | None) -> None:
     several = len(copy.sources) + len(copy.heredocs) > 1
     if several and not copy.dest.parts and not is_folder(dest):
         raise RecipeError(
-            f"several sources need a folder, and {dest!r} does not end with a slash",
+            f"Several sources need a folder, and {dest!r} does not end with a slash.",
             copy.dest.span,
             hint=f"Write {dest}/",
         )
     if from_ is not None and "$" in from_.text:
         raise RecipeError(
-            "--from does not expand variables",
+            "--from does not expand variables.",
             from_.span,
             hint="Name a stage: `FROM $IMAGE AS files`, then --from=files.",
         )
     if copy.checksum is not None and several:
-        raise RecipeError("--checksum is for one source only", copy.checksum.span)
+        raise RecipeError("--checksum is for one source only.", copy.checksum.span)
     for word in copy.sources:
         if not copy.add and from_ is None and word.text.startswith(REMOTE):
             raise RecipeError(
-                "COPY does not fetch from elsewhere", word.span, hint="ADD does."
+                "COPY does not fetch from elsewhere.", word.span, hint="ADD does."
             )
 
 
@@ -344,7 +344,7 @@ def _entrypoint(statement: Statement) -> nodes.Entrypoint:
 def _program(statement: Statement) -> Command:
     if statement.rest is None:
         raise RecipeError(
-            f"{statement.keyword} needs a command",
+            f"{statement.keyword} needs a command.",
             statement.span,
             hint=f"To take back an earlier one, write {statement.keyword} [].",
         )
@@ -355,7 +355,7 @@ def _shell(statement: Statement) -> nodes.Shell:
     command = _command(statement, statement.arguments)
     if not isinstance(command, ExecForm) or not command.args:
         raise RecipeError(
-            "SHELL takes a JSON array with a program in it",
+            "SHELL takes a JSON array with a program in it.",
             statement.arguments.span,
             hint='Write it like SHELL ["/bin/bash", "-c"].',
         )
@@ -373,9 +373,9 @@ def _volume(statement: Statement) -> nodes.Volume:
     items = _items(statement, statement.arguments)
     for item in items:
         if not item.text.text.strip():
-            raise RecipeError("the path of a volume cannot be empty", item.text.span)
+            raise RecipeError("The path of a volume cannot be empty.", item.text.span)
     if not items:
-        raise RecipeError("VOLUME needs a path", statement.arguments.span)
+        raise RecipeError("VOLUME needs a path.", statement.arguments.span)
     paths = tuple(statement.word(item.text) for item in items)
     return nodes.Volume(paths, statement.span)
 
@@ -387,14 +387,14 @@ def _healthcheck(statement: Statement) -> nodes.Healthcheck:
     if kind.type == "NONE":
         if statement.flags:
             raise RecipeError(
-                "HEALTHCHECK NONE takes no flags", statement.flags[0].place.span
+                "HEALTHCHECK NONE takes no flags.", statement.flags[0].place.span
             )
     elif rest[0] is None:
-        raise RecipeError("HEALTHCHECK CMD needs a command", text.span)
+        raise RecipeError("HEALTHCHECK CMD needs a command.", text.span)
     else:
         command = _command(statement, text.part(rest[0].start_pos, rest[0].end_pos))
         if command == ExecForm(()):
-            raise RecipeError("HEALTHCHECK CMD needs a command", text.span)
+            raise RecipeError("HEALTHCHECK CMD needs a command.", text.span)
     return nodes.Healthcheck(
         command,
         _duration(statement, "interval"),
@@ -411,11 +411,13 @@ def _duration(statement: Statement, name: str) -> int:
     given = statement.text(name)
     if given is None or given.text == "0":
         return 0
-    total = 0.0
+    total = 0
     tokens: tuple[Any, ...] = statement.tree("duration", given)
+    if len(tokens) > 16 or len(given.text) > 100:
+        raise RecipeError(f"--{name} is too long for a time.", given.span)
     if len(tokens) % 2:
         raise RecipeError(
-            f"--{name} needs a unit", given.span, hint=f"Write {given.text}s."
+            f"--{name} needs a unit.", given.span, hint=f"Write {given.text}s."
         )
     for number, unit in zip(tokens[::2], tokens[1::2], strict=True):
         amount, _, fraction = str(number).partition(".")
@@ -423,8 +425,8 @@ def _duration(statement: Statement, name: str) -> int:
         total += int(amount or 0) * scale
         total += int(fraction or 0) * scale // 10 ** len(fraction)
     if 0 < total < 10**6 or total >= 2**63:
-        raise RecipeError(f"--{name} is 0, or between 1ms and 292 years", given.span)
-    return int(total)
+        raise RecipeError(f"--{name} is 0, or between 1ms and 292 years.", given.span)
+    return total
 
 
 def _count(statement: Statement, name: str) -> int:
@@ -433,7 +435,7 @@ def _count(statement: Statement, name: str) -> int:
         return 0
     digits = given.text
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 9:
-        raise RecipeError(f"--{name} is a number", given.span)
+        raise RecipeError(f"--{name} is a number.", given.span)
     return int(digits)
 
 
@@ -441,7 +443,7 @@ def _onbuild(statement: Statement) -> nodes.Onbuild:
     text = statement.arguments
     inner = statement.inner(text)
     if inner.keyword in ("ONBUILD", "FROM", "MAINTAINER"):
-        raise RecipeError(f"{inner.keyword} cannot be a trigger", text.span)
+        raise RecipeError(f"{inner.keyword} cannot be a trigger.", text.span)
     parse_instruction(inner)
     pieces = [text.text]
     for _, heredoc in statement.line.heredocs:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # BuildKit reads no longer lines, so a recipe with one would not build elsewhere.
 LONGEST_LINE = 65535
+# More than any honest recipe; so many take some seconds to parse.
+MOST_LINES = 20_000
 DIRECTIVES = ("syntax", "escape", "check")
 
 
@@ -108,7 +110,7 @@ def scan(source: Source, openings: Callable[[Line], tuple[Opening, ...]]) -> Sca
     at = source.text.find("\0")
     if at >= 0:
         raise RecipeError(
-            "a NUL character cannot stand in a recipe", Span(source, at, at + 1)
+            "A NUL character cannot stand in a recipe.", Span(source, at, at + 1)
         )
     return _Scanner(source).scan(openings)
 
@@ -143,10 +145,15 @@ class _Scanner:
         self.directives: list[Directive] = []
 
     def scan(self, openings: Callable[[Line], tuple[Opening, ...]]) -> Scan:
-        lines = []
+        lines: list[Line] = []
         while self.at < len(self.source.text):
             line = self.line()
             if line is not None:
+                if len(lines) == MOST_LINES:
+                    raise RecipeError(
+                        f"A recipe has no more than {MOST_LINES} instructions.",
+                        line.span(0, len(line.text)),
+                    )
                 found = openings(line) if "<<" in line.text else ()
                 bodies = tuple(
                     (opening.start, self.heredoc(line, opening)) for opening in found
@@ -162,7 +169,7 @@ class _Scanner:
         text = self.source.text[start : end if end >= 0 else None]
         if len(text) * 4 > LONGEST_LINE and len(text.encode()) > LONGEST_LINE:
             raise RecipeError(
-                f"a line is longer than {LONGEST_LINE} bytes",
+                f"A line is longer than {LONGEST_LINE} bytes.",
                 Span(self.source, start, start + 1),
                 hint="Break it with the escape character, or COPY the data as a file.",
             )
@@ -232,7 +239,7 @@ class _Scanner:
             return
         if self.heading:
             if any(known.name == name for known in self.directives):
-                raise RecipeError(f"`# {name}=` is there twice", span)
+                raise RecipeError(f"`# {name}=` is there twice.", span)
             if name == "escape":
                 self.set_escape(given, span)
         self.directives.append(Directive(name, given, self.heading, span))
@@ -240,7 +247,7 @@ class _Scanner:
     def set_escape(self, given: str, span: Span) -> None:
         if given not in ("\\", "`"):
             raise RecipeError(
-                f"{given!r} cannot be the escape character",
+                f"{given!r} cannot be the escape character.",
                 span,
                 hint="It is \\ or `.",
             )
@@ -262,7 +269,7 @@ class _Scanner:
                     span,
                 )
         raise RecipeError(
-            f"no line `{opening.name}` ends this heredoc",
+            f"No line `{opening.name}` ends this heredoc.",
             span,
             hint="Quote the `<<` if it is not meant to open one.",
         )

@@ -68,7 +68,7 @@ def field_name(name: Fragment) -> str:
     known = frozenset().union(*FIELDS.values())
     if key not in known:
         raise RecipeError(
-            f"a mount has no field {name.text}",
+            f"A mount has no field {name.text}.",
             name.span,
             hint=did_you_mean(key, [*known, *SPELLINGS]),
         )
@@ -80,11 +80,11 @@ def check_mount(mount: Mount) -> None:
     seen = set()
     for name, word in mount.fields:
         if name in seen:
-            raise RecipeError(f"{name}= is there twice", mount.span)
+            raise RecipeError(f"{name}= is there twice.", mount.span)
         seen.add(name)
         if name == "from" and word is not None and "$" in word.text:
             raise RecipeError(
-                "from= does not expand variables",
+                "from= does not expand variables.",
                 word.span,
                 hint="Name a stage: `FROM $IMAGE AS files`, then from=files.",
             )
@@ -105,9 +105,9 @@ def mount_options(
     kind = reader.choice("type", tuple(FIELDS))
     for name in texts:
         if name not in FIELDS[kind]:
-            raise reader.error(name, f"a mount of type {kind} has no {name}")
+            raise reader.error(name, f"A mount of type {kind} has no {name}.")
         if words[name] is None and name not in FLAGS:
-            raise reader.error(name, f"{name} needs a value")
+            raise reader.error(name, f"{name} needs a value.")
     reader.check_together(kind)
     return MountOptions(
         kind,
@@ -149,16 +149,16 @@ class _Reader:
         if kind in ("bind", "cache", "tmpfs") and not texts.get("target"):
             raise self.error(
                 "target",
-                f"a mount of type {kind} needs a target",
+                f"A mount of type {kind} needs a target.",
                 "target=. is the working directory.",
             )
         if kind == "secret":
             if not any(texts.get(name) for name in ("id", "source", "target")):
-                raise self.error("id", "a secret needs an id")
+                raise self.error("id", "A secret needs an id.")
             if texts.get("id") and texts.get("source"):
-                raise self.error("source", "a secret has an id or a source, not both")
+                raise self.error("source", "A secret has an id or a source, not both.")
         if "readonly" in texts and "readwrite" in texts:
-            raise self.error("readwrite", "a mount is readonly or readwrite, not both")
+            raise self.error("readwrite", "A mount is readonly or readwrite, not both.")
 
     def choice(self, name: str, known: tuple[str, ...]) -> str:
         """The value of a field that has few; the first is the default."""
@@ -166,7 +166,7 @@ class _Reader:
         if text not in known:
             raise self.error(
                 name,
-                f"{name}= cannot be {text!r}",
+                f"{name}= cannot be {text!r}.",
                 did_you_mean(text, known) or f"It is one of {', '.join(known)}.",
             )
         return text
@@ -176,7 +176,7 @@ class _Reader:
         if text is None:
             return default
         if text.lower() not in TRUE + FALSE:
-            raise self.error(name, f"{name}= is true or false, not {text!r}")
+            raise self.error(name, f"{name}= is true or false, not {text!r}.")
         return text.lower() in TRUE
 
     def readonly(self, default: bool) -> bool:
@@ -191,7 +191,7 @@ class _Reader:
         digits = "01234567" if base == 8 else "0123456789"
         if not text or text.strip(digits) or len(text) > 10:
             sort = "an octal number" if base == 8 else "a number"
-            raise self.error(name, f"{name}= is {sort}, not {text!r}")
+            raise self.error(name, f"{name}= is {sort}, not {text!r}.")
         return int(text, base)
 
     def size(self, name: str) -> int | None:
@@ -205,5 +205,7 @@ class _Reader:
             unit = unit.removesuffix("b").removesuffix("i")
         whole, _, fraction = number.partition(".")
         if unit not in SIZES or not (whole + fraction).isdecimal() or len(number) > 20:
-            raise self.error(name, f"{name}= is a size, not {text!r}", "As in 64m, 1g.")
+            raise self.error(
+                name, f"{name}= is a size, not {text!r}.", "As in 64m, 1g."
+            )
         return int(float(number) * SIZES[unit])

@@ -52,25 +52,25 @@ STARTS = {
 # `${` in `${` in ... deeper than this is no honest recipe.
 DEEPEST = 100
 EXCHANGE = {ord("\\"): "`", ord("`"): "\\"}
-OPENERS = {"OPEN": "this ${", "_QUOTE": 'this "', "REPLACE": "this / in ${"}
+OPENERS = {"OPEN": "This ${", "_QUOTE": 'This "', "REPLACE": "This / in ${"}
 FORMS = (
     "A $ or a quote that is meant as text is escaped. The forms of ${ are ${N} "
     "${N:-default} ${N:+other} ${N:?message} ${N#start} ${N%end} ${N/old/new}."
 )
 WRONG = {
-    "line": ("this flag cannot be read", "Write --name=value, in quotes if need be."),
-    "from_": ("FROM takes an image, then perhaps AS and a name", ""),
-    "pairs": ("KEY=value should be here", "Put a value with blanks in quotes."),
-    "args": ("NAME or NAME=default should be here", "Put blanks in quotes."),
+    "line": ("This flag cannot be read.", "Write --name=value, in quotes if need be."),
+    "from_": ("FROM takes an image, then perhaps AS and a name.", ""),
+    "pairs": ("KEY=value should be here.", "Put a value with blanks in quotes."),
+    "args": ("NAME or NAME=default should be here.", "Put blanks in quotes."),
     "healthcheck": (
-        "HEALTHCHECK takes NONE, or CMD and a command",
+        "HEALTHCHECK takes NONE, or CMD and a command.",
         "Flags stand before CMD.",
     ),
     "mount": (
-        "a mount is key=value fields with commas between them",
+        "A mount is key=value fields with commas between them.",
         "As in --mount=type=cache,target=/root/.cache",
     ),
-    "duration": ("this is not a time", "As in 30s, 1m30s, 500ms."),
+    "duration": ("This is not a time.", "As in 30s, 1m30s, 500ms."),
 }
 
 
@@ -101,15 +101,15 @@ def parse_trigger(text: str, escape: str, span: Span) -> Instruction:
     try:
         lines = trigger_line(Source("ONBUILD", text), grammar.openings, escape)
         if len(lines) != 1:
-            raise RecipeError("it is not one instruction", span)
+            raise RecipeError("It is not one instruction.", span)
         line = replace(lines[0], anchor=span)
         instruction = _instruction(line, escape, grammar)
         if isinstance(instruction, From | Onbuild):
-            raise RecipeError("this instruction cannot be a trigger", span)
+            raise RecipeError("This instruction cannot be a trigger.", span)
     except RecipeError as error:
         shown = text if len(text) < 60 else f"{text[:57]}..."
         raise RecipeError(
-            f"the base image brings a trigger that is wrong: {error.message}",
+            f"The base image brings a trigger that is wrong. {error.message}",
             span,
             hint=f"The trigger is {shown!r}. {error.hint}".strip(),
         ) from None
@@ -178,7 +178,7 @@ class _Grammar:
         except UnexpectedInput as error:
             raise _bad_word(text, place, error) from None
         if _depth(parts) > DEEPEST:
-            raise RecipeError(f"${{ is nested more than {DEEPEST} deep", place(0))
+            raise RecipeError(f"${{ is nested more than {DEEPEST} deep.", place(0))
         return _exchange(parts) if escape == "`" else parts
 
     def openings(self, line: Line) -> tuple[Opening, ...]:
@@ -373,7 +373,7 @@ def _unexpected(start: str, text: Fragment, error: Any) -> RecipeError:
     sentence, hint = WRONG[start]
     sign = text.text[at : at + 1]
     if sign and sign in "\"'":
-        sentence, hint = f"this {sign} is never closed", ""
+        sentence, hint = f"This {sign} is never closed.", ""
     span = text.at(min(at, len(text.text) - 1))
     return RecipeError(sentence, span, hint=hint)
 
@@ -396,14 +396,14 @@ def _bad_word(text: str, place: Callable[[int], Span], error: Any) -> RecipeErro
         if getattr(token, "type", None) in OPENERS
     ]
     if text.startswith("'", at):
-        message = "this ' is never closed"
+        message = "This ' is never closed."
     elif opened and at >= len(text):
-        message = f"{OPENERS[opened[-1].type]} is never closed"
+        message = f"{OPENERS[opened[-1].type]} is never closed."
         at = opened[-1].start_pos
     elif text.startswith("${", at):
-        message = "no variable's name follows this ${"
+        message = "No variable's name follows this ${."
     elif opened:
-        message = f"{text[at]!r} cannot follow the name in ${{"
+        message = f"{text[at]!r} cannot follow the name in ${{."
     else:
-        message = "this cannot be read"
+        message = "This cannot be read."
     return RecipeError(message, place(min(at, len(text) - 1)), hint=FORMS)

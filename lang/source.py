@@ -45,6 +45,10 @@ class Span:
     def __str__(self) -> str:
         return f"{self.source.name}:{self.line}:{self.column}"
 
+    def __repr__(self) -> str:
+        # Without the whole source in it, a node's repr can be read.
+        return f"Span({self}, {self.end - self.start})"
+
 
 class RecipeError(LaminaError):
     """What is wrong at one place of a recipe; shows the lines around it."""
@@ -65,23 +69,50 @@ def decode(name: str, data: bytes) -> Source:
         if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
             hint = "The file looks like UTF-16. Save it as UTF-8."
         raise RecipeError(
-            f"byte 0x{data[error.start]:02x} is not valid UTF-8",
+            f"Byte 0x{data[error.start]:02x} is not valid UTF-8.",
             Span(shown, start, start + 1),
             hint=hint,
         ) from None
 
 
+# What an excerpt shows of a line, and of the lines of a long span at each end.
+WIDEST = 160
+TALLEST = 5
+
+
 def excerpt(span: Span, around: int = 2) -> str:
-    """The lines of `span` with `>>>` before each and `^` under a one-line span."""
+    """The lines of `span` with `>>>` before each and `^` under a one-line span.
+
+    The middle of a long span, and what is far from it on a long line, is left out.
+    """
     source = span.source
-    lines = source.text.split("\n")
     first = span.line
     last = source.line_of(max(span.start, span.end - 1))
+    lines = source.text.split("\n")[: last + around]
     shown = []
-    for number in range(max(1, first - around), min(len(lines), last + around) + 1):
+    for number in range(max(1, first - around), len(lines) + 1):
         inside = first <= number <= last
-        shown.append(f"{number:5} | {'>>>' if inside else '   '} {lines[number - 1]}")
+        if inside and number - first >= TALLEST and last - number >= TALLEST:
+            if number - first == TALLEST:
+                shown.append("      | >>> ...")
+            continue
+        column = span.column if number == first else 1
+        line, cut = _clip(lines[number - 1], column)
+        shown.append(f"{number:5} | {'>>>' if inside else '   '} {line}")
         if inside and first == last:
-            width = max(1, min(span.end - span.start, len(lines[first - 1])))
-            shown.append(" " * (11 + span.column) + "^" * width)
+            width = max(1, min(span.end - span.start, len(line) + cut - column + 1))
+            shown.append(" " * (11 + column - cut) + "^" * width)
     return "\n".join(line.rstrip() for line in shown)
+
+
+def _clip(line: str, column: int) -> tuple[str, int]:
+    """A piece of `line` with `column` in it, and what is missing at its left."""
+    if len(line) <= WIDEST:
+        return line, 0
+    start = max(0, column - WIDEST // 2)
+    piece = line[start : start + WIDEST]
+    if start:
+        piece = "..." + piece[3:]
+    if start + WIDEST < len(line):
+        piece = piece[:-3] + "..."
+    return piece, start

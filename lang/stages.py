@@ -28,13 +28,13 @@ def assemble(
             global_args.append(instruction)
         else:
             raise RecipeError(
-                "only ARG can stand before the first FROM",
+                "Only ARG can stand before the first FROM.",
                 instruction.span,
                 hint="Start with the base: FROM debian:bookworm, or FROM scratch.",
             )
     if not stages:
         raise RecipeError(
-            "the recipe builds nothing" if global_args else "the recipe is empty",
+            "The recipe builds nothing." if global_args else "The recipe is empty.",
             Span(source, 0, 0),
             hint="Start with the base: FROM debian:bookworm, or FROM scratch.",
         )
@@ -90,7 +90,7 @@ def _check_references(names: StageNames, stage: Stage) -> None:
             number = name.isascii() and name.isdigit()
             if number and names.source(name, stage.index) is None:
                 raise RecipeError(
-                    f"there is no stage number {name} before this one",
+                    f"There is no stage number {name} before this one.",
                     _narrow(span, "--from="),
                     hint="Stages count from 0; better name them with AS.",
                 )
@@ -110,12 +110,12 @@ def _check_name(names: StageNames, stage: Stage, name: str, span: Span) -> None:
     span = _narrow(span, "--from=")
     if later is stage:
         raise RecipeError(
-            f"stage {name} cannot take files from itself",
+            f"Stage {name} cannot take files from itself.",
             span,
             hint=f"If the image {name} is meant, write docker.io/library/{name}.",
         )
     raise RecipeError(
-        f"stage {name} comes after the place that needs it",
+        f"Stage {name} comes after the place that needs it.",
         span,
         hint=f"Move it up (it starts on line {later.base.span.line}), or, if the image "
         f"{name} is meant, write docker.io/library/{name}.",

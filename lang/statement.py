@@ -53,7 +53,7 @@ class Flag:
         """The value, which has to be there."""
         if self.value is None or not self.value.text:
             raise RecipeError(
-                f"--{self.name} needs a value",
+                f"--{self.name} needs a value.",
                 self.place.span,
                 hint=f"Write --{self.name}=VALUE, without blanks.",
             )
@@ -80,7 +80,7 @@ class Statement:
     def arguments(self) -> Fragment:
         """The rest, which has to be there."""
         if self.rest is None:
-            raise RecipeError(f"{self.keyword} needs an argument", self.span)
+            raise RecipeError(f"{self.keyword} needs an argument.", self.span)
         return self.rest
 
     def check_flags(self, known: frozenset[str]) -> None:
@@ -89,13 +89,13 @@ class Statement:
         for flag in self.flags:
             if flag.name not in known:
                 raise RecipeError(
-                    f"{self.keyword} has no flag --{flag.name}",
+                    f"{self.keyword} has no flag --{flag.name}.",
                     flag.place.span,
                     hint=did_you_mean(f"--{flag.name}", [f"--{n}" for n in known])
                     or self._flags_hint(known),
                 )
             if flag.name in seen and flag.name not in REPEATABLE:
-                raise RecipeError(f"--{flag.name} is there twice", flag.place.span)
+                raise RecipeError(f"--{flag.name} is there twice.", flag.place.span)
             seen.add(flag.name)
 
     def _flags_hint(self, known: frozenset[str]) -> str:
@@ -122,7 +122,7 @@ class Statement:
                 text = "" if flag.value is None else flag.value.text.lower()
                 if text not in TRUTH:
                     raise RecipeError(
-                        f"--{name} is true or false, not {text!r}", flag.place.span
+                        f"--{name} is true or false, not {text!r}.", flag.place.span
                     )
                 return TRUTH[text]
         return None
