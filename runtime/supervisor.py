@@ -17,11 +17,12 @@ from lamina.runtime import container as containers
 from lamina.runtime import plan, state, streams, volumes
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.owner import Owner
+from lamina.runtime.session import Console, Ends, Session, open_streams
 from lamina.runtime.uplink import Uplink, connect, etc_files
-from lamina.values import replace, value
+from lamina.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import NoReturn
 
     from lamina.oci.store import Store
@@ -30,20 +31,6 @@ if TYPE_CHECKING:
     from lamina.runtime.spec import Spec
     from lamina.runtime.state import Container
     from lamina.runtime.zygote import Sandbox, Zygote
-
-
-@value
-class Console:
-    """Who watches a container: descriptors, -1 for what is not passed on.
-
-    `terminal` is the caller's terminal, to be put into raw mode, or -1.
-    """
-
-    stdin: int = -1
-    stdout: int = -1
-    stderr: int = -1
-    terminal: int = -1
-    detach_keys: bytes = b""
 
 
 class Supervisor:
@@ -58,8 +45,7 @@ class Supervisor:
         self._uplink = Uplink()
         self._cgroup: Cgroup | None = None
         self._sandbox: Sandbox | None = None
-        # Our ends of the container's pipes: its input, output and errors.
-        self._ends: list[int] = []
+        self._ends = Ends()
 
     # Start
 
@@ -180,33 +166,17 @@ class Supervisor:
         network: int | str = self._uplink.namespace
         if network == -1:
             network = options.network
+        given, self._ends = open_streams(options.terminal, options.interactive, stack)
         assert self._cgroup is not None
         self._sandbox = self._zygote.launch(
             spec,
             snapshot,
-            self._open_streams(stack),
+            given,
             network,
             mounts,
             bpf=seccomp_filter(self.store, self.container),
             cgroups=self._cgroup.directories,
         )
-
-    def _open_streams(self, stack: contextlib.ExitStack) -> tuple[int, int, int]:
-        """The container's ends; ours are kept. A terminal takes the place of all."""
-        options = self.container.options
-        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        stack.callback(os.close, null)
-        if options.terminal:
-            return null, null, null
-        given, self._ends = null, [-1, -1, -1]
-        if options.interactive:
-            given, self._ends[0] = os.pipe()
-            stack.callback(os.close, given)
-        self._ends[1], out = os.pipe()
-        stack.callback(os.close, out)
-        self._ends[2], errors = os.pipe()
-        stack.callback(os.close, errors)
-        return given, out, errors
 
     def _record_start(self) -> None:
         assert self._sandbox is not None
@@ -228,9 +198,7 @@ class Supervisor:
     def _failed(self, error: BaseException) -> None:
         """Give back what was taken for a start that came to nothing."""
         self._give_back()
-        for end in self._ends:
-            if end >= 0:
-                os.close(end)
+        self._ends.close()
         if self.container.options.remove:
             containers.remove(self.store, self.container)
             return
@@ -255,19 +223,14 @@ class Supervisor:
         """Move bytes until the container has ended; its exit code, as recorded."""
         assert self._sandbox is not None
         log = self._open_log(console)
-        pump = self._pump(console or Console(), log)
-        with self._forwarded_signals(console):
-            if console is not None and console.terminal >= 0:
-                with streams.raw_terminal(console.terminal):
-                    pump.run()
-            else:
-                pump.run()
-            status = self._sandbox.wait()
+        session = Session(
+            self._sandbox, self._ends, console or Console(), log, self._uplink.watched
+        )
+        status = session.run()
         if log is not None:
             log.close()
-        code = status.code
-        self._finish(code)
-        return code
+        self._finish(status.code)
+        return status.code
 
     def _open_log(self, console: Console | None) -> LogWriter | None:
         """Nobody can ask for the log of what goes when it ends, and is watched."""
@@ -276,58 +239,6 @@ class Supervisor:
         from lamina.runtime.logs import LogWriter
 
         return LogWriter(f"{self._place}/log")
-
-    def _pump(self, console: Console, log: LogWriter | None) -> streams.Pump:
-        assert self._sandbox is not None
-        terminal = self._sandbox.terminal
-        if terminal is not None:
-            ends = [(terminal, console.stdout, "stdout")]
-            target = terminal
-        else:
-            ends = [
-                (self._ends[1], console.stdout, "stdout"),
-                (self._ends[2], console.stderr, "stderr"),
-            ]
-            target = self._ends[0]
-        outputs = [
-            streams.Output(source, _sinks(shown, log, name))
-            for source, shown, name in ends
-        ]
-        given = None
-        if console.stdin >= 0 and target >= 0 and self.container.options.interactive:
-            given = streams.Input(console.stdin, target, console.detach_keys)
-        watched = self._uplink.watched
-        return streams.Pump(outputs, given, self._sandbox.fileno(), watched)
-
-    @contextlib.contextmanager
-    def _forwarded_signals(self, console: Console | None) -> Iterator[None]:
-        """Signals to this process go to the container; the third Ctrl-C kills it.
-
-        PID 1 ignores what it has no handler for, so that otherwise nothing would.
-        """
-        import signal
-
-        assert self._sandbox is not None
-        sandbox, impatience = self._sandbox, [0]
-
-        def forward(number: int, _frame: object) -> None:
-            if number in (signal.SIGINT, signal.SIGTERM):
-                impatience[0] += 1
-            sandbox.kill(signal.SIGKILL if impatience[0] > 2 else number)
-
-        def resize(_number: int, _frame: object) -> None:
-            if console is not None and sandbox.terminal is not None:
-                streams.copy_size(console.terminal, sandbox.terminal)
-
-        before = {n: signal.signal(n, forward) for n in _FORWARDED}
-        if console is not None and console.terminal >= 0:
-            before[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, resize)
-            resize(0, None)  # it may have changed before the handler was there
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _finish(self, code: int) -> None:
         """Record the end, give everything back."""
@@ -429,26 +340,6 @@ def _said(work: Callable[[], Supervisor], writer: int) -> Supervisor | None:
 
 def _code(error: LaminaError) -> int:
     return error.exit_code if isinstance(error, ContainerError) else 125
-
-
-# SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGCONT
-_FORWARDED = (1, 2, 3, 10, 12, 14, 15, 18)
-
-
-def _sinks(
-    shown: int, log: LogWriter | None, name: str
-) -> list[Callable[[bytes], bool]]:
-    sinks: list[Callable[[bytes], bool]] = []
-    if shown >= 0:
-        sinks.append(streams.to_descriptor(shown))
-    if log is not None:
-
-        def record(data: bytes) -> bool:
-            log.write(name, data)
-            return True
-
-        sinks.append(record)
-    return sinks
 
 
 def _public(path: str, flags: int) -> int:

@@ -24,7 +24,7 @@ COMMANDS = {
     "build": ("lamina.cli.build", "Build an image from a recipe"),
     "bootstrap": ("lamina.cli.bootstrap", "Make a base image from a distribution"),
     "run": ("lamina.cli.run", "Run a command in a new container"),
-    "exec": ("lamina.cli.run", "Run a command in a running container"),
+    "exec": ("lamina.cli.exec", "Run a command in a running container"),
     "ps": ("lamina.cli.containers", "List containers"),
     "logs": ("lamina.cli.containers", "Show what a container wrote"),
     "stop": ("lamina.cli.containers", "Stop containers"),
@@ -34,17 +34,17 @@ COMMANDS = {
     "rename": ("lamina.cli.containers", "Give a container another name"),
     "top": ("lamina.cli.containers", "List the processes of a container"),
     "port": ("lamina.cli.containers", "List the published ports of a container"),
-    "diff": ("lamina.cli.containers", "Show what a container changed in its files"),
-    "commit": ("lamina.cli.containers", "Make an image of a container's changes"),
-    "export": ("lamina.cli.containers", "Write a container's files as a tar"),
+    "diff": ("lamina.cli.changes", "Show what a container changed in its files"),
+    "commit": ("lamina.cli.changes", "Make an image of a container's changes"),
+    "export": ("lamina.cli.changes", "Write a container's files as a tar"),
     "images": ("lamina.cli.images", "List images"),
     "rmi": ("lamina.cli.images", "Remove images"),
     "tag": ("lamina.cli.images", "Give an image another name"),
-    "history": ("lamina.cli.images", "Show how an image was made"),
-    "inspect": ("lamina.cli.images", "Show images and containers as JSON"),
-    "load": ("lamina.cli.images", "Load images from an archive"),
-    "save": ("lamina.cli.images", "Save images to an archive"),
-    "import": ("lamina.cli.images", "Make an image from a tar of files"),
+    "history": ("lamina.cli.inspect", "Show how an image was made"),
+    "inspect": ("lamina.cli.inspect", "Show images and containers as JSON"),
+    "load": ("lamina.cli.archives", "Load images from an archive"),
+    "save": ("lamina.cli.archives", "Save images to an archive"),
+    "import": ("lamina.cli.archives", "Make an image from a tar of files"),
     "system": ("lamina.cli.system", "Check, measure and prune the store"),
 }
 
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _main(arguments)
     except LaminaError as error:
-        _print_error(error)
+        print_error(error)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -136,7 +136,8 @@ def _unknown(parser: argparse.ArgumentParser, name: str) -> None:
     )
 
 
-def _print_error(error: LaminaError) -> None:
+def print_error(error: LaminaError) -> None:
+    """An error as lines on stderr: what, where, the excerpt, how to get on."""
     lines = [f"lamina: {error.message}"]
     if error.place:
         lines.append(f"  at {error.place}")

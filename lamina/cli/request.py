@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from lamina.errors import LaminaError
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Mapping
+    from typing import NoReturn
 
     from lamina.runtime.container import Overrides
     from lamina.runtime.options import Options
+    from lamina.runtime.session import Console
 
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _MOST_ENV_FILE = 4 << 20
@@ -22,6 +25,47 @@ class RunUsage(LaminaError):
     """Flags that mean nothing, or do not go together."""
 
     exit_code = 125
+
+
+class RunParser(argparse.ArgumentParser):
+    """A parser whose errors exit with Docker's 125: 2 may be the container's own."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(125, f"lamina: {message}\nTry `{self.prog} --help`.\n")
+
+
+def check_terminal(arguments: argparse.Namespace) -> None:
+    """A terminal that is to be typed into has to be one on our side as well."""
+    typed = arguments.tty and arguments.interactive and not arguments.detach
+    if typed and not os.isatty(0):
+        error = RunUsage(
+            "The input device is not a TTY.", hint="Without a terminal, use `-i` alone."
+        )
+        error.exit_code = 1
+        raise error
+
+
+def console_from(arguments: argparse.Namespace, attach: tuple[str, ...]) -> Console:
+    """What of ours the container is shown on; `-a` narrows it."""
+    from lamina.runtime.session import Console
+    from lamina.runtime.streams import parse_keys
+
+    chosen = [name.lower() for name in attach]
+    if set(chosen) - {"stdin", "stdout", "stderr"}:
+        raise RunUsage("`--attach` takes stdin, stdout or stderr.")
+    shown = chosen or ["stdin", "stdout", "stderr"]
+    keys = b""
+    if arguments.tty and "detach_keys" in arguments:
+        keys = parse_keys(arguments.detach_keys)
+    terminal = 0 if arguments.tty and os.isatty(0) else -1
+    return Console(
+        stdin=0 if "stdin" in shown and arguments.interactive else -1,
+        stdout=1 if "stdout" in shown else -1,
+        stderr=2 if "stderr" in shown else -1,
+        terminal=terminal if "stdin" in shown and arguments.interactive else -1,
+        detach_keys=keys,
+    )
 
 
 def options_from(arguments: argparse.Namespace) -> Options:
@@ -82,23 +126,30 @@ def overrides_from(
     """What the flags say over the image's config."""
     from lamina.runtime.container import Overrides
 
-    env: list[str] = []
-    for path in arguments.env_file:
-        env += _env_file(path, environment)
-    env += [_variable(text, environment) for text in arguments.env]
     labels = [line for path in arguments.label_file for line in _lines(path)]
     labels += arguments.label
     entrypoint = arguments.entrypoint
     return Overrides(
         command=tuple(arguments.command),
         entrypoint=None if entrypoint is None else (entrypoint,) if entrypoint else (),
-        env=tuple(env),
+        env=env_from(arguments, environment),
         user=arguments.user,
         working_dir=_working_dir(arguments.workdir),
         labels=tuple((key, given) for key, _, given in map(_pair, labels)),
         stop_signal=arguments.stop_signal,
         exposed_ports=tuple(map(_exposed, arguments.expose)),
     )
+
+
+def env_from(
+    arguments: argparse.Namespace, environment: Mapping[str, str]
+) -> tuple[str, ...]:
+    """The variables of `--env-file`, then those of `-e`."""
+    env: list[str] = []
+    for path in arguments.env_file:
+        env += _env_file(path, environment)
+    env += [_variable(text, environment) for text in arguments.env]
+    return tuple(env)
 
 
 def size(text: str, flag: str) -> int:

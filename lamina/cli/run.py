@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from typing import TYPE_CHECKING
 
-from lamina.cli.request import RunUsage
+from lamina.cli.request import RunParser, RunUsage, check_terminal, console_from
 
 if TYPE_CHECKING:
-    from typing import NoReturn, TextIO
+    from typing import TextIO
 
     from lamina.cli.settings import Settings
     from lamina.oci.store import Image, Store
+    from lamina.runtime.session import Console
     from lamina.runtime.state import Container
-    from lamina.runtime.supervisor import Console, Supervisor
+    from lamina.runtime.supervisor import Supervisor
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-
-
-class RunParser(argparse.ArgumentParser):
-    """A parser whose errors exit with Docker's 125: 2 may be the container's own."""
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(125, f"lamina: {message}\nTry `{self.prog} --help`.\n")
 
 
 def add(commands: Commands) -> None:
@@ -56,14 +47,14 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run; the container's own exit code, or 0 and its ID with `-d`."""
     from lamina.runtime import userns
 
-    _check_terminal(arguments)
+    check_terminal(arguments)
     userns.enter()
     if arguments.detach:
         from lamina.runtime.supervisor import detach
 
         print(detach(lambda: _started(arguments, settings, None)))
         return 0
-    console = _console(arguments)
+    console = console_from(arguments, tuple(arguments.attach))
     return _started(arguments, settings, console).supervise(console)
 
 
@@ -135,36 +126,6 @@ def _open_cidfile(path: str) -> TextIO | None:
         ) from None
     except OSError as error:
         raise RunUsage(f"{path} cannot be written: {error.strerror}.") from error
-
-
-def _check_terminal(arguments: argparse.Namespace) -> None:
-    """A terminal that is to be typed into has to be one on our side as well."""
-    typed = arguments.tty and arguments.interactive and not arguments.detach
-    if typed and not os.isatty(0):
-        error = RunUsage(
-            "The input device is not a TTY.", hint="Without a terminal, use `-i` alone."
-        )
-        error.exit_code = 1
-        raise error
-
-
-def _console(arguments: argparse.Namespace) -> Console:
-    """What of ours the container is shown on; `-a` narrows it."""
-    from lamina.runtime.streams import parse_keys
-    from lamina.runtime.supervisor import Console
-
-    chosen = [name.lower() for name in arguments.attach]
-    if set(chosen) - {"stdin", "stdout", "stderr"}:
-        raise RunUsage("`--attach` takes stdin, stdout or stderr.")
-    shown = chosen or ["stdin", "stdout", "stderr"]
-    terminal = 0 if arguments.tty and os.isatty(0) else -1
-    return Console(
-        stdin=0 if "stdin" in shown and arguments.interactive else -1,
-        stdout=1 if "stdout" in shown else -1,
-        stderr=2 if "stderr" in shown else -1,
-        terminal=terminal if "stdin" in shown and arguments.interactive else -1,
-        detach_keys=parse_keys(arguments.detach_keys) if arguments.tty else b"",
-    )
 
 
 # fmt: off
