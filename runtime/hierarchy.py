@@ -1,0 +1,152 @@
+"""The cgroup hierarchies of this machine, and making cgroups in them.
+
+Three layouts are in use below /sys/fs/cgroup: one hierarchy of version 2; one of
+version 1 for each controller; and hybrid, the latter with a hierarchy of version 2
+in `unified` that has the controllers left. See cgroups(7).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from lamina.values import replace, value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOUNT = "/sys/fs/cgroup"
+PARENT = "lamina"
+_ASIDE = "/lamina-session"
+
+
+@value
+class Hierarchy:
+    """A mounted hierarchy. `base` is where this process may make cgroups, or ""."""
+
+    version: int
+    mount: str
+    base: str
+    controllers: frozenset[str]
+
+
+def hierarchies(mount: str = MOUNT) -> tuple[Hierarchy, ...]:
+    """What is mounted below `mount`: one of version 2, or several of version 1.
+
+    Hybrid is version 1 and, last, a `unified` hierarchy with the controllers left.
+    """
+    lines = read("/proc/self/cgroup").splitlines()
+    own = {}
+    for line in lines:
+        _, names, path = line.split(":", 2)
+        own[names] = path
+    if os.path.exists(f"{mount}/cgroup.controllers"):
+        return (_unified(mount, own.get("", "/")),)
+    found = []
+    for names, path in own.items():
+        place = f"{mount}/{names.removeprefix('name=')}"
+        if names and "=" not in names and os.path.exists(f"{place}/tasks"):
+            # v2 calls it `io`, and needs no controller for the freezer.
+            words = frozenset("io" if n == "blkio" else n for n in names.split(","))
+            found.append(Hierarchy(1, place, _base(place, path), words))
+    if os.path.exists(f"{mount}/unified/cgroup.controllers"):
+        rest = _unified(f"{mount}/unified", own.get("", "/"))
+        taken = frozenset().union(*(h.controllers for h in found))
+        found.append(replace(rest, controllers=rest.controllers - taken))
+    return tuple(found)
+
+
+def _unified(mount: str, own: str) -> Hierarchy:
+    base = _base(mount, own)
+    words = frozenset(read(f"{base or mount}/cgroup.controllers").split())
+    return Hierarchy(2, mount, base, words | {"devices", "freezer"})
+
+
+def _base(mount: str, own: str) -> str:
+    """The root where it is ours, else the cgroup that was delegated to us, else ""."""
+    delegated = own.removesuffix(_ASIDE).rstrip("/")
+    for place in (mount, mount + delegated):
+        if os.access(place, os.W_OK) and os.access(f"{place}/cgroup.procs", os.W_OK):
+            return place
+    return ""
+
+
+def make(h: Hierarchy, path: str, controller: str) -> None:
+    """Make the directories down to `path`, with the controller on in all of them."""
+    if not h.base:
+        raise PermissionError(errno.EACCES, "no cgroup of ours", h.mount)
+    place = h.base
+    for name in path.split("/"):
+        if h.version == 2 and controller not in ("devices", "freezer"):
+            _enable(place, controller, delegated=place == h.base != h.mount)
+        place = f"{place}/{name}"
+        os.makedirs(place, exist_ok=True)
+        if controller == "cpuset" and h.version == 1:
+            _inherit_cpuset(place)
+
+
+def _enable(place: str, controller: str, delegated: bool) -> None:
+    """Give the children of a v2 cgroup a controller."""
+    file = f"{place}/cgroup.subtree_control"
+    if controller in read(file).split():
+        return
+    try:
+        write(file, f"+{controller}")
+    except OSError as error:
+        if error.errno != errno.EBUSY or not delegated:
+            raise
+        # Only the leaves of a v2 tree may hold processes: make this one a leaf.
+        aside = place + _ASIDE
+        os.makedirs(aside, exist_ok=True)
+        for pid in read(f"{place}/cgroup.procs").split():
+            write(f"{aside}/cgroup.procs", pid)
+        write(file, f"+{controller}")
+
+
+def _inherit_cpuset(place: str) -> None:
+    """A new v1 cpuset is empty, and takes no process until it is not."""
+    above = os.path.dirname(place)
+    for file in ("cpuset.cpus", "cpuset.mems"):
+        if not read(f"{place}/{file}").strip():
+            write(f"{place}/{file}", read(f"{above}/{file}").strip())
+
+
+def below(place: str) -> Iterator[str]:
+    """`place` and the cgroups in it, parents first."""
+    yield place
+    try:
+        entries = [entry for entry in os.scandir(place) if entry.is_dir()]
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        yield from below(entry.path)
+
+
+def read(path: str) -> str:
+    """A file of the kernel's; one of a cgroup that is gone is empty."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ""
+    try:
+        data = b""
+        while piece := os.read(fd, 65536):
+            data += piece
+        return data.decode()
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
+        return ""
+    finally:
+        os.close(fd)
+
+
+def write(path: str, *lines: str) -> None:
+    """Write to a file of the kernel's, which takes one line at a time."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        for line in lines:
+            os.write(fd, line.encode())
+    finally:
+        os.close(fd)

@@ -1,0 +1,51 @@
+"""Ordinary users for tests, and the package where they can read it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lamina
+
+# An interpreter that every user can start; the one of the tests may lie in a place
+# that only root can read.
+PYTHON = "/usr/bin/python3"
+
+
+@contextmanager
+def public_package() -> Iterator[str]:
+    """A folder that holds a copy of the package, readable by all."""
+    folder = tempfile.mkdtemp(prefix="lamina-public-")
+    source = Path(lamina.__file__).parent
+    skip = shutil.ignore_patterns("__pycache__")
+    try:
+        shutil.copytree(source, f"{folder}/lamina", ignore=skip)
+        subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def run_as(
+    uid: int, package: str, program: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a Python program as a user; its output and exit code."""
+    return subprocess.run(
+        [PYTHON, "-I", "-c", _BESIDE.format(package) + program, *arguments],
+        user=uid,
+        group=uid,
+        extra_groups=[],
+        cwd="/",
+        env={"PATH": os.environ["PATH"]},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+
+_BESIDE = "import sys; sys.path.insert(0, {!r}); sys.dont_write_bytecode = True\n"
