@@ -1,0 +1,61 @@
+"""`--change` of `commit` and `import`: instructions that only change the config."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamina.builder.errors import InvalidInstruction
+from lamina.builder.plan import Base, PlanOptions, plan
+from lamina.lang import nodes
+from lamina.lang.parser import parse
+from lamina.lang.source import Source
+from lamina.values import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lamina.builder.plan import BaseRequest
+    from lamina.oci.config import ImageConfig
+
+_ALLOWED = (
+    nodes.Cmd,
+    nodes.Entrypoint,
+    nodes.Env,
+    nodes.Expose,
+    nodes.Healthcheck,
+    nodes.Label,
+    nodes.Onbuild,
+    nodes.Shell,
+    nodes.StopSignal,
+    nodes.User,
+    nodes.Volume,
+    nodes.Workdir,
+)
+
+
+def apply_changes(config: ImageConfig, changes: Iterable[str]) -> ImageConfig:
+    """`config` after the instructions, with the history that it had.
+
+    Raises RecipeError for one that is wrong or that needs files, such as RUN.
+    """
+    text = "\n".join(("FROM image", *changes))
+    recipe = parse(Source("--change", text))
+    for instruction in recipe.stages[0].instructions:
+        if not isinstance(instruction, _ALLOWED):
+            raise InvalidInstruction(
+                "This instruction changes more than the image's config.",
+                instruction.span,
+                hint="Use it in a recipe.",
+            )
+    # The image's own triggers are for those who build on it, not for this.
+    bare = replace(config, on_build=())
+
+    def image(_request: BaseRequest) -> Base:
+        return Base(bare, ())
+
+    found = plan(
+        recipe, PlanOptions(f"{config.os}/{config.architecture}"), image
+    ).config
+    return replace(
+        found, on_build=config.on_build + found.on_build, history=config.history
+    )

@@ -1,0 +1,29 @@
+"""The store, opened for one command and closed after it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lamina.cli.settings import Settings
+    from lamina.oci.store import Store
+
+
+@contextlib.contextmanager
+def opened(settings: Settings) -> Iterator[Store]:
+    """The store of `settings`; an ordinary user is root of a namespace from here on.
+
+    No thread may exist yet (unshare(2), CLONE_NEWUSER).
+    """
+    from lamina.oci.store import Store
+    from lamina.runtime.userns import enter
+
+    enter()
+    store = Store.open(settings.root)
+    try:
+        yield store
+    finally:
+        store.close()

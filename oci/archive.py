@@ -1,0 +1,132 @@
+"""Images in and out of the store as archives: load, save.
+
+load    docker-archive and OCI layout, as tar or folder, compressed or not
+save    docker-archive (an OCI layout at the same time), OCI layout, folder
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from lamina.oci.docker_archive import MANIFEST, read_docker_archive
+from lamina.oci.errors import InvalidArchive, NotFound
+from lamina.oci.layout import INDEX, LAYOUT, read_layout
+from lamina.oci.members import Members, open_members, stream_members
+from lamina.oci.reference import parse_reference
+from lamina.values import value
+
+if TYPE_CHECKING:
+    from lamina.oci.archived import ArchivedImage
+    from lamina.oci.platforms import Platform
+    from lamina.oci.reference import Reference
+    from lamina.oci.store import Image, Store
+
+
+@value
+class Loaded:
+    """An image that came in, and the names that it now has."""
+
+    image: Image
+    references: tuple[Reference, ...]
+
+
+def load(
+    store: Store,
+    source: str | int,
+    platform: Platform | None = None,
+    jobs: int = 2,
+) -> tuple[Loaded, ...]:
+    """Load the images of an archive: a path, or a descriptor to read a tar from.
+
+    Names in the archive become references; where another image had one, it is moved.
+    Raises InvalidArchive, InvalidImage; the names are then as they were.
+    """
+    from lamina.oci.unpack import unpack
+
+    with store.workspace() as workspace:
+        if isinstance(source, int):
+            members: Members = stream_members(source, workspace)
+        else:
+            members = open_members(source, workspace)
+        try:
+            archived = _images(members, platform)
+            images = unpack(store, members, archived, workspace, jobs)
+        finally:
+            members.close()
+        for found in archived:
+            for reference in found.references:
+                store.tag(reference, found.id)
+    return tuple(
+        Loaded(image, found.references)
+        for image, found in zip(images, archived, strict=True)
+    )
+
+
+def load_base(store: Store, kind: str, place: str) -> Image:
+    """The one image of `oci-layout:DIR[:TAG]` or `docker-archive:FILE[:NAME]`.
+
+    It gets no name in the store. Raises NotFound when there is none or no one.
+    """
+    from lamina.oci.unpack import unpack
+
+    path, name = _split_place(place)
+    with store.workspace() as workspace:
+        members = open_members(path, workspace)
+        try:
+            if kind == "oci-layout":
+                _require(members, LAYOUT, place)
+                archived = read_layout(members, name)
+            else:
+                _require(members, MANIFEST, place)
+                archived = _bearing(read_docker_archive(members), name)
+            if len(archived) != 1:
+                raise _ambiguous(place, archived)
+            return unpack(store, members, archived, workspace, os.cpu_count() or 1)[0]
+        finally:
+            members.close()
+
+
+def _images(members: Members, platform: Platform | None) -> tuple[ArchivedImage, ...]:
+    # Docker 25 writes both kinds into one archive; `manifest.json` has the names.
+    if MANIFEST in members:
+        return read_docker_archive(members)
+    if LAYOUT in members and INDEX in members:
+        return read_layout(members, platform=platform)
+    raise InvalidArchive(
+        f"The archive has neither {MANIFEST} nor {INDEX}: it holds no image.",
+        hint="`lamina import` makes an image of a tar of files.",
+    )
+
+
+def _split_place(place: str) -> tuple[str, str]:
+    """`PATH[:NAME]`; what exists as it stands has no name."""
+    if os.path.lexists(place):
+        return place, ""
+    path, colon, name = place.partition(":")
+    while colon and not os.path.lexists(path):
+        more, colon, name = name.partition(":")
+        path = f"{path}:{more}"
+    return (path, name) if colon else (place, "")
+
+
+def _require(members: Members, name: str, place: str) -> None:
+    if name not in members:
+        raise InvalidArchive(f"{place!r} has no {name}: it holds no image.")
+
+
+def _bearing(images: tuple[ArchivedImage, ...], name: str) -> tuple[ArchivedImage, ...]:
+    if not name:
+        return images
+    wanted = parse_reference(name)
+    return tuple(image for image in images if wanted in image.references)
+
+
+def _ambiguous(place: str, images: tuple[ArchivedImage, ...]) -> NotFound:
+    names = sorted(r.familiar() for image in images for r in image.references)
+    if not images:
+        return NotFound(f"There is no such image in {place!r}.")
+    return NotFound(
+        f"There are {len(images)} images in {place!r}.",
+        hint=f"Name one of them after a colon: {', '.join(names[:12])}.",
+    )

@@ -1,0 +1,155 @@
+"""OCI image layout: `oci-layout`, `index.json`, and blobs named by their digests.
+
+OCI image-spec, image-layout.md. In a folder or a tar, the same files.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamina.oci.archived import ArchivedImage, ArchivedLayer, check_count
+from lamina.oci.config_json import parse_config
+from lamina.oci.digest import Digest
+from lamina.oci.errors import DigestMismatch, InvalidArchive, InvalidReference, NotFound
+from lamina.oci.manifest import (
+    CONFIGS,
+    LAYERS,
+    REF_NAME,
+    Descriptor,
+    Index,
+    Manifest,
+    parse_manifest,
+    select,
+)
+from lamina.oci.members import read_member
+from lamina.oci.reference import Reference, parse_reference
+from lamina.oci.strict_json import MAX_DOCUMENT, broken, parse_object, text_of
+from lamina.values import replace
+
+if TYPE_CHECKING:
+    from lamina.oci.members import Members
+    from lamina.oci.platforms import Platform
+
+LAYOUT = "oci-layout"
+INDEX = "index.json"
+LAYOUT_JSON = b'{"imageLayoutVersion":"1.0.0"}'
+# The whole name, as containerd, BuildKit and Docker write it: `ref.name` is a tag
+# to some, a name to others.
+IMAGE_NAME = "io.containerd.image.name"
+_MAX_NESTING = 4
+
+
+def read_layout(
+    members: Members, name: str = "", platform: Platform | None = None
+) -> tuple[ArchivedImage, ...]:
+    """The images of the layout, for `platform` where there are several.
+
+    `name` chooses those that bear it, as a tag or as a whole reference. Raises
+    InvalidArchive, InvalidImage, and NotFound when nothing is left.
+    """
+    version = text_of(
+        parse_object(read_member(members, LAYOUT, MAX_DOCUMENT), LAYOUT),
+        "imageLayoutVersion",
+        LAYOUT,
+    )
+    if version.partition(".")[0] != "1":
+        raise broken(f"the layout is of version {version[:20]!r}, not 1")
+    index = parse_manifest(read_member(members, INDEX, MAX_DOCUMENT))
+    if not isinstance(index, Index):
+        raise broken("index.json is not an index")
+    entries = [entry for entry in index.manifests if not name or _bears(entry, name)]
+    if not entries:
+        raise _nothing(index, name)
+    images: dict[Digest, ArchivedImage] = {}
+    for entry in entries:
+        image = _image(members, entry, platform, 0)
+        references = _references(entry)
+        if image.id in images:
+            references = (*images[image.id].references, *references)
+        images[image.id] = replace(image, references=references)
+    return tuple(images.values())
+
+
+def _nothing(index: Index, name: str) -> NotFound | InvalidArchive:
+    if not name:
+        return InvalidArchive("The archive holds no image: its index is empty.")
+    there = sorted(
+        {n for e in index.manifests if (n := e.annotations.get(REF_NAME, ""))}
+    )
+    return NotFound(
+        f"The layout has no image {name!r}.",
+        hint=f"It has {', '.join(there[:12])}." if there else "It has no names at all.",
+    )
+
+
+def _bears(entry: Descriptor, name: str) -> bool:
+    names = (entry.annotations.get(REF_NAME), entry.annotations.get(IMAGE_NAME))
+    if name in names or name == entry.digest:
+        return True
+    try:
+        return parse_reference(name) in _references(entry)
+    except InvalidReference:
+        return False
+
+
+def _references(entry: Descriptor) -> tuple[Reference, ...]:
+    """The whole name, if the entry has one; a bare tag names nothing."""
+    whole = entry.annotations.get(IMAGE_NAME, "")
+    if not whole:
+        name = entry.annotations.get(REF_NAME, "")
+        whole = name if "/" in name or ":" in name else ""
+    if not whole:
+        return ()
+    reference = parse_reference(whole)
+    return (reference,) if reference.tag is not None else ()
+
+
+def _image(
+    members: Members, entry: Descriptor, platform: Platform | None, depth: int
+) -> ArchivedImage:
+    """The image that `entry` leads to, through indexes to one of this platform."""
+    if depth > _MAX_NESTING:
+        raise broken(f"the layout's indexes are nested over {_MAX_NESTING} deep")
+    data = _document(members, entry)
+    found = parse_manifest(data, entry.media_type)
+    if isinstance(found, Index):
+        return _image(members, select(found, platform), platform, depth + 1)
+    return _archived(members, found, data)
+
+
+def _archived(members: Members, manifest: Manifest, data: bytes) -> ArchivedImage:
+    if manifest.config.media_type not in CONFIGS:
+        raise broken(
+            f"the layout holds no image but {manifest.config.media_type[:80]!r}"
+        )
+    config_bytes = _document(members, manifest.config)
+    config = parse_config(config_bytes)
+    check_count(config, len(manifest.layers))
+    for layer in manifest.layers:
+        if layer.media_type not in LAYERS:
+            raise broken(f"a layer is of the kind {layer.media_type[:80]!r}")
+    layers = tuple(
+        ArchivedLayer(_member(layer.digest), diff_id, layer.digest, layer.size)
+        for layer, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
+    )
+    identity = Digest.of(config_bytes)
+    return ArchivedImage(identity, config, config_bytes, layers, (), data)
+
+
+def _document(members: Members, descriptor: Descriptor) -> bytes:
+    """A small blob, of the size and the digest that its descriptor says."""
+    if descriptor.data is not None:
+        return descriptor.data
+    name = _member(descriptor.digest)
+    data = read_member(members, name, MAX_DOCUMENT)
+    if len(data) != descriptor.size or Digest.of(data) != descriptor.digest:
+        raise DigestMismatch(
+            f"{name!r} in the archive is not what its name says: it has "
+            f"{len(data)} bytes and the digest {Digest.of(data)}.",
+            hint="The archive is damaged; save or download it again.",
+        )
+    return data
+
+
+def _member(digest: Digest) -> str:
+    return f"blobs/sha256/{digest.hex}"

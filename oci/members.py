@@ -1,0 +1,367 @@
+"""Members: the files of an image archive, by name, wherever they lie.
+
+An archive is a tar or a folder. A tar's members may come in any order and a pipe
+cannot be read twice, so what is no plain file on disk is first written to one.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from lamina.oci.errors import InvalidArchive
+from lamina.oci.workspace import space_error
+from lamina.values import value
+
+if TYPE_CHECKING:
+    from lamina.oci.workspace import Workspace
+
+Read = Callable[[int], bytes]
+
+_BLOCK = 512
+_CHUNK = 1 << 20
+# An image has a few members for each of its layers.
+_MAX_MEMBERS = 20_000
+_MAX_EXTENSION = 1 << 20
+_MAX_LINKS = 8
+_ENTRY = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+
+
+@value
+class Extent:
+    """Where a member's bytes are in its tar; `link` for what is another's name."""
+
+    offset: int
+    size: int
+    link: str = ""
+
+
+class Members(Protocol):
+    """Files by name; threads may read several at once."""
+
+    def __contains__(self, name: str) -> bool: ...
+
+    def size(self, name: str) -> int:
+        """Bytes of the file; raises InvalidArchive when it is not there."""
+        ...
+
+    def open(self, name: str) -> Read:
+        """A function that reads on from the start of the file."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def read_member(members: Members, name: str, limit: int) -> bytes:
+    """A whole small file; raises InvalidArchive when it is larger than `limit`."""
+    size = members.size(name)
+    if size > limit:
+        raise InvalidArchive(
+            f"{name!r} in the archive has {size} bytes; more than {limit} are not read."
+        )
+    read = members.open(name)
+    parts = []
+    while part := read(_CHUNK):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def open_members(path: str, workspace: Workspace) -> Members:
+    """The files of the archive at `path`: a folder, a tar, a compressed tar.
+
+    Raises InvalidArchive for what is none of these.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise InvalidArchive(f"{path!r} cannot be read: {error.strerror}.") from error
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        return FolderMembers(descriptor)
+    try:
+        return stream_members(descriptor, workspace)
+    finally:
+        os.close(descriptor)
+
+
+def stream_members(descriptor: int, workspace: Workspace) -> TarMembers:
+    """The files of a tar that is read from `descriptor`, which stays open."""
+    if stat.S_ISREG(os.fstat(descriptor).st_mode) and _is_plain_tar(descriptor):
+        return TarMembers(os.dup(descriptor))
+    spool = os.open(
+        f"{workspace.path}/archive.tar",
+        os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC,
+        0o600,
+    )
+    try:
+        _spool(descriptor, spool, workspace.path)
+        return TarMembers(os.dup(spool))
+    finally:
+        os.close(spool)
+
+
+def _is_plain_tar(descriptor: int) -> bool:
+    """A header's checksum is right; nothing compressed has that."""
+    block = os.pread(descriptor, _BLOCK, os.lseek(descriptor, 0, os.SEEK_CUR))
+    return len(block) == _BLOCK and _has_checksum(block)
+
+
+def _spool(source: int, spool: int, where: str) -> None:
+    """Copy a stream to a file, without what compresses it."""
+    from lamina.oci.compression import open_stream
+
+    read = open_stream(lambda size: os.read(source, size))
+    try:
+        while data := read(_CHUNK):
+            view = memoryview(data)
+            while view:
+                view = view[os.write(spool, view) :]
+    except OSError as error:
+        raise space_error(error, where) from error
+
+
+class FolderMembers:
+    """The files below a folder; names lead nowhere else."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._root = descriptor
+
+    def __contains__(self, name: str) -> bool:
+        try:
+            self.size(name)
+        except InvalidArchive:
+            return False
+        return True
+
+    def size(self, name: str) -> int:
+        descriptor = self._open(name)
+        try:
+            return os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
+
+    def open(self, name: str) -> Read:
+        return _FileReader(self._open(name)).read
+
+    def close(self) -> None:
+        os.close(self._root)
+
+    def _open(self, name: str) -> int:
+        checked = check_name(name)
+        try:
+            descriptor = os.open(checked, _ENTRY, dir_fd=self._root)
+        except OSError as error:
+            raise _missing(name) from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise InvalidArchive(f"{name!r} in the archive is not a file.")
+        return descriptor
+
+
+class _FileReader:
+    """Reads on in a file, and closes it when it is let go."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._file = os.fdopen(descriptor, "rb", buffering=0)
+
+    def read(self, size: int) -> bytes:
+        return self._file.read(size) or b""
+
+
+class TarMembers:
+    """The files of a tar on disk. Nothing in it is a path to this class."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._tar = descriptor
+        try:
+            self._extents = scan(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._extents
+
+    def size(self, name: str) -> int:
+        return self._find(name).size
+
+    def open(self, name: str) -> Read:
+        extent = self._find(name)
+        return _ExtentReader(self._tar, extent.offset, extent.size).read
+
+    def close(self) -> None:
+        os.close(self._tar)
+
+    def _find(self, name: str) -> Extent:
+        """The bytes behind a name; `docker save` of old wrote links for twins."""
+        wanted = check_name(name)
+        for _ in range(_MAX_LINKS):
+            extent = self._extents.get(wanted)
+            if extent is None:
+                raise _missing(name)
+            if not extent.link:
+                return extent
+            wanted = extent.link
+        raise InvalidArchive(f"The links of {name!r} in the archive go in a circle.")
+
+
+class _ExtentReader:
+    """Reads on in a part of a file, whatever other threads read in it."""
+
+    def __init__(self, descriptor: int, offset: int, size: int) -> None:
+        self._descriptor = descriptor
+        self._offset = offset
+        self._end = offset + size
+
+    def read(self, size: int) -> bytes:
+        wanted = min(size, self._end - self._offset)
+        data = os.pread(self._descriptor, wanted, self._offset) if wanted else b""
+        self._offset += len(data)
+        return data
+
+
+def check_name(name: str) -> str:
+    """The name of a member; raises InvalidArchive for one that leads elsewhere."""
+    parts = name.split("/")
+    if not name or name.startswith("/") or ".." in parts or "\0" in name:
+        raise InvalidArchive(
+            f"The archive names the file {name[:120]!r}, which is not in it.",
+            hint="Absolute names and `..` have no place in an image's archive.",
+        )
+    return name
+
+
+def _missing(name: str) -> InvalidArchive:
+    return InvalidArchive(
+        f"The archive has no file {name[:120]!r}.",
+        hint="It is incomplete; save or download it again.",
+    )
+
+
+# The headers of a tar: pax(1), "ustar Interchange Format", and GNU's long names
+
+
+def scan(descriptor: int) -> dict[str, Extent]:
+    """Where each member of the tar lies; its contents are not read.
+
+    Raises InvalidArchive for a tar that is cut or damaged.
+    """
+    end = os.fstat(descriptor).st_size
+    found: dict[str, Extent] = {}
+    position = 0
+    extended: dict[str, str] = {}
+    while block := os.pread(descriptor, _BLOCK, position):
+        if block == bytes(_BLOCK):
+            break
+        header = _header(block, extended)
+        position += _BLOCK
+        following = position + (header.size + _BLOCK - 1) // _BLOCK * _BLOCK
+        if position + header.size > end:
+            raise _cut()
+        if header.kind in b"xLK":
+            extended.update(_extension(descriptor, position, header))
+        elif header.kind != b"g":
+            _note(found, header, position)
+            extended = {}
+        position = following
+    if not found:
+        raise InvalidArchive("The archive is empty: it holds no image.")
+    return found
+
+
+@value
+class _Header:
+    name: str
+    kind: bytes
+    size: int
+    link: str
+
+
+def _header(block: bytes, extended: dict[str, str]) -> _Header:
+    if len(block) < _BLOCK:
+        raise _cut()
+    if not _has_checksum(block):
+        raise InvalidArchive(
+            "This is no image archive: a tar was expected.",
+            hint="`docker save`, `podman save` and `skopeo copy` write such archives.",
+        )
+    kind = block[156:157]
+    name = _text(block[0:100])
+    if block[257:263] == b"ustar\0" and (prefix := _text(block[345:500])):
+        name = f"{prefix}/{name}"
+    size = int(extended["size"]) if "size" in extended else _number(block[124:136])
+    if kind in b"123456":
+        size = 0
+    return _Header(
+        name=extended.get("path", name),
+        kind=kind,
+        size=size,
+        link=extended.get("linkpath", _text(block[157:257])),
+    )
+
+
+def _note(found: dict[str, Extent], header: _Header, offset: int) -> None:
+    """Add a file or a link to what was found; directories are of no interest."""
+    name = header.name.removeprefix("./")
+    if name in found:
+        raise InvalidArchive(f"The archive has {name[:120]!r} twice.")
+    if len(found) >= _MAX_MEMBERS:
+        raise InvalidArchive(f"The archive has over {_MAX_MEMBERS} members.")
+    if header.kind in b"0\0" and not name.endswith("/"):
+        found[name] = Extent(offset, header.size)
+    elif header.kind == b"1":
+        found[name] = Extent(0, 0, header.link.removeprefix("./"))
+    elif header.kind == b"2":
+        joined = os.path.normpath(f"{os.path.dirname(name)}/{header.link}")
+        found[name] = Extent(0, 0, joined.lstrip("/"))
+
+
+def _extension(descriptor: int, offset: int, header: _Header) -> dict[str, str]:
+    """What a pax or a GNU header says of the member after it."""
+    if header.size > _MAX_EXTENSION:
+        raise InvalidArchive("The archive has a header of over 1 MiB.")
+    data = os.pread(descriptor, header.size, offset)
+    if header.kind == b"L":
+        return {"path": _text(data)}
+    if header.kind == b"K":
+        return {"linkpath": _text(data)}
+    found = {}
+    while data:
+        digits, blank, _ = data.partition(b" ")
+        length = int(digits) if digits.isdigit() and len(digits) < 8 else 0
+        key, equals, text = data[len(digits) + 1 : length - 1].partition(b"=")
+        if not blank or not equals or not len(digits) < length <= len(data):
+            raise InvalidArchive("The archive has a damaged pax header.")
+        found[key.decode("utf-8", "replace")] = text.decode("utf-8", "surrogateescape")
+        data = data[length:]
+    if not found.get("size", "0").isdigit() or len(found.get("size", "")) > 18:
+        raise InvalidArchive("The archive has a damaged pax header.")
+    return found
+
+
+def _has_checksum(block: bytes) -> bool:
+    field = block[148:156].strip(b" \0")
+    if not field or field.strip(b"01234567"):
+        return False
+    return int(field, 8) == sum(block) - sum(block[148:156]) + 8 * 32
+
+
+def _number(field: bytes) -> int:
+    if field[0] & 0x80:
+        return int.from_bytes(field[1:], "big")
+    digits = field.strip(b" \0")
+    if digits.strip(b"01234567"):
+        raise InvalidArchive("The archive has a damaged header.")
+    return int(digits or b"0", 8)
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
+def _cut() -> InvalidArchive:
+    return InvalidArchive(
+        "The archive is cut: it ends in the middle of a file.",
+        hint="Its download or its copy was not finished; get it again.",
+    )

@@ -1,0 +1,181 @@
+"""From an archive into the store: layers unpacked side by side, all of it verified.
+
+A layer is unpacked into a workspace while its digests are computed, and gets its name
+in the store only when they are right. A layer that the store has is not read at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from lamina.oci.apply import Limits, apply
+from lamina.oci.archived import ArchivedImage, ArchivedLayer
+from lamina.oci.compression import open_stream
+from lamina.oci.digest import Digest
+from lamina.oci.errors import DigestMismatch
+from lamina.oci.store import NEVER, Image, Layer, Store
+
+if TYPE_CHECKING:
+    from lamina.oci.members import Members, Read
+    from lamina.oci.workspace import Workspace
+
+_CHUNK = 1 << 20
+
+
+def unpack(
+    store: Store,
+    members: Members,
+    images: Iterable[ArchivedImage],
+    workspace: Workspace,
+    jobs: int,
+) -> tuple[Image, ...]:
+    """Put `images` and their layers into the store, `jobs` layers at a time.
+
+    Raises InvalidArchive, of which nothing is left in the store but sound layers
+    that no image names, and the names of no image are moved.
+    """
+    images = tuple(images)
+    wanted = {layer.diff_id: layer for image in images for layer in image.layers}
+    stop = threading.Event()
+
+    def one(layer: ArchivedLayer) -> None:
+        with store.alone(f"layer-{layer.diff_id}"):
+            if store.layer_by_diff_id(layer.diff_id) is None:
+                _unpack_layer(store, members, layer, workspace, stop)
+
+    side_by_side(one, wanted.values(), jobs, stop)
+    return tuple(_record(store, image) for image in images)
+
+
+def _record(store: Store, image: ArchivedImage) -> Image:
+    contents = []
+    for layer in image.layers:
+        found = store.layer_by_diff_id(layer.diff_id)
+        assert found is not None, f"{layer.diff_id} was just unpacked"
+        contents.append(found.content)
+    return store.put_image_bytes(image.config_bytes, contents, image.manifest)
+
+
+def _unpack_layer(
+    store: Store,
+    members: Members,
+    layer: ArchivedLayer,
+    workspace: Workspace,
+    stop: threading.Event,
+) -> None:
+    directory = workspace.directory(layer.diff_id.hex)
+    skeleton = f"{workspace.path}/{layer.diff_id.hex}.skeleton"
+    # A plain tar's blob digest is its diff_id, which `apply` computes anyway.
+    hashed = layer.digest is not None and layer.digest != layer.diff_id
+    blob = _Blob(members.open(layer.member), stop, hashed)
+    read = open_stream(blob.read)
+    with open(skeleton, "wb") as record:
+        applied = apply(read, directory, Limits(), store.xattrs, record)
+    while read(_CHUNK) or blob.read(_CHUNK):
+        pass
+    _check(layer, blob, applied.diff_id)
+    made = Layer(
+        applied.diff_id, applied.diff_id, applied.bytes, applied.entries, NEVER
+    )
+    store.publish_layer(directory, made, skeleton)
+
+
+def _check(layer: ArchivedLayer, blob: _Blob, diff_id: Digest) -> None:
+    found = blob.digest
+    if layer.size is not None and blob.size != layer.size:
+        raise DigestMismatch(
+            f"The layer {layer.member!r} has {blob.size} bytes, not {layer.size}."
+        )
+    if found is not None and found != layer.digest:
+        raise DigestMismatch(
+            f"The layer {layer.member!r} has the digest {found}, "
+            f"its manifest says {layer.digest}.",
+            hint="The archive is damaged; save or download it again.",
+        )
+    if diff_id != layer.diff_id:
+        raise DigestMismatch(
+            f"The layer {layer.member!r} has the diff_id {diff_id}, "
+            f"the image's config says {layer.diff_id}.",
+            hint="The archive is damaged; save or download it again.",
+        )
+
+
+class _Blob:
+    """Counts and hashes a layer's bytes as they are read."""
+
+    def __init__(self, read: Read, stop: threading.Event, hashed: bool) -> None:
+        self.size = 0
+        self._read = read
+        self._stop = stop
+        self._hash = hashlib.sha256() if hashed else None
+
+    def read(self, size: int) -> bytes:
+        if self._stop.is_set():
+            raise Stopped
+        data = self._read(size)
+        self.size += len(data)
+        if self._hash is not None:
+            self._hash.update(data)
+        return data
+
+    @property
+    def digest(self) -> Digest | None:
+        if self._hash is None:
+            return None
+        return Digest("sha256:" + self._hash.hexdigest())
+
+
+class Stopped(Exception):
+    """Another thread has failed, or the user wants to stop: no message of its own."""
+
+
+def side_by_side(
+    work: Callable[[ArchivedLayer], None],
+    layers: Iterable[ArchivedLayer],
+    jobs: int,
+    stop: threading.Event,
+) -> None:
+    """Call `work` for each layer on up to `jobs` threads; the first error is raised.
+
+    `stop` is set on an error and on Ctrl-C, and every thread has ended on return.
+    """
+    waiting = deque(layers)
+    errors: list[BaseException] = []
+    threads = [
+        threading.Thread(target=_serve, args=(waiting, work, stop, errors), daemon=True)
+        for _ in range(min(jobs, len(waiting)))
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    for error in errors:
+        if not isinstance(error, Stopped):
+            raise error
+
+
+def _serve(
+    waiting: deque[ArchivedLayer],
+    work: Callable[[ArchivedLayer], None],
+    stop: threading.Event,
+    errors: list[BaseException],
+) -> None:
+    while waiting and not stop.is_set():
+        try:
+            layer = waiting.popleft()
+        except IndexError:
+            return
+        try:
+            work(layer)
+        except BaseException as error:
+            errors.append(error)
+            stop.set()
