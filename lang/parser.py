@@ -59,7 +59,10 @@ FORMS = (
 )
 WRONG = {
     "line": ("This flag cannot be read.", "Write --name=value, in quotes if need be."),
-    "from_": ("FROM takes an image, then perhaps AS and a name.", ""),
+    "from_": (
+        "FROM takes an image, then perhaps AS and a name.",
+        "As in FROM debian AS x.",
+    ),
     "pairs": ("KEY=value should be here.", "Put a value with blanks in quotes."),
     "args": ("NAME or NAME=default should be here.", "Put blanks in quotes."),
     "healthcheck": (

@@ -101,7 +101,7 @@ class Statement:
     def _flags_hint(self, known: frozenset[str]) -> str:
         if known:
             return "It has " + ", ".join(f"--{name}" for name in sorted(known)) + "."
-        return "Put `--` before arguments that start with dashes."
+        return "It has no flags. Arguments that start with dashes come after a `--`."
 
     def all(self, name: str) -> tuple[Fragment, ...]:
         """The values of a flag that may stand several times."""

@@ -191,7 +191,8 @@ def test_onbuild_keeps_its_text_and_its_heredocs() -> None:
 
 def test_another_escape_character() -> None:
     recipe = parsed(
-        '# escape=`\nFROM a\nENV A="x`"y" B=c:\\d` e\nWORKDIR C:\\\nCOPY a `\n b c:\\\\/\n'
+        "# escape=`\nFROM a\n"
+        'ENV A="x`"y" B=c:\\d` e\nWORKDIR C:\\\nCOPY a `\n b c:\\\\/\n'
     )
     env, workdir, copy = recipe.stages[0].instructions
     assert isinstance(env, Env) and isinstance(workdir, Workdir)
