@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lamina.oci.errors import InvalidArchive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from hashlib import _Hash
     from queue import SimpleQueue
 
@@ -25,7 +25,7 @@ _SMALL = 2 * CHUNK
 _DEPTH = 6
 
 
-def digested(read: Read, digest: _Hash) -> Iterator[bytes]:
+def digested(read: Read, digest: _Hash) -> Generator[bytes]:
     """The chunks that `read` gives, up to its end, each put into `digest`.
 
     From the third megabyte on they are read and digested ahead, in a thread. The

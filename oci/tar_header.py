@@ -103,7 +103,7 @@ def parse_header(block: bytes) -> Header:
         _natural(size),
         parse_number(mtime),
         link.partition(b"\0")[0],
-        (_natural(fields[12]), _natural(fields[13])) if devices else (0, 0),
+        _device(fields[12], fields[13]) if devices else (0, 0),
         magic == b"ustar  \0",
     )
 
@@ -131,6 +131,15 @@ def _natural(field: bytes) -> int:
     if number < 0:
         raise _bad_number(field)
     return number
+
+
+def _device(major: bytes, minor: bytes) -> tuple[int, int]:
+    """The numbers of a device. mknod(2) would cut larger ones to 12 and 20 bits, and
+    so make another device of them."""
+    device = (_natural(major), _natural(minor))
+    if device[0] >= 1 << 12 or device[1] >= 1 << 20:
+        raise _bad_number(major + minor)
+    return device
 
 
 def _bad_number(field: bytes) -> InvalidArchive:
