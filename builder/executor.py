@@ -119,7 +119,7 @@ class Executor:
         assert isinstance(operation, WorkdirOp)
         from lamina.builder.copy_step import workdir_step
 
-        workdir_step(operation, lowers, upper)
+        workdir_step(work, operation, lowers, upper)
         return 0
 
     def _runtime(self) -> Runner:

@@ -92,7 +92,7 @@ class Reads:
     ) -> str:
         assert origin != CACHE_ORIGIN, "a cache mount has nothing to read"
         if origin == CONTEXT_ORIGIN:
-            digest = self.select(chosen, ()).digest
+            digest = self.select(chosen, origin, origins).digest
             if self.seen is not None:
                 self.seen[chosen] = digest
             return digest
@@ -103,20 +103,20 @@ class Reads:
         known = self._store.recall("files", key)
         if known is not None:
             return known.decode()
-        digest = self.select(chosen, layers).digest
+        digest = self.select(chosen, origin, origins).digest
         self._store.remember("files", key, digest.encode())
         return digest
 
-    def select(self, chosen: ContextRead, layers: Layers) -> Selection:
-        """The files themselves, from the context or from a stage's `layers`."""
+    def select(
+        self, chosen: ContextRead, origin: int, origins: Mapping[int, Layers]
+    ) -> Selection:
+        """The files themselves, from the context or from a stage."""
         with self._lock:
-            tree = self.tree(layers)
+            if origin == CONTEXT_ORIGIN:
+                tree = self._opened_context()
+            else:
+                tree = self._stage(origins[origin])[1]
             return tree.select(chosen.sources, chosen.exclude, chosen.parents)
-
-    def tree(self, layers: Layers) -> Context:
-        """The opened root of a chain of layers; of none, the build context."""
-        with self._lock:
-            return self._stage(layers)[1] if layers else self._opened_context()
 
     def root(self, layers: Layers) -> int:
         """A descriptor of the root of a chain of layers, mounted read-only."""

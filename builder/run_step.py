@@ -255,9 +255,7 @@ def _failure(
     if oom:
         hint = "The kernel killed a process because the memory limit was reached."
     elif status.code == 127:
-        hint = (
-            f"127: a command was not found. Is it in this image? {operation.args[-1]}"
-        )
+        hint = "127: a command was not found. Does the image have it, on PATH?"
     span = work.step.span
     lines = printable(output).rstrip().split("\n")[-_SHOWN_LINES:]
     shown = "\n".join(f"  | {line}" for line in lines if output)

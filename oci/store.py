@@ -125,20 +125,22 @@ class Store:
         to its workspace. `epoch` (seconds) is the one that `diff_id` holds for. The
         row is volatile until the disk has the files: see oci/durability.py.
         """
-        found = self.layer(layer.content)
-        if found is None:
-            self._place(directory, layer, skeleton)
-        now = int(time.time())
+        # In one transaction: garbage collection comes before it or after it, and a
+        # directory in place has its row unless the machine stopped between the two.
         with self.transaction() as run:
+            found = self.layer(layer.content)
             if found is None:
-                run.execute(
-                    "INSERT OR IGNORE INTO layer VALUES (?,?,?,?,?,?,?,?)",
-                    (
-                        *(layer.content, layer.diff_id, layer.bytes, layer.entries),
-                        *(layer.since, boot_id(), now, now),
-                    ),
-                )
-            elif found.diff_id != layer.diff_id:
+                self._place(directory, layer, skeleton)
+            now = int(time.time())
+            run.execute(
+                "INSERT INTO layer VALUES (?,?,?,?,?,?,?,?) "
+                "ON CONFLICT (content) DO UPDATE SET used=excluded.used",
+                (
+                    *(layer.content, layer.diff_id, layer.bytes, layer.entries),
+                    *(layer.since, boot_id(), now, now),
+                ),
+            )
+            if found is not None and found.diff_id != layer.diff_id:
                 return found
             run.execute(
                 "INSERT OR REPLACE INTO diff VALUES (?,?,?)",
@@ -149,14 +151,14 @@ class Store:
     def _place(self, directory: str, layer: Layer, skeleton: str | None) -> None:
         target = self.layer_path(layer.content)
         try:
+            if os.path.lexists(target):
+                # Without a row nothing says that its files ever reached the disk.
+                os.rename(target, self._trash_name())
             if skeleton is not None:
                 os.rename(skeleton, f"{self.root}/skeletons/{layer.content.hex}")
             os.rename(directory, target)
         except OSError as error:
-            # Another process was first, or one died between rename and row: the
-            # content is the same, and a layer is complete once it has its name.
-            if not os.path.isdir(target):
-                raise space_error(error, self.root) from error
+            raise space_error(error, self.root) from error
 
     def layer(self, content: str) -> Layer | None:
         """The layer named `content`, if it is here."""
@@ -183,6 +185,19 @@ class Store:
             json.dumps(list(contents)),
         )
         return row is not None and row[0] == 0
+
+    def youngest_since(self, contents: Iterable[str]) -> int:
+        """Since when files of these layers are a step's own: the least `since` (ns).
+
+        Layers from elsewhere have no such files; where all are, none is new.
+        """
+        row = self.index.row(
+            "SELECT min(since) FROM layer WHERE since<>? AND content IN "
+            "(SELECT value FROM json_each(?))",
+            NEVER,
+            json.dumps(list(contents)),
+        )
+        return (1 << 62) if row is None or row[0] is None else int(row[0])
 
     def layers_created(self, contents: Iterable[str]) -> int:
         """When the youngest of these layers was made, in seconds since 1970."""
@@ -303,12 +318,15 @@ class Store:
 
     def discard(self, path: str) -> None:
         """Rename `path` into the trash, then delete it there."""
-        trash = f"{self.root}/trash/{os.urandom(8).hex()}"
+        trash = self._trash_name()
         try:
             os.rename(path, trash)
         except FileNotFoundError:
             return
         remove_tree(trash)
+
+    def _trash_name(self) -> str:
+        return f"{self.root}/trash/{os.urandom(8).hex()}"
 
     # Blobs
 
@@ -349,13 +367,17 @@ class Store:
         identity = Digest.of(config)
         contents = tuple(Digest(content) for content in layers)
         digest = Digest.of(manifest) if manifest is not None else None
-        self.index.rows(
-            "INSERT INTO image VALUES (?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
-            "layers=excluded.layers, manifest=coalesce(excluded.manifest, manifest), "
-            "manifest_digest=coalesce(excluded.manifest_digest, manifest_digest)",
-            *(identity, config, " ".join(contents), manifest, digest),
-            int(time.time()),
-        )
+        with self.transaction() as run:
+            self._require_layers(contents)
+            run.execute(
+                "INSERT INTO image VALUES (?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
+                "layers=excluded.layers, manifest=coalesce(excluded.manifest, manifest), "
+                "manifest_digest=coalesce(excluded.manifest_digest, manifest_digest)",
+                (
+                    *(identity, config, " ".join(contents), manifest, digest),
+                    int(time.time()),
+                ),
+            )
         return Image(identity, _parsed(config), contents)
 
     def image(self, identity: str) -> Image:
@@ -481,11 +503,19 @@ class Store:
     # What keeps layers from garbage collection
 
     def pin(self, owner: str, layers: Iterable[str]) -> None:
-        """Keep `layers` while `owner` ("container:ID") stands on them."""
-        self.index.many(
-            "INSERT OR IGNORE INTO pin VALUES (?,?)",
-            [(owner, content) for content in layers],
-        )
+        """Keep `layers` while `owner` ("container:ID") stands on them; or NotFound."""
+        contents = tuple(layers)
+        with self.transaction() as run:
+            self._require_layers(contents)
+            run.executemany(
+                "INSERT OR IGNORE INTO pin VALUES (?,?)",
+                [(owner, content) for content in contents],
+            )
+
+    def _require_layers(self, contents: tuple[str, ...]) -> None:
+        """In a transaction: what is here now is not collected before its end."""
+        if not self.has_layers(contents):
+            raise _missing_layer(next(c for c in contents if self.layer(c) is None))
 
     def unpin(self, owner: str) -> None:
         """Let go of what `owner` kept."""

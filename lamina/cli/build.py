@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     from lamina.builder.build import BuildInputs
     from lamina.builder.export import Output
+    from lamina.cli.console import Console
     from lamina.cli.settings import Settings
     from lamina.oci.reference import Reference
+    from lamina.oci.store import Store
 
 RECIPES = ("Recipe", "Dockerfile", "Containerfile")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
@@ -58,7 +60,7 @@ _OUTPUT = "type=oci|docker|tar|local,dest=PATH, or PATH for a folder"
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Build; the image's ID is the last line on stdout."""
     from lamina.builder.build import build
-    from lamina.cli.console import console
+    from lamina.builder.events import silent
     from lamina.oci.store import Store
     from lamina.runtime.userns import enter
 
@@ -67,21 +69,31 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     references = _references(arguments.tag)
     enter()
     store = Store.open(settings.root)
-    show = console("quiet" if arguments.quiet else arguments.progress, sys.stderr)
+    show = _console(arguments)
     try:
-        identity = build(store, inputs, show)
+        identity = build(store, inputs, show or silent)
         for reference in references:
             store.tag(reference, identity)
-        for output in outputs:
-            output.write(store, identity, references)
+        if outputs:
+            _export(store, identity, outputs, references, inputs)
     finally:
-        show.close()
+        if show is not None:
+            show.close()
         store.close()
     if arguments.iidfile:
         _write(arguments.iidfile, identity)
     if not any(output.takes_stdout for output in outputs):
         print(identity)
     return 0
+
+
+def _console(arguments: argparse.Namespace) -> Console | None:
+    """Who shows events; nobody, and nothing to import, when all is to be quiet."""
+    if arguments.quiet or arguments.progress == "quiet":
+        return None
+    from lamina.cli.console import console
+
+    return console(arguments.progress, sys.stderr)
 
 
 def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:
@@ -220,6 +232,20 @@ def _outputs(given: list[str]) -> list[Output]:
     from lamina.builder.export import parse_output
 
     return [parse_output(text) for text in given]
+
+
+def _export(
+    store: Store,
+    identity: str,
+    outputs: list[Output],
+    references: list[Reference],
+    inputs: BuildInputs,
+) -> None:
+    from lamina.builder.export import export
+
+    image = store.image(identity)
+    for output in outputs:
+        export(store, image, output, references, inputs.epoch.seconds)
 
 
 def _write(path: str, text: str) -> None:
