@@ -193,6 +193,9 @@ def remove(store: Store, container: Container, volumes: bool = True) -> None:
     """Remove a container that does not run, and the volumes that were made for it."""
     root, identity = store.root, container.id
     with state.locked(root):
+        with contextlib.suppress(NoSuchContainer):
+            # It may have another name by now.
+            container = state.load_container(root, identity)
         state.release_name(root, container.name, identity)
         place = state.directory(root, identity)
         aside = f"{root}/containers/.{identity}"
@@ -217,9 +220,16 @@ def _own_volumes(place: str) -> tuple[str, ...]:
 
 def collect(store: Store) -> None:
     """Give back what dead supervisors held; remove what was to be removed at exit."""
+    root = store.root
     with contextlib.suppress(FileNotFoundError):
-        for identity in os.listdir(f"{store.root}/live"):
+        for identity in os.listdir(f"{root}/live"):
             _collect_one(store, identity)
+        for name in os.listdir(f"{root}/containers"):
+            if name.startswith("."):
+                # Half made or half removed; whoever is at it holds the lock.
+                with state.locked(root):
+                    store.discard(f"{root}/containers/{name}")
+                store.unpin(f"container:{name[1:]}")
 
 
 def _collect_one(store: Store, identity: str) -> None:

@@ -245,10 +245,6 @@ class Supervisor:
         assert self._sandbox is not None
         self._sandbox.close()
         oom_killed = self._cgroup is not None and self._cgroup.oom_killed
-        if self.container.options.remove:
-            self._give_back()
-            containers.remove(self.store, self.container)
-            return
         self._state = replace(
             self._state,
             status=state.EXITED,
@@ -258,9 +254,12 @@ class Supervisor:
             oom_killed=oom_killed,
             ports=(),
         )
-        # Twice: what dies between the two still has everything collected.
+        # Before anything is given back: what dies on the way has it collected.
         state.write_state(self._place, self._state)
         self._give_back()
+        if self.container.options.remove:
+            containers.remove(self.store, self.container)
+            return
         self._state = replace(self._state, supervisor=None, attachment=None, cgroup="")
         self._save()
 
