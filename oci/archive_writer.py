@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from lamina.oci.errors import InvalidArchive
+from lamina.oci.tar_header import BLOCK, NO_XATTRS, REGULAR, Entry, format_header
 from lamina.oci.workspace import remove_tree, space_error
 
 Write = Callable[[bytes], object]
 # Writes a member's bytes, and returns its name.
 Produce = Callable[[Write], str]
 
-_BLOCK = 512
-_RECORD = 20 * _BLOCK
+_RECORD = 20 * BLOCK
 _CHUNK = 1 << 20
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
@@ -59,15 +59,15 @@ class TarWriter:
             self._add_spooled(produce)
             return
         start = self._position
-        self._write(bytes(_BLOCK))
+        self._write(bytes(BLOCK))
         name = produce(self._write)
-        size = self._position - start - _BLOCK
+        size = self._position - start - BLOCK
         self._pad()
         os.pwrite(self._out, _header(name, size), start)
 
     def finish(self) -> None:
         """End the tar; its last record is filled up, as tar(1) does."""
-        self._write(bytes(2 * _BLOCK))
+        self._write(bytes(2 * BLOCK))
         self._write(bytes(-self._position % _RECORD))
 
     def _add_spooled(self, produce: Produce) -> None:
@@ -86,7 +86,7 @@ class TarWriter:
             os.close(spool)
 
     def _pad(self) -> None:
-        self._write(bytes(-self._position % _BLOCK))
+        self._write(bytes(-self._position % BLOCK))
 
     def _write(self, data: bytes) -> None:
         _write_all(self._out, data, "the archive")
@@ -197,11 +197,10 @@ def _is_patchable(descriptor: int) -> bool:
 
 
 def _header(name: str, size: int) -> bytes:
-    import tarfile
-
-    member = tarfile.TarInfo(name)
-    member.size = size
-    return member.tobuf(tarfile.PAX_FORMAT)
+    entry = Entry(
+        *(name.encode(), REGULAR, 0o644, 0, 0, size, 0, b"", (0, 0), NO_XATTRS, size)
+    )
+    return format_header(entry, 0)[0]
 
 
 def _write_all(descriptor: int, data: bytes, where: str) -> None:

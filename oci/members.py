@@ -12,6 +12,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from lamina.oci.errors import InvalidArchive
+from lamina.oci.pax import parse_count, parse_records
+from lamina.oci.tar_header import (
+    BARE,
+    BLOCK,
+    EMPTY_BLOCK,
+    HARD_LINK,
+    REGULAR,
+    SYMLINK,
+    Header,
+    parse_header,
+)
 from lamina.oci.workspace import space_error
 from lamina.values import value
 
@@ -20,12 +31,12 @@ if TYPE_CHECKING:
 
 Read = Callable[[int], bytes]
 
-_BLOCK = 512
 _CHUNK = 1 << 20
 # An image has a few members for each of its layers.
 _MAX_MEMBERS = 20_000
 _MAX_EXTENSION = 1 << 20
 _MAX_LINKS = 8
+_EXTENDED = {b"x": b"", b"L": b"path", b"K": b"linkpath"}
 _ENTRY = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
@@ -103,8 +114,13 @@ def stream_members(descriptor: int, workspace: Workspace) -> TarMembers:
 
 def _is_plain_tar(descriptor: int) -> bool:
     """A header's checksum is right; nothing compressed has that."""
-    block = os.pread(descriptor, _BLOCK, os.lseek(descriptor, 0, os.SEEK_CUR))
-    return len(block) == _BLOCK and _has_checksum(block)
+    if os.lseek(descriptor, 0, os.SEEK_CUR):
+        return False
+    block = os.pread(descriptor, BLOCK, 0)
+    try:
+        return len(block) == BLOCK and bool(parse_header(block).name)
+    except InvalidArchive:
+        return False
 
 
 def _spool(source: int, spool: int, where: str) -> None:
@@ -239,9 +255,6 @@ def _missing(name: str) -> InvalidArchive:
     )
 
 
-# The headers of a tar: pax(1), "ustar Interchange Format", and GNU's long names
-
-
 def scan(descriptor: int) -> dict[str, Extent]:
     """Where each member of the tar lies; its contents are not read.
 
@@ -249,115 +262,68 @@ def scan(descriptor: int) -> dict[str, Extent]:
     """
     end = os.fstat(descriptor).st_size
     found: dict[str, Extent] = {}
+    extended: dict[bytes, bytes] = {}
     position = 0
-    extended: dict[str, str] = {}
-    while block := os.pread(descriptor, _BLOCK, position):
-        if block == bytes(_BLOCK):
+    while block := os.pread(descriptor, BLOCK, position):
+        if block == EMPTY_BLOCK:
             break
-        header = _header(block, extended)
-        position += _BLOCK
-        following = position + (header.size + _BLOCK - 1) // _BLOCK * _BLOCK
-        if position + header.size > end:
+        if len(block) < BLOCK:
             raise _cut()
-        if header.kind in b"xLK":
+        header = parse_header(block)
+        position += BLOCK
+        size = header.size
+        if header.kind in _EXTENDED:
             extended.update(_extension(descriptor, position, header))
         elif header.kind != b"g":
-            _note(found, header, position)
+            size = parse_count(extended.get(b"size", b"%d" % size))
+            size = 0 if header.kind in BARE else size
+            _note(found, header, extended, Extent(position, size))
             extended = {}
-        position = following
-    if not found:
-        raise InvalidArchive("The archive is empty: it holds no image.")
+        if position + size > end:
+            raise _cut()
+        position += size + -size % BLOCK
     return found
 
 
-@value
-class _Header:
-    name: str
-    kind: bytes
-    size: int
-    link: str
+def _extension(descriptor: int, offset: int, header: Header) -> dict[bytes, bytes]:
+    """What a pax or a GNU header says of the member after it."""
+    if header.size > _MAX_EXTENSION:
+        raise InvalidArchive(f"The archive has a header of {header.size} bytes.")
+    data = os.pread(descriptor, header.size, offset)
+    if header.kind == b"x":
+        return dict(parse_records(data))
+    return {_EXTENDED[header.kind]: data.partition(b"\0")[0]}
 
 
-def _header(block: bytes, extended: dict[str, str]) -> _Header:
-    if len(block) < _BLOCK:
-        raise _cut()
-    if not _has_checksum(block):
-        raise InvalidArchive(
-            "This is no image archive: a tar was expected.",
-            hint="`docker save`, `podman save` and `skopeo copy` write such archives.",
-        )
-    kind = block[156:157]
-    name = _text(block[0:100])
-    if block[257:263] == b"ustar\0" and (prefix := _text(block[345:500])):
-        name = f"{prefix}/{name}"
-    size = int(extended["size"]) if "size" in extended else _number(block[124:136])
-    if kind in b"123456":
-        size = 0
-    return _Header(
-        name=extended.get("path", name),
-        kind=kind,
-        size=size,
-        link=extended.get("linkpath", _text(block[157:257])),
-    )
-
-
-def _note(found: dict[str, Extent], header: _Header, offset: int) -> None:
-    """Add a file or a link to what was found; directories are of no interest."""
-    name = header.name.removeprefix("./")
+def _note(
+    found: dict[str, Extent],
+    header: Header,
+    extended: dict[bytes, bytes],
+    extent: Extent,
+) -> None:
+    """Add a file or a link to what was found; other kinds are of no interest."""
+    name = _plain(extended.get(b"path", header.name))
+    link = _text(extended.get(b"linkpath", header.link))
+    if header.kind == HARD_LINK:
+        extent = Extent(0, 0, link.removeprefix("./"))
+    elif header.kind == SYMLINK:
+        joined = os.path.normpath(f"{os.path.dirname(name)}/{link}")
+        extent = Extent(0, 0, joined.lstrip("/"))
+    elif header.kind not in (REGULAR, b"\0") or name.endswith("/"):
+        return
     if name in found:
         raise InvalidArchive(f"The archive has {name[:120]!r} twice.")
     if len(found) >= _MAX_MEMBERS:
         raise InvalidArchive(f"The archive has over {_MAX_MEMBERS} members.")
-    if header.kind in b"0\0" and not name.endswith("/"):
-        found[name] = Extent(offset, header.size)
-    elif header.kind == b"1":
-        found[name] = Extent(0, 0, header.link.removeprefix("./"))
-    elif header.kind == b"2":
-        joined = os.path.normpath(f"{os.path.dirname(name)}/{header.link}")
-        found[name] = Extent(0, 0, joined.lstrip("/"))
+    found[name] = extent
 
 
-def _extension(descriptor: int, offset: int, header: _Header) -> dict[str, str]:
-    """What a pax or a GNU header says of the member after it."""
-    if header.size > _MAX_EXTENSION:
-        raise InvalidArchive("The archive has a header of over 1 MiB.")
-    data = os.pread(descriptor, header.size, offset)
-    if header.kind == b"L":
-        return {"path": _text(data)}
-    if header.kind == b"K":
-        return {"linkpath": _text(data)}
-    found = {}
-    while data:
-        digits, blank, _ = data.partition(b" ")
-        length = int(digits) if digits.isdigit() and len(digits) < 8 else 0
-        key, equals, text = data[len(digits) + 1 : length - 1].partition(b"=")
-        if not blank or not equals or not len(digits) < length <= len(data):
-            raise InvalidArchive("The archive has a damaged pax header.")
-        found[key.decode("utf-8", "replace")] = text.decode("utf-8", "surrogateescape")
-        data = data[length:]
-    if not found.get("size", "0").isdigit() or len(found.get("size", "")) > 18:
-        raise InvalidArchive("The archive has a damaged pax header.")
-    return found
+def _plain(name: bytes) -> str:
+    return _text(name).removeprefix("./")
 
 
-def _has_checksum(block: bytes) -> bool:
-    field = block[148:156].strip(b" \0")
-    if not field or field.strip(b"01234567"):
-        return False
-    return int(field, 8) == sum(block) - sum(block[148:156]) + 8 * 32
-
-
-def _number(field: bytes) -> int:
-    if field[0] & 0x80:
-        return int.from_bytes(field[1:], "big")
-    digits = field.strip(b" \0")
-    if digits.strip(b"01234567"):
-        raise InvalidArchive("The archive has a damaged header.")
-    return int(digits or b"0", 8)
-
-
-def _text(field: bytes) -> str:
-    return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
 
 
 def _cut() -> InvalidArchive:

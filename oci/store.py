@@ -370,8 +370,9 @@ class Store:
         with self.transaction() as run:
             self._require_layers(contents)
             run.execute(
-                "INSERT INTO image VALUES (?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET "
-                "layers=excluded.layers, manifest=coalesce(excluded.manifest, manifest), "
+                "INSERT INTO image VALUES (?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE "
+                "SET layers=excluded.layers, "
+                "manifest=coalesce(excluded.manifest, manifest), "
                 "manifest_digest=coalesce(excluded.manifest_digest, manifest_digest)",
                 (
                     *(identity, config, " ".join(contents), manifest, digest),

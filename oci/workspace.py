@@ -15,6 +15,10 @@ import stat
 
 from lamina.oci.errors import StoreError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -47,29 +51,51 @@ class Workspace:
 
 
 def _create(parent: str) -> tuple[str, int]:
-    while True:
-        path = f"{parent}/{os.urandom(8).hex()}"
+    path = f"{parent}/{os.urandom(8).hex()}"
+    with held(parent, alone=False):
         try:
             os.mkdir(path, 0o700)
         except OSError as error:
             raise space_error(error, parent) from error
         lock = os.open(path, _DIRECTORY)
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # `collect` may have seen it between mkdir and flock and taken it away.
-        if os.fstat(lock).st_nlink and os.path.lexists(path):
-            return path, lock
-        os.close(lock)
+    return path, lock
+
+
+@contextlib.contextmanager
+def held(parent: str, *, alone: bool) -> Iterator[None]:
+    """No workspace is made below `parent` by others while one is `alone` in here.
+
+    What is then there and locked is all that is at work: garbage collection stands
+    on that (oci/garbage.py).
+    """
+    descriptor = os.open(parent, _DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def names(parent: str) -> tuple[list[str], list[str]]:
+    """The workspaces below `parent` that are at work, and those of dead owners.
+
+    To be relied on only by who is alone (`held`).
+    """
+    living: list[str] = []
+    dead: list[str] = []
+    for name in sorted(os.listdir(parent)):
+        (dead if is_dead(f"{parent}/{name}") else living).append(name)
+    return living, dead
 
 
 def collect(parent: str) -> int:
     """Remove the workspaces whose owners are gone; how many those were."""
-    removed = 0
-    for name in os.listdir(parent):
-        path = f"{parent}/{name}"
-        if is_dead(path):
-            remove_tree(path)
-            removed += 1
-    return removed
+    with held(parent, alone=True):
+        dead = names(parent)[1]
+    for name in dead:
+        remove_tree(f"{parent}/{name}")
+    return len(dead)
 
 
 def is_dead(path: str) -> bool:
@@ -105,15 +131,20 @@ def _remove(parent: int, name: bytes) -> None:
     if not _is_directory(parent, name):
         _unlink(parent, name)
         return
-    top = os.open(name, _DIRECTORY, dir_fd=parent)
+    try:
+        top = os.open(name, _DIRECTORY, dir_fd=parent)
+    except FileNotFoundError:
+        return
     # For each level: its name, its descriptor, the directories still in it.
     levels = [(name, top, _empty_of_files(top))]
     while levels:
         current, descriptor, directories = levels[-1]
         if directories:
             inner = directories.pop()
-            opened = os.open(inner, _DIRECTORY, dir_fd=descriptor)
-            levels.append((inner, opened, _empty_of_files(opened)))
+            # Another process may be removing the same tree.
+            with contextlib.suppress(FileNotFoundError):
+                opened = os.open(inner, _DIRECTORY, dir_fd=descriptor)
+                levels.append((inner, opened, _empty_of_files(opened)))
             continue
         levels.pop()
         os.close(descriptor)
