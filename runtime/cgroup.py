@@ -32,7 +32,7 @@ from lamina.runtime.spec import Resources
 from lamina.values import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from lamina.runtime.cgroup_limits import Setting
 
@@ -85,6 +85,15 @@ class Cgroup:
     def exists(self) -> bool:
         return bool(self._places)
 
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """Its place in each hierarchy.
+
+        A process with one thread that writes "0" to `tasks`, or where there is none
+        to `cgroup.procs`, of each is inside.
+        """
+        return tuple(f"{h.base}/{self.path}" for h in self._places)
+
     def limit(self, resources: Resources) -> None:
         """Set limits, or set them anew; raises LimitError as `create` does."""
         from lamina.runtime.cgroup_limits import controllers
@@ -96,28 +105,13 @@ class Cgroup:
 
     def add(self, pid: int) -> None:
         """Put a process there from outside; its threads and later children follow."""
-        for place in self._directories():
+        for place in self.directories:
             write(f"{place}/cgroup.procs", str(pid))
-
-    def entrances(self) -> list[int]:
-        """Open files; a process with one thread that writes "0" to each is inside."""
-        return [
-            os.open(
-                f"{h.base}/{self.path}/{'tasks' if h.version == 1 else 'cgroup.procs'}",
-                os.O_WRONLY | os.O_CLOEXEC,
-            )
-            for h in self._places
-        ]
-
-    @property
-    def directories(self) -> tuple[str, ...]:
-        """Where it lies, one directory for each hierarchy: what launch is given."""
-        return tuple(self._directories())
 
     def procs(self) -> tuple[int, ...]:
         """The processes inside and in cgroups below."""
         found: set[int] = set()
-        for place in self._directories():
+        for place in self.directories:
             for directory in below(place):
                 found.update(map(int, read(f"{directory}/cgroup.procs").split()))
         return tuple(sorted(found))
@@ -191,10 +185,6 @@ class Cgroup:
                 left.append(h)
         self._places = left
         return not left
-
-    def _directories(self) -> Iterator[str]:
-        for h in self._places:
-            yield f"{h.base}/{self.path}"
 
     def _directory(self, controller: str) -> str:
         for h in self._places:
