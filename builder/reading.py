@@ -31,11 +31,13 @@ def is_carried(name: str, owners: bool) -> bool:
 
 
 class Reader:
-    """Reads files of one tree; `name` is the tree's, for messages."""
+    """Reads files of one tree; `name` is the tree's, for messages. `count` says how
+    many entries it has read."""
 
     def __init__(self, name: str, *, owners: bool) -> None:
         self._name = name
         self._owners = owners
+        self.count = 0
 
     def read(
         self, directory: int, name: str, record: bytes, path: str
@@ -44,6 +46,7 @@ class Reader:
 
         None when the file went. Raises SourceChanged for one that never rests.
         """
+        self.count += 1
         for _ in range(_TRIES):
             started = time.time_ns()
             try:
