@@ -8,7 +8,9 @@ reads, and what does not fit is None, as if it had never been cached.
 from __future__ import annotations
 
 import json
+import os
 
+from lamina import __version__
 from lamina.lang import nodes
 from lamina.lang.source import Source, Span
 
@@ -49,6 +51,27 @@ CLASSES: tuple[type, ...] = (
     Span,
 )
 NUMBERS = {cls: number for number, cls in enumerate(CLASSES, 1)}
+
+
+def cache_key(kind: str, text: str) -> str:
+    """The key of what this version of the language makes of `text`."""
+    from hashlib import sha256
+
+    edited = sha256("\0".join((_edition(), text)).encode())
+    return f"{kind}-{edited.hexdigest()}"
+
+
+def _edition() -> str:
+    """Lamina's version, and where its files can be edited, when they were: a parser
+    that is being worked on must not be given what the old one found."""
+    here = os.path.dirname(__file__)
+    with os.scandir(here) as entries:
+        stamps = sorted(
+            f"{entry.name}:{entry.stat().st_mtime_ns}"
+            for entry in entries
+            if entry.name.endswith((".py", ".lark"))
+        )
+    return "\0".join((__version__, *stamps))
 
 
 def encode(recipe: nodes.Recipe) -> bytes:

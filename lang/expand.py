@@ -71,7 +71,7 @@ def expand_heredoc(heredoc: Heredoc, env: Mapping[str, str]) -> str:
 
 
 def _take_apart(start: str, text: str, span: Span, escape: str) -> Parts:
-    from lamina.lang.parser import take_apart  # only for words made by hand
+    from lamina.lang.grammar import take_apart  # only for words made by hand
 
     parts = take_apart(start, text, span, escape)
     return (text,) if parts is None else parts

@@ -8,15 +8,21 @@ read on in silence.
 from __future__ import annotations
 
 from lamina.lang import nodes
-from lamina.lang.nodes import Command, ExecForm, Heredoc, Pair, ShellForm, Word
+from lamina.lang.arguments import (
+    parse_choice,
+    parse_command,
+    parse_count,
+    parse_duration,
+    parse_items,
+)
+from lamina.lang.nodes import Command, ExecForm, Heredoc, Pair, Word
 from lamina.lang.source import RecipeError
 from lamina.lang.suggest import did_you_mean
-from lamina.values import replace, value
+from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from lamina.lang.lines import Fragment
     from lamina.lang.nodes import From, Instruction
@@ -26,24 +32,6 @@ NETWORKS = ("default", "none", "host")
 SECURITIES = ("sandbox", "insecure")
 BOOTSTRAP_FLAGS = ("include", "variant", "mirror", "snapshot")
 REMOTE = ("http://", "https://", "git://", "ssh://", "git@")
-NANOSECONDS = {
-    "ns": 1,
-    "us": 1000,
-    "µs": 1000,
-    "μs": 1000,
-    "ms": 10**6,
-    "s": 10**9,
-    "m": 60 * 10**9,
-    "h": 3600 * 10**9,
-}
-
-
-@value
-class Item:
-    """One argument of several: its text, quotes of JSON gone, and its place."""
-
-    text: Fragment
-    heredoc: Heredoc | None
 
 
 def parse_instruction(statement: Statement) -> Instruction | From:
@@ -152,31 +140,17 @@ def _pairs(statement: Statement) -> tuple[Pair, ...]:
 
 def _run(statement: Statement) -> nodes.Run:
     text = statement.arguments
-    command = _command(statement, text)
+    command = parse_command(statement, text)
     if command == ExecForm(()):
         raise RecipeError("RUN needs a command.", text.span)
     return nodes.Run(
         command,
         tuple(heredoc for _, heredoc in statement.line.heredocs),
         tuple(_mount(statement, given) for given in statement.all("mount")),
-        _choice(statement, "network", NETWORKS),
-        _choice(statement, "security", SECURITIES),
+        parse_choice(statement, "network", NETWORKS),
+        parse_choice(statement, "security", SECURITIES),
         statement.span,
     )
-
-
-def _choice(statement: Statement, name: str, known: tuple[str, ...]) -> str:
-    """The value of a flag that has few; the first is the default."""
-    given = statement.text(name)
-    if given is None:
-        return known[0]
-    if given.text not in known:
-        raise RecipeError(
-            f"--{name} cannot be {given.text!r}.",
-            given.span,
-            hint=f"It is one of {', '.join(known)}.",
-        )
-    return given.text
 
 
 def _mount(statement: Statement, text: Fragment) -> nodes.Mount:
@@ -197,60 +171,8 @@ def _mount(statement: Statement, text: Fragment) -> nodes.Mount:
     return mount
 
 
-def _command(statement: Statement, text: Fragment) -> Command:
-    """The exec form where `text` is a JSON array, else the shell form."""
-    items = _json(statement, text)
-    if items is None:
-        return ShellForm(text.text)
-    return ExecForm(tuple(item.text for item in items))
-
-
-def _json(statement: Statement, text: Fragment) -> list[Fragment] | None:
-    """The strings of a JSON array, or None where `text` is none."""
-    if not text.text.startswith("["):
-        return None
-    children = statement.grammar.array(text)
-    if children is None:
-        return None
-    items = []
-    for child in children:
-        if isinstance(child, tuple):
-            raise RecipeError(
-                f"A JSON array for {statement.keyword} holds strings only.",
-                text.span,
-                hint="Put every element in double quotes.",
-            )
-        part = text.part(child.start_pos, child.end_pos)
-        items.append(part.unquoted(_string(part)))
-    return items
-
-
-def _string(text: Fragment) -> str:
-    import json
-
-    string: str = json.loads(text.text)
-    if "\0" in string:
-        raise RecipeError("A NUL character cannot be in an argument.", text.span)
-    # Half of a surrogate pair is no character; Go reads it as U+FFFD too.
-    return string.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _items(statement: Statement, text: Fragment) -> list[Item]:
-    """The arguments of an instruction that takes JSON or words."""
-    strings = _json(statement, text)
-    if strings is not None:
-        return [Item(string, None) for string in strings]
-    heredocs = dict(statement.line.heredocs)
-    tokens: tuple[Token, ...] = statement.tree("words", text)
-    items = []
-    for token in tokens:
-        part = text.part(token.start_pos, token.end_pos)
-        items.append(Item(part, heredocs.get(part.start)))
-    return items
-
-
 def _copy(statement: Statement) -> nodes.Copy:
-    items = _items(statement, statement.arguments)
+    items = parse_items(statement, statement.arguments)
     if len(items) < 2:
         raise RecipeError(
             f"{statement.keyword} takes sources and a destination.",
@@ -348,11 +270,11 @@ def _program(statement: Statement) -> Command:
             statement.span,
             hint=f"To take back an earlier one, write {statement.keyword} [].",
         )
-    return _command(statement, statement.rest)
+    return parse_command(statement, statement.rest)
 
 
 def _shell(statement: Statement) -> nodes.Shell:
-    command = _command(statement, statement.arguments)
+    command = parse_command(statement, statement.arguments)
     if not isinstance(command, ExecForm) or not command.args:
         raise RecipeError(
             "SHELL takes a JSON array with a program in it.",
@@ -370,7 +292,7 @@ def _expose(statement: Statement) -> nodes.Expose:
 
 
 def _volume(statement: Statement) -> nodes.Volume:
-    items = _items(statement, statement.arguments)
+    items = parse_items(statement, statement.arguments)
     for item in items:
         if not item.text.text.strip():
             raise RecipeError("The path of a volume cannot be empty.", item.text.span)
@@ -392,51 +314,20 @@ def _healthcheck(statement: Statement) -> nodes.Healthcheck:
     elif rest[0] is None:
         raise RecipeError("HEALTHCHECK CMD needs a command.", text.span)
     else:
-        command = _command(statement, text.part(rest[0].start_pos, rest[0].end_pos))
+        command = parse_command(
+            statement, text.part(rest[0].start_pos, rest[0].end_pos)
+        )
         if command == ExecForm(()):
             raise RecipeError("HEALTHCHECK CMD needs a command.", text.span)
     return nodes.Healthcheck(
         command,
-        _duration(statement, "interval"),
-        _duration(statement, "timeout"),
-        _duration(statement, "start-period"),
-        _duration(statement, "start-interval"),
-        _count(statement, "retries"),
+        parse_duration(statement, "interval"),
+        parse_duration(statement, "timeout"),
+        parse_duration(statement, "start-period"),
+        parse_duration(statement, "start-interval"),
+        parse_count(statement, "retries"),
         statement.span,
     )
-
-
-def _duration(statement: Statement, name: str) -> int:
-    """A flag's time in nanoseconds, 0 where it is not given."""
-    given = statement.text(name)
-    if given is None or given.text == "0":
-        return 0
-    total = 0
-    tokens: tuple[Any, ...] = statement.tree("duration", given)
-    if len(tokens) > 16 or len(given.text) > 100:
-        raise RecipeError(f"--{name} is too long for a time.", given.span)
-    if len(tokens) % 2:
-        raise RecipeError(
-            f"--{name} needs a unit.", given.span, hint=f"Write {given.text}s."
-        )
-    for number, unit in zip(tokens[::2], tokens[1::2], strict=True):
-        amount, _, fraction = str(number).partition(".")
-        scale = NANOSECONDS[str(unit)]
-        total += int(amount or 0) * scale
-        total += int(fraction or 0) * scale // 10 ** len(fraction)
-    if 0 < total < 10**6 or total >= 2**63:
-        raise RecipeError(f"--{name} is 0, or between 1ms and 292 years.", given.span)
-    return total
-
-
-def _count(statement: Statement, name: str) -> int:
-    given = statement.text(name)
-    if given is None:
-        return 0
-    digits = given.text
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 9:
-        raise RecipeError(f"--{name} is a number.", given.span)
-    return int(digits)
 
 
 def _onbuild(statement: Statement) -> nodes.Onbuild:

@@ -127,19 +127,20 @@ print(sorted(costly & set(sys.modules)), recipe.stages[1].base.image.text)
 def test_a_new_process_takes_the_grammar_from_the_cache() -> None:
     program = """
 import sys
-import lamina.lang.parser as parser
+import lamina.lang.grammar as grammar
+from lamina.lang.parser import parse
 from lamina.lang.source import Source
 class Cache(dict):
     put = dict.__setitem__
 source = Source("Recipe", sys.argv[1])
 cache = Cache()
-parser.parse(source, cache)
+parse(source, cache)
 known = {key: data for key, data in cache.items() if key.startswith("grammar")}
-parser._larks.clear()
+grammar._larks.clear()
 cache = Cache(known)
-first = parser.parse(source, cache)
-parser._larks.clear()
-assert first == parser.parse(source)
+first = parse(source, cache)
+grammar._larks.clear()
+assert first == parse(source)
 assert len(known) == 2 and len(cache) == 3
 """
     subprocess.run([sys.executable, "-c", program, EXAMPLE], check=True, cwd=ROOT)
