@@ -308,13 +308,17 @@ class Store:
 
     def drop_layer(self, content: str) -> None:
         """Forget a layer, and take its files out of the way at once."""
+        trash = self._trash_name()
         with self.transaction() as run:
             run.execute("DELETE FROM layer WHERE content=?", (content,))
             run.execute("DELETE FROM diff WHERE content=?", (content,))
             run.execute("DELETE FROM step WHERE instr(layers, ?)", (content,))
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{self.root}/skeletons/{content[7:]}")
-        self.discard(self.layer_path(content))
+            # Here, for once this is committed another may publish it again.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{self.root}/skeletons/{content[7:]}")
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(self.layer_path(content), trash)
+        remove_tree(trash)
 
     def discard(self, path: str) -> None:
         """Rename `path` into the trash, then delete it there."""
@@ -344,11 +348,12 @@ class Store:
             size = os.fstat(descriptor).st_size
         finally:
             os.close(descriptor)
-        os.rename(path, self.blob_path(digest))
-        self.index.rows(
-            "INSERT OR REPLACE INTO blob VALUES (?,?,?,?,?)",
-            *(digest, size, media_type, diff_id, int(time.time())),
-        )
+        with self.transaction() as run:
+            os.rename(path, self.blob_path(digest))
+            run.execute(
+                "INSERT OR REPLACE INTO blob VALUES (?,?,?,?,?)",
+                (digest, size, media_type, diff_id, int(time.time())),
+            )
 
     # Images and references
 
