@@ -34,7 +34,7 @@ def add(commands: Commands) -> None:
     flag("-w", "--workdir", default="", metavar="DIR", help="the working directory")
     flag("-u", "--user", default="", metavar="USER[:GROUP]", help="who runs it")
     flag("container", metavar="CONTAINER")
-    flag("command", metavar="COMMAND", nargs=argparse.REMAINDER)
+    flag("command", metavar="COMMAND", nargs=argparse.REMAINDER).required = False
     parser.set_defaults(call=execute)
 
 

@@ -11,7 +11,7 @@ from lamina.errors import LaminaError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
     from lamina.runtime.container import Overrides
     from lamina.runtime.options import Options
@@ -29,6 +29,15 @@ class RunUsage(LaminaError):
 
 class RunParser(argparse.ArgumentParser):
     """A parser whose errors exit with Docker's 125: 2 may be the container's own."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Any = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        # What is unknown here would be reported by the parser above, with its code.
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unknown flag: {unknown[0]}")
+        return parsed, unknown
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)

@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
     for names, metavar, default, about in _TEXTS:
         flag(*names, metavar=metavar, default=default, help=about)
     flag("image", metavar="IMAGE")
-    flag("command", metavar="COMMAND", nargs=argparse.REMAINDER)
+    flag("command", metavar="COMMAND", nargs=argparse.REMAINDER).required = False
     parser.set_defaults(call=run)
 
 
