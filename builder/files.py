@@ -350,11 +350,9 @@ class _Copier:
                 _check(os.fstat(given), fields)
                 if known.racy:
                     _check_content(made, attributes, known.digest)
-                if attributes:
-                    # chown would drop a capability.
-                    self._upper.finish_file(made, self.owner(fields), mode, None)
-                    self._upper.attributes(made, attributes)
-                self._upper.finish_file(made, self.owner(fields), mode, fields[7])
+                self._upper.finish_file(
+                    made, self.owner(fields), mode, fields[7], attributes
+                )
             finally:
                 os.close(made)
         finally:

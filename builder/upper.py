@@ -17,7 +17,7 @@ from lamina.builder.errors import CopyConflict, CopyFailed
 from lamina.builder.resolve import DIRECTORY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    Attributes = tuple[tuple[str, bytes], ...]
 
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SPECIAL_BITS = 0o7000
@@ -146,12 +146,22 @@ class Upper:
             return os.open(name, _NEW, mode & 0o777, dir_fd=parent.fd)
 
     def finish_file(
-        self, fd: int, owner: tuple[int, int], mode: int, mtime: int | None
+        self,
+        fd: int,
+        owner: tuple[int, int],
+        mode: int,
+        mtime: int | None,
+        attributes: Attributes = (),
     ) -> None:
-        """A file's owner and mode, where they are not yet so, and its mtime (ns)."""
+        """A file's owner and mode, where they are not yet so, and its mtime (ns).
+
+        Attributes come after the owner: chown(2) drops capabilities.
+        """
         changed = self._own(fd, owner, "")
         if mode & (_SPECIAL_BITS | self._umask) or (changed and mode & _SPECIAL_BITS):
             os.fchmod(fd, mode)
+        if attributes:
+            self.attributes(fd, attributes)
         if mtime is not None:
             os.utime(fd, ns=(mtime, mtime))
 
@@ -208,7 +218,7 @@ class Upper:
             _explained_chown(name, owner, path, dir_fd=parent.fd)
         os.utime(name, ns=(mtime, mtime), dir_fd=parent.fd, follow_symlinks=False)
 
-    def attributes(self, fd: int, found: Iterable[tuple[str, bytes]]) -> None:
+    def attributes(self, fd: int, found: Attributes) -> None:
         """Extended attributes, as far as this file system and user may have them."""
         for name, content in found:
             try:
