@@ -14,6 +14,7 @@ from lamina.oci.reference import parse_reference
 
 if TYPE_CHECKING:
     import argparse
+
     from lamina.cli.settings import Settings
     from lamina.oci.garbage import Policy
     from lamina.oci.store import Store
@@ -32,7 +33,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "system", help="Check, measure and prune the store", description=__doc__
     )
-    parser.set_defaults(call=None)
+
+    def explain(_arguments: argparse.Namespace, _settings: Settings) -> int:
+        parser.print_help()
+        return 2
+
+    parser.set_defaults(call=explain)
     inner = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     check = inner.add_parser(
