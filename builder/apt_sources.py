@@ -19,11 +19,20 @@ from lamina.values import value
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lamina.builder.bootstrap import Bootstrap
 
 _KEYRINGS = "/usr/share/keyrings"
 _SNAPSHOTS = "http://snapshot.debian.org/archive"
 _HELPER = "/usr/lib/apt/apt-helper"
+
+
+@value
+class Wanted:
+    """A suite, and where it is to come from instead of the host's mirror."""
+
+    distribution: str
+    suite: str
+    mirror: str = ""
+    snapshot: str = ""
 
 
 @value
@@ -73,7 +82,7 @@ def parse_release(text: str) -> Release:
     return Release(origin, codename, calendar.timegm(parsed))
 
 
-def find_sources(wanted: Bootstrap, workspace: str) -> tuple[AptSource, ...]:
+def find_sources(wanted: Wanted, workspace: str) -> tuple[AptSource, ...]:
     """The archives of a suite: itself, then its updates and security where they are."""
     sources = []
     for uri, suite, required in _candidates(wanted):
@@ -90,7 +99,7 @@ def find_sources(wanted: Bootstrap, workspace: str) -> tuple[AptSource, ...]:
     return tuple(sources)
 
 
-def _candidates(wanted: Bootstrap) -> Iterator[tuple[str, str, bool]]:
+def _candidates(wanted: Wanted) -> Iterator[tuple[str, str, bool]]:
     """(uri, suite, whether it has to be there), the suite itself first."""
     suite = wanted.suite
     if wanted.mirror:
@@ -107,7 +116,7 @@ def _candidates(wanted: Bootstrap) -> Iterator[tuple[str, str, bool]]:
         yield security, f"{suite}-security", False
 
 
-def _options(wanted: Bootstrap) -> str:
+def _options(wanted: Wanted) -> str:
     keyring = f"{_KEYRINGS}/{wanted.distribution}-archive-keyring.gpg"
     options = [f"signed-by={keyring}"] if os.path.exists(keyring) else []
     if wanted.snapshot:

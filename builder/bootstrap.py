@@ -10,10 +10,16 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from typing import TYPE_CHECKING
 
-from lamina.builder.apt_sources import AptSource, find_sources, parse_release
+from lamina.builder.apt_sources import (
+    AptSource,
+    Wanted,
+    find_sources,
+    parse_release,
+)
 from lamina.builder.errors import BootstrapFailed
 from lamina.builder.events import Note, StepDone, StepFailed, StepOutput, StepStarted
 from lamina.builder.stage import DEFAULT_PATH
@@ -101,13 +107,17 @@ def bootstrap_image(
         return known
     _require("mmdebstrap")
     with store.workspace() as workspace:
-        sources = find_sources(wanted, workspace.path)
+        sources = find_sources(_archive(wanted), workspace.path)
         key = _key({"wanted": _fields(wanted), "sources": [s.key for s in sources]})
         with store.alone(key):
             image = _known(store, key) or _make(store, wanted, sources, workspace, emit)
     for memo in (key, name):
         store.remember("bootstrap", memo, image.id.encode())
     return image
+
+
+def _archive(wanted: Bootstrap) -> Wanted:
+    return Wanted(wanted.distribution, wanted.suite, wanted.mirror, wanted.snapshot)
 
 
 def memo_key(wanted: Bootstrap) -> str:
@@ -178,6 +188,7 @@ def _unpack(
     directory = workspace.directory("root")
     skeleton = f"{workspace.path}/skeleton"
     process = _start(wanted, sources, date, workspace.path)
+    log = _Log(process, emit)
     assert process.stdout is not None
     try:
         with open(skeleton, "wb") as record:
@@ -186,20 +197,40 @@ def _unpack(
             )
     except BaseException as error:
         process.kill()
-        code = process.wait()
-        output = _output(workspace.path, emit)
-        if isinstance(error, Exception) and code not in (0, -9):
-            raise _failed(code, output) from error
+        output = log.end()
+        if isinstance(error, Exception) and process.wait() not in (0, -9):
+            raise _failed(process.returncode, output) from error
         raise
-    code = process.wait()
-    output = _output(workspace.path, emit)
-    if code:
-        raise _failed(code, output)
+    output = log.end()
+    if process.wait():
+        raise _failed(process.returncode, output)
     layer = Layer(
         applied.diff_id, applied.diff_id, applied.bytes, applied.entries, NEVER
     )
     store.publish_layer(directory, layer, skeleton)
     return store.put_image(_config(wanted, layer.diff_id, date), (layer.content,))
+
+
+class _Log:
+    """Passes on what mmdebstrap says while it works, and keeps it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], emit: Emit) -> None:
+        self._lines: list[bytes] = []
+        self._process = process
+        self._emit = emit
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._lines.append(line)
+            self._emit(StepOutput(-1, line))
+
+    def end(self) -> str:
+        """All that was said, once nobody can say more."""
+        self._thread.join()
+        return b"".join(self._lines).decode(errors="replace")
 
 
 def _start(
@@ -216,27 +247,19 @@ def _start(
         *(source.line for source in sources),
     ]
     environment = {
-        "PATH": f"{DEFAULT_PATH}",
+        "PATH": DEFAULT_PATH,
         "SOURCE_DATE_EPOCH": str(date),
         "LC_ALL": "C.UTF-8",
         "TMPDIR": place,
     }
-    with open(f"{place}/log", "wb") as log:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=environment,
-            umask=0o022,
-        )
-
-
-def _output(place: str, emit: Emit) -> str:
-    with open(f"{place}/log", "rb") as log:
-        data = log.read()
-    emit(StepOutput(-1, data))
-    return data.decode(errors="replace")
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        umask=0o022,
+    )
 
 
 def _failed(code: int, output: str) -> BootstrapFailed:

@@ -19,8 +19,8 @@ from lamina.builder.solver import Solver, Work
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lamina.builder.build import BuildInputs
     from lamina.builder.events import Emit
+    from lamina.builder.inputs import BuildInputs
     from lamina.builder.run_step import Runner
     from lamina.oci.digest import Digest
     from lamina.oci.store import Store

@@ -10,27 +10,33 @@ from lamina.lang.mounts import MountOptions, mount_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lamina.builder.plan import Scope
-    from lamina.builder.stage import StageState
+    from collections.abc import Mapping
+
+    from lamina.builder.scope import Scope
     from lamina.lang.nodes import Mount
     from lamina.lang.source import Span
 
 _MODES = {"cache": 0o755, "secret": 0o400, "ssh": 0o600}
 
 
-def plan_mount(mount: Mount, state: StageState, scope: Scope) -> RunMount:
-    """The mount with its words expanded; raises RecipeError."""
-    options = mount_options(mount, state.env, scope.escape)
+def plan_mount(
+    mount: Mount, env: Mapping[str, str], folder: str, stage: int, scope: Scope
+) -> RunMount:
+    """The mount with its words expanded in `env`; `folder` is the WORKDIR.
+
+    Raises RecipeError.
+    """
+    options = mount_options(mount, env, scope.escape)
     if options.type == "ssh":
         raise InvalidInstruction(
             "An ssh agent cannot be mounted yet.",
             mount.span,
             hint="Give the key as a secret: --mount=type=secret,id=key",
         )
-    target = _target(options, state, mount.span)
+    target = _target(options, folder, mount.span)
     origin = CONTEXT_ORIGIN
     if options.from_:
-        origin = scope.origin(options.from_, state, mount.span)
+        origin = scope.origin(options.from_, stage, mount.span)
     elif options.type != "bind":
         origin = CACHE_ORIGIN
     mode = options.mode if options.mode is not None else _MODES.get(options.type, 0)
@@ -57,7 +63,7 @@ def _identity(options: MountOptions, target: str) -> str:
     return options.id or target
 
 
-def _target(options: MountOptions, state: StageState, span: Span) -> str:
+def _target(options: MountOptions, folder: str, span: Span) -> str:
     """An absolute path; "" for a secret that is a variable only."""
     given = options.target
     if options.type == "secret" and not given:
@@ -69,7 +75,7 @@ def _target(options: MountOptions, state: StageState, span: Span) -> str:
             span,
             hint="Say where it appears: target=/path",
         )
-    path = posixpath.normpath(posixpath.join(state.config.working_dir or "/", given))
+    path = posixpath.normpath(posixpath.join(folder or "/", given))
     if path == "/":
         raise InvalidInstruction("A mount cannot replace `/`.", span)
     return path

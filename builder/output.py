@@ -8,8 +8,8 @@ def printable(data: bytes) -> str:
 
     A carriage return starts its line again, as progress bars mean it.
     """
-    text = data.decode(errors="replace").replace("\r\n", "\n")
-    lines = [line.rpartition("\r")[2] for line in text.split("\n")]
+    text = data.decode(errors="replace")
+    lines = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
     return "\n".join(_plain(line) for line in lines)
 
 

@@ -60,7 +60,7 @@ class PlanOptions:
 
 def plan(recipe: Recipe, options: PlanOptions, resolve: Resolve) -> Graph:
     """The graph of the target stage; raises RecipeError and what `resolve` raises."""
-    scope = Scope(recipe, options, resolve)
+    scope = Planner(recipe, options, resolve)
     target = scope.stage(_target(recipe, options.target))
     config = replace(
         target.config,
@@ -71,7 +71,7 @@ def plan(recipe: Recipe, options: PlanOptions, resolve: Resolve) -> Graph:
     return Graph(steps, target.tip, config, options.platform)
 
 
-class Scope:
+class Planner:
     """The plan in progress: its steps, the stages done so far, the global ARGs."""
 
     def __init__(self, recipe: Recipe, options: PlanOptions, resolve: Resolve) -> None:
@@ -86,12 +86,11 @@ class Scope:
         self._global = self._global_args()
 
     def add(
-        self, state: StageState, operation: Operation, text: str, span: Span
+        self, title: str, parent: int, operation: Operation, text: str, span: Span
     ) -> int:
-        """Add a step on top of `state`; its index."""
+        """Add a step of the stage `title` on top of `parent`; its index."""
         index = len(self.steps)
-        step = Step(index, text, operation, state.tip, span)
-        self.steps.append((state.title, step))
+        self.steps.append((title, Step(index, text, operation, parent, span)))
         return index
 
     def argument(
@@ -104,17 +103,17 @@ class Scope:
             return expand(default, env, self.escape)
         return self._global.get(name, self._automatic.get(name))
 
-    def origin(self, name: str, state: StageState, span: Span) -> int:
+    def origin(self, name: str, stage: int, span: Span) -> int:
         """The step whose files `--from=name` means: a stage's, or an image's."""
-        stage = self._earlier_stage(name, state, span)
-        if stage is not None:
-            return self.stage(stage).tip
+        earlier = self._earlier_stage(name, stage, span)
+        if earlier is not None:
+            return self.stage(earlier).tip
         if name not in self._images:
             base = self._resolve(BaseRequest(name, NOTHING, span))
             self._images[name] = self._add_base(name, base.layers, span, name)
         return self._images[name]
 
-    def _earlier_stage(self, name: str, state: StageState, span: Span) -> int | None:
+    def _earlier_stage(self, name: str, before: int, span: Span) -> int | None:
         """The index of the stage `name`, which has to come before this one."""
         stages = self.recipe.stages
         if name.isdigit():
@@ -128,7 +127,7 @@ class Scope:
             if not same:
                 return None
             found = same[-1]
-        if found >= state.index:
+        if found >= before:
             raise UnknownStage(
                 f"The stage {name!r} comes after its use.",
                 span,

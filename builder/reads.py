@@ -21,10 +21,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lamina.builder.build import BuildInputs
     from lamina.builder.context import Context
     from lamina.builder.events import Emit
     from lamina.builder.graph import Step
+    from lamina.builder.inputs import BuildInputs
     from lamina.builder.selection import Selection
     from lamina.builder.solver import Layers
     from lamina.oci.store import Store

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from lamina.builder.build import BuildInputs
     from lamina.builder.events import Emit
     from lamina.builder.graph import Graph
+    from lamina.builder.inputs import BuildInputs
     from lamina.oci.store import Image, Store
 
 # A change of what is written or checked here needs another version.

@@ -31,9 +31,9 @@ from lamina.runtime.zygote import ExitStatus, Options, Sandbox, Zygote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lamina.builder.build import BuildInputs
     from lamina.builder.events import Emit
     from lamina.builder.graph import RunOp
+    from lamina.builder.inputs import BuildInputs
     from lamina.builder.reads import Reads
     from lamina.builder.solver import Work
     from lamina.oci.store import Store

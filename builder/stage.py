@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from lamina.builder import history
 from lamina.builder.errors import InvalidInstruction
-from lamina.builder.graph import CopyOp, Inline, RunOp, WorkdirOp
+from lamina.builder.graph import CONTEXT_ORIGIN, CopyOp, Inline, RunOp, WorkdirOp
 from lamina.builder.mounts import plan_mount
 from lamina.lang import nodes
 from lamina.lang.expand import expand, expand_heredoc, expand_list
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lamina.builder.graph import Operation
-    from lamina.builder.plan import Scope
+    from lamina.builder.scope import Scope
     from lamina.lang.nodes import Command, Heredoc, Word
     from lamina.lang.source import Span
 
@@ -104,7 +104,10 @@ def _label(state: StageState, label: nodes.Label, scope: Scope) -> StageState:
 
 def _run(state: StageState, run: nodes.Run, scope: Scope) -> StageState:
     args, scripts = _run_args(state, run)
-    mounts = tuple(plan_mount(mount, state, scope) for mount in run.mounts)
+    mounts = tuple(
+        plan_mount(mount, state.env, state.config.working_dir, state.index, scope)
+        for mount in run.mounts
+    )
     operation = RunOp(
         args=args,
         env=_run_env(state, scope),
@@ -164,7 +167,9 @@ def _copy(state: StageState, copy: nodes.Copy, scope: Scope) -> StageState:
         sources=tuple(words(source) for source in copy.sources),
         inline=tuple(_inline(heredoc, state) for heredoc in copy.heredocs),
         dest=_destination(state, words(copy.dest)),
-        origin=-1 if copy.from_ is None else scope.origin(copy.from_, state, copy.span),
+        origin=-1
+        if copy.from_ is None
+        else scope.origin(copy.from_, state.index, copy.span),
         chown=words(copy.chown),
         chmod=words(copy.chmod),
         link=copy.link,
@@ -178,6 +183,12 @@ def _copy(state: StageState, copy: nodes.Copy, scope: Scope) -> StageState:
     text = _one_line(copy.span.text)
     state = _step(state, scope, operation, text, copy.span)
     return _layered(state, history.copy(operation))
+
+
+def _origin(state: StageState, copy: nodes.Copy, scope: Scope) -> int:
+    if copy.from_ is None:
+        return CONTEXT_ORIGIN
+    return scope.origin(copy.from_, state.index, copy.span)
 
 
 def _inline(heredoc: Heredoc, state: StageState) -> Inline:
@@ -336,7 +347,7 @@ def _maintainer(
 def _step(
     state: StageState, scope: Scope, operation: Operation, text: str, span: Span
 ) -> StageState:
-    return replace(state, tip=scope.add(state, operation, text, span))
+    return replace(state, tip=scope.add(state.title, state.tip, operation, text, span))
 
 
 def _noted(state: StageState, text: str) -> StageState:

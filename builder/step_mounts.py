@@ -20,8 +20,8 @@ from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lamina.builder.build import BuildInputs
     from lamina.builder.graph import RunMount, RunOp
+    from lamina.builder.inputs import BuildInputs
     from lamina.builder.reads import Reads
     from lamina.builder.solver import Work
     from lamina.oci.store import Store

@@ -38,7 +38,8 @@ def test_a_value_never_changes() -> None:
 
 
 def test_values_are_equal_within_their_class_only() -> None:
-    assert Point(1, 2) != Pair(1, 2)
+    other: object = Pair(1, 2)
+    assert Point(1, 2) != other
     assert len({Point(1), Point(1), Point(2)}) == 2
 
 

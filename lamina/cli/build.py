@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    from lamina.builder.build import BuildInputs
     from lamina.builder.export import Output
+    from lamina.builder.inputs import BuildInputs
     from lamina.cli.console import Console
     from lamina.cli.settings import Settings
     from lamina.oci.reference import Reference
@@ -97,8 +97,8 @@ def _console(arguments: argparse.Namespace) -> Console | None:
 
 
 def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:
-    from lamina.builder.build import BuildInputs
     from lamina.builder.epoch import find_epoch
+    from lamina.builder.inputs import BuildInputs
     from lamina.oci.platforms import host_platform
 
     context, name, recipe, ignore = _read(arguments.context, arguments.file)

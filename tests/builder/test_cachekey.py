@@ -23,7 +23,7 @@ RUN = RunOp(("/bin/sh", "-c", "make"), ("A=1", "B=2"), "/src", "", "default", "s
 COPY = CopyOp(False, ("src",), (), "/app/")
 PARENT = result_digest((Digest.of(b"layer"),))
 
-GOLDEN = {
+GOLDEN: dict[str, Operation] = {
     "run": RUN,
     "run-script": replace(RUN, scripts=(Inline("/dev/pipes/EOF", "#!/bin/sh\n"),)),
     "run-mounts": replace(

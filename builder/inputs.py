@@ -1,0 +1,38 @@
+"""BuildInputs: all that a build's result depends on, and how to carry it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from lamina.builder.epoch import Epoch
+from lamina.values import value
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@value
+class BuildInputs:
+    """All that a build's result depends on, and how to carry it out.
+
+    `recipe` and `ignore` (the patterns of what the context leaves out) are texts as
+    they were read; `context` is a folder, "" for none; `platform` is
+    `os/arch[/variant]`; `secrets` are files by id. `scrub` drops what package
+    managers leave behind; `proxies` reach steps and no key.
+    """
+
+    recipe_name: str
+    recipe: bytes
+    context: str
+    ignore: bytes
+    platform: str
+    epoch: Epoch
+    target: str = ""
+    build_args: Mapping[str, str] = NOTHING
+    labels: Mapping[str, str] = NOTHING
+    scrub: bool = False
+    no_cache: bool = False
+    pull: bool = False
+    jobs: int = 2
+    secrets: Mapping[str, str] = NOTHING
+    proxies: Mapping[str, str] = NOTHING

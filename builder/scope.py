@@ -1,0 +1,34 @@
+"""Scope: what instructions may ask of the plan that they are part of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lamina.builder.graph import Operation
+    from lamina.lang.nodes import Word
+    from lamina.lang.source import Span
+
+
+class Scope(Protocol):
+    """The plan in progress, as a stage sees it. `escape` is the recipe's character."""
+
+    escape: str
+
+    def add(
+        self, title: str, parent: int, operation: Operation, text: str, span: Span
+    ) -> int:
+        """Add a step of the stage `title` on top of `parent`; its index."""
+        ...
+
+    def argument(
+        self, name: str, default: Word | None, env: Mapping[str, str]
+    ) -> str | None:
+        """The value of a stage's ARG: build-arg, own default, global ARG, or none."""
+        ...
+
+    def origin(self, name: str, stage: int, span: Span) -> int:
+        """The step whose files `--from=name` means in the stage with that index."""
+        ...
