@@ -20,15 +20,12 @@ from lamina.oci.changeset import OPAQUE_MARKER, WHITEOUT
 from lamina.oci.digest import Digest
 from lamina.oci.directories import Directories
 from lamina.oci.errors import InvalidArchive
-from lamina.oci.inodes import Inodes, translate
+from lamina.oci.inodes import NODES, Inodes, bad_link, translate, unknown_kind
 from lamina.oci.member_name import check_no_whiteout, member_path, rooted_path, show
 from lamina.oci.skeleton import SkeletonWriter
 from lamina.oci.stream import Source, digested
 from lamina.oci.tar_header import (
-    BLOCK_DEVICE,
-    CHARACTER,
     DIRECTORY,
-    FIFO,
     HARD_LINK,
     NO_XATTRS,
     REGULAR,
@@ -45,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["Applied", "Limits", "apply"]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NODES = (CHARACTER, BLOCK_DEVICE, FIFO)
 _PARENT = Entry(b"", DIRECTORY, 0o755, 0, 0, 0, 0, b"", (0, 0), NO_XATTRS, 0)
 
 
@@ -158,21 +154,11 @@ class _Changeset:
             self._inodes.symlink(fd, name, entry)
         elif entry.kind == HARD_LINK:
             self._add_link(path, entry)
-        elif entry.kind in _NODES:
-            self._add_node(path, entry)
+        elif entry.kind in NODES:
+            if not self._inodes.node(fd, name, entry):
+                self.skipped.add(path)
         else:
-            raise InvalidArchive(
-                f"{show(path)} in the archive is of an unknown kind, {entry.kind!r}."
-            )
-
-    def _add_node(self, path: bytes, entry: Entry) -> None:
-        if entry.kind == CHARACTER and entry.device == (0, 0):
-            raise InvalidArchive(
-                f"The archive has the device 0:0 at {show(path)}, overlay's whiteout."
-            )
-        above, _, name = path.rpartition(b"/")
-        if not self._inodes.node(self._directories.open(above), name, entry):
-            self.skipped.add(path)
+            raise unknown_kind(entry)
 
     def _add_link(self, path: bytes, entry: Entry) -> None:
         """A hard link; some write its target with a `/` before it."""
@@ -181,7 +167,7 @@ class _Changeset:
             self.skipped.add(path)
             return
         if target in self._whiteouts:
-            raise _bad_link(path, target)
+            raise bad_link(path, target)
         above, _, name = target.rpartition(b"/")
         into, _, new = path.rpartition(b"/")
         fd = self._directories.open(into)
@@ -189,7 +175,7 @@ class _Changeset:
             source = self._sources.open(above)
             os.link(name, new, src_dir_fd=source, dst_dir_fd=fd, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
-            raise _bad_link(path, target) from error
+            raise bad_link(path, target) from error
 
     def _add_root(self, entry: Entry) -> None:
         if entry.kind != DIRECTORY:
@@ -280,12 +266,4 @@ def _twice(path: bytes) -> InvalidArchive:
     return InvalidArchive(
         f"The archive has {show(path)} twice.",
         hint="Which one counts would depend on who reads it; nothing was kept.",
-    )
-
-
-def _bad_link(path: bytes, target: bytes) -> InvalidArchive:
-    return InvalidArchive(
-        f"{show(path)} in the archive is a hard link to {show(target)}, which is no"
-        " file of the archive.",
-        hint="It could be one of this machine; nothing was kept.",
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from lamina.oci.changeset import is_exported, is_overlays
 from lamina.oci.errors import InvalidArchive, StoreError
+from lamina.oci.member_name import show
 from lamina.oci.tar_header import (
     BLOCK_DEVICE,
     CHARACTER,
@@ -28,7 +29,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Mode bits that creating a file may not set: set-id, and sticky on a file.
 _SPECIAL = 0o7000
-_NODES = {
+NODES = {
     CHARACTER: stat.S_IFCHR,
     BLOCK_DEVICE: stat.S_IFBLK,
     FIFO: stat.S_IFIFO,
@@ -38,12 +39,20 @@ _NODES = {
 class Inodes:
     """Makes inodes; knows what a new one has without being told, to save the calls.
 
-    `always_chown` where a directory above may pass its group on (set-group-id).
+    `owners` says when to set them: "differing" from this process's, "always" (where
+    a directory that is there may pass its group on), "never" (not root).
     """
 
-    def __init__(self, always_chown: bool = False) -> None:
-        self._own = (-1, -1) if always_chown else (os.geteuid(), os.getegid())
+    def __init__(self, owners: str = "differing") -> None:
+        self._own = (os.geteuid(), os.getegid())
+        self._owners = owners
         self._masked = _umask() | _SPECIAL
+
+    def _is_owned(self, entry: Entry) -> bool:
+        """Whether a new inode has the right owner, or has to do without."""
+        if self._owners == "differing":
+            return (entry.uid, entry.gid) == self._own
+        return self._owners == "never"
 
     def file(
         self, directory: int, name: bytes, entry: Entry, pieces: Iterable[memoryview]
@@ -57,7 +66,7 @@ class Inodes:
             else:
                 _write_extents(fd, entry, pieces)
             # chown takes away set-id bits and capabilities, so these come after it.
-            if (entry.uid, entry.gid) != self._own:
+            if not self._is_owned(entry):
                 os.fchown(fd, entry.uid, entry.gid)
             if entry.mode & self._masked:
                 os.fchmod(fd, entry.mode)
@@ -69,7 +78,7 @@ class Inodes:
 
     def symlink(self, directory: int, name: bytes, entry: Entry) -> None:
         if not entry.link:
-            raise InvalidArchive(f"The link {os.fsdecode(entry.name)!r} leads nowhere.")
+            raise InvalidArchive(f"The link {show(entry.name)} has no target.")
         os.symlink(entry.link, name, dir_fd=directory)
         self._finish_special(directory, name, entry)
 
@@ -78,7 +87,12 @@ class Inodes:
 
         In a user namespace nobody may (EPERM); Docker and Podman leave it out, too.
         """
-        mode = entry.mode | _NODES[entry.kind]
+        if entry.kind == CHARACTER and entry.device == (0, 0):
+            raise InvalidArchive(
+                f"The archive has the device 0:0 at {show(entry.name)}, which is"
+                " overlayfs's own mark of what is deleted."
+            )
+        mode = entry.mode | NODES[entry.kind]
         try:
             os.mknod(name, mode, os.makedev(*entry.device), dir_fd=directory)
         except PermissionError:
@@ -91,10 +105,13 @@ class Inodes:
     def directory(self, directory: int, name: bytes, entry: Entry) -> None:
         """A new directory, with neither its time nor its set-id bits yet."""
         os.mkdir(name, entry.mode & 0o777, dir_fd=directory)
-        owned = (entry.uid, entry.gid) == self._own
-        if owned and not entry.mode & self._masked & 0o1777 and not entry.xattrs:
-            return
-        self.dress(directory, name, entry)
+        if (
+            entry.mode & self._masked & 0o1777
+            or entry.xattrs
+            or self._owners != "differing"
+            or not self._is_owned(entry)
+        ):
+            self.dress(directory, name, entry)
 
     def dress(self, directory: int, name: bytes, entry: Entry) -> None:
         """Give the directory `name`, which is there, the entry's owner and mode.
@@ -104,7 +121,8 @@ class Inodes:
         """
         fd = os.open(name, _DIRECTORY, dir_fd=directory)
         try:
-            os.fchown(fd, entry.uid, entry.gid)
+            if self._owners != "never":
+                os.fchown(fd, entry.uid, entry.gid)
             os.fchmod(fd, entry.mode & 0o1777)
             _set_attributes(fd, entry.xattrs)
         finally:
@@ -123,7 +141,7 @@ class Inodes:
         os.utime(name, ns=(mtime, mtime), dir_fd=directory, follow_symlinks=False)
 
     def _finish_special(self, directory: int, name: bytes, entry: Entry) -> None:
-        if (entry.uid, entry.gid) != self._own:
+        if not self._is_owned(entry):
             os.chown(
                 name, entry.uid, entry.gid, dir_fd=directory, follow_symlinks=False
             )
@@ -136,7 +154,7 @@ class Inodes:
 
 def translate(error: OSError, name: bytes) -> StoreError | InvalidArchive:
     """An OSError of unpacking the member `name` as a sentence."""
-    shown = repr(os.fsdecode(name[:120]))
+    shown = show(name)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(
             f"No space is left for {shown}.",
@@ -150,6 +168,20 @@ def translate(error: OSError, name: bytes) -> StoreError | InvalidArchive:
     if error.errno == errno.ENAMETOOLONG:
         return InvalidArchive(f"The name {shown} in the archive is too long.")
     return StoreError(f"{shown} cannot be unpacked: {error.strerror}.")
+
+
+def unknown_kind(entry: Entry) -> InvalidArchive:
+    return InvalidArchive(
+        f"{show(entry.name)} in the archive is of an unknown kind, {entry.kind!r}."
+    )
+
+
+def bad_link(path: bytes, target: bytes) -> InvalidArchive:
+    return InvalidArchive(
+        f"{show(path)} in the archive is a hard link to {show(target)}, which is no"
+        " file in it.",
+        hint="It could be one of this machine; nothing was kept.",
+    )
 
 
 def _umask() -> int:
