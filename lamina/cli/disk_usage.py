@@ -99,7 +99,7 @@ def _containers_use(store: Store, there: list[tuple[Container, State]]) -> _Use:
     from lamina.runtime.state import directory
 
     sizes = [
-        (_tree_size(f"{directory(store.root, c.id)}/upper"), state.is_running)
+        (tree_size(f"{directory(store.root, c.id)}/upper"), state.is_running)
         for c, state in there
     ]
     return _Use(
@@ -115,7 +115,7 @@ def _volumes_use(store: Store, there: list[tuple[Container, State]]) -> _Use:
     folder = f"{store.root}/volumes"
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     used = {name for container, _ in there for name in _volumes_of(container, names)}
-    sizes = {name: _tree_size(f"{folder}/{name}") for name in names}
+    sizes = {name: tree_size(f"{folder}/{name}") for name in names}
     free = sum(size for name, size in sizes.items() if name not in used)
     return _Use("Local Volumes", len(names), len(used), sum(sizes.values()), free)
 
@@ -140,7 +140,7 @@ def _cache_use(store: Store) -> _Use:
     return _Use("Build Cache", len(rows), active, size, size)
 
 
-def _tree_size(path: str) -> int:
+def tree_size(path: str) -> int:
     """The bytes of the files below `path`; what goes meanwhile does not count."""
     total = 0
     for folder, _, names in os.walk(path):

@@ -31,7 +31,9 @@ class SystemUsage(LaminaError):
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register `system` and its subcommands."""
     parser = commands.add_parser(
-        "system", help="Check, measure and prune the store", description=__doc__
+        "system",
+        help="Check, measure and prune the store",
+        description="Whether the store is sound, what it holds, and less of it.",
     )
 
     def explain(_arguments: argparse.Namespace, _settings: Settings) -> int:
