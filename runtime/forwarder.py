@@ -35,9 +35,13 @@ _GONE = select.EPOLLHUP | select.EPOLLERR
 class Forwarder:
     """Passes on what arrives at listening sockets, which it owns."""
 
-    def __init__(self, namespace: int | None = None) -> None:
-        """Dial from the network namespace `namespace`, or from here."""
+    def __init__(self, namespace: int | None = None, most: int = _MOST_STREAMS) -> None:
+        """Dial from the network namespace `namespace`, or from here.
+
+        Beyond `most` connections at once, new ones wait in the kernel's queue.
+        """
         self._namespace = namespace
+        self._most = 2 * most
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[int], None]] = {}
         self._acceptors: dict[int, _socket.socket] = {}
@@ -124,7 +128,7 @@ class Forwarder:
         for side in (client, server):
             self._streams.add(side)
             side.watch()
-        if len(self._streams) >= 2 * _MOST_STREAMS:
+        if len(self._streams) >= self._most:
             self._listen(False)
 
     def _listen(self, on: bool) -> None:
@@ -133,7 +137,7 @@ class Forwarder:
             self._epoll.modify(fd, select.EPOLLIN if on else 0)
 
     def _ended(self, side: _Side) -> None:
-        if len(self._streams) == 2 * _MOST_STREAMS:
+        if len(self._streams) == self._most:
             self._listen(True)
         self._streams.discard(side)
 

@@ -26,7 +26,7 @@ def _sockets(protocol: str, port: int) -> set[str]:
     found = set()
     for table in (protocol, protocol + "6"):
         try:
-            with open(f"/proc/net/{table}") as lines:
+            with open(f"/proc/thread-self/net/{table}") as lines:
                 rows = [line.split() for line in lines][1:]
         except FileNotFoundError:
             continue

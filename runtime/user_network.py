@@ -25,12 +25,12 @@ _PATIENCE = 10_000  # ms for it to be ready; it takes 20 to 40
 _OWNER, _READY, _NAMESPACE = 3, 4, 5
 _FIRST_FREE = 10
 
+_SIGPIPE, _SIGXFSZ = 13, 25  # the module `signal` costs 10 ms
+
 # Neither helper can be told to end with its owner (what they do with their own
 # credentials clears PR_SET_PDEATHSIG), so a shell waits for the pipe to break.
 _WATCH = '"$@" 3<&- & exec 4>&- 5<&-; read gone <&3; kill $!; wait'
 
-# An address of no link at all: what is asked there goes to the host's name server.
-_PASTA_DNS = "169.254.1.1"
 _SLIRP_DNS = "10.0.2.3"
 
 
@@ -81,7 +81,7 @@ def attach(
     """Connect `namespace` to the outside, and `ports` of the host to it.
 
     `program` is the path of pasta or slirp4netns; by default the first of them that
-    is installed. pasta leads the ports by itself; for slirp4netns this process does.
+    is installed. pasta leads TCP ports by itself; the others this process serves.
     Raises NetworkError.
     """
     program = program or _find()
@@ -90,33 +90,29 @@ def attach(
             f"{_TUN} cannot be opened, without which there is no network for a user",
             hint=f"As root: `modprobe tun; chmod 0666 {_TUN}`; or --network=host.",
         )
-    if os.path.basename(program).startswith("slirp4netns"):
-        helper = _Helper(namespace, (program, *_slirp_arguments()))
-        return _attached(namespace, helper, ports, (), (_SLIRP_DNS,))
-    led = tuple(_free(mapping) for mapping in ports)
-    helper = _Helper(namespace, (program, *_pasta_arguments(led)))
-    return _attached(namespace, helper, (), led, (_PASTA_DNS,))
-
-
-def _attached(
-    namespace: int,
-    helper: _Helper,
-    ports: tuple[PortMapping, ...],
-    led: tuple[PortMapping, ...],
-    nameservers: tuple[str, ...],
-) -> UserNetwork:
-    """Ask the kernel what the helper made; open the `ports` that it does not lead."""
+    slirp = os.path.basename(program).startswith("slirp4netns")
+    # pasta as Debian 12 has it loses the answers to datagrams on led ports.
+    led = () if slirp else tuple(_free(m) for m in ports if m.protocol == "tcp")
+    arguments = _slirp_arguments() if slirp else _pasta_arguments(led)
+    helper = _Helper(namespace, (program, *arguments))
     try:
-        with netns.inside(namespace, lambda: netlink.Socket(netlink.ROUTE)) as route:
-            address, prefix, gateway, mtu, mac = links.find_endpoint(route)
-        endpoint = Endpoint(
-            address, prefix, gateway, links.INTERFACE, mtu, mac, helper.name
-        )
-        published = forward(ports, address, namespace)
+        endpoint = _endpoint(namespace, helper.name)
+        rest = tuple(m for m in ports if slirp or m.protocol != "tcp")
+        published = forward(rest, endpoint.address, namespace)
     except BaseException:
         helper.close()
         raise
-    return UserNetwork(endpoint, nameservers, led or published.ports, helper, published)
+    nameservers = (_SLIRP_DNS,) if slirp else ()
+    return UserNetwork(
+        endpoint, nameservers, (*led, *published.ports), helper, published
+    )
+
+
+def _endpoint(namespace: int, network: str) -> Endpoint:
+    """What the helper made of the namespace."""
+    with netns.inside(namespace, lambda: netlink.Socket(netlink.ROUTE)) as route:
+        address, prefix, gateway, mtu, mac = links.find_endpoint(route)
+    return Endpoint(address, prefix, gateway, links.INTERFACE, mtu, mac, network)
 
 
 def _find() -> str:
@@ -142,24 +138,14 @@ def _free(mapping: PortMapping) -> PortMapping:
 
 def _pasta_arguments(ports: tuple[PortMapping, ...]) -> tuple[str, ...]:
     """See pasta(1). `--no-map-gw`: the host's loopback is not the container's."""
-    given = {"tcp": "-t", "udp": "-u"}
     lead: list[str] = []
     for mapping in ports:
-        option = given.get(mapping.protocol)
-        if option is None:
-            raise NetworkError(
-                f"pasta cannot publish {mapping.protocol} ports",
-                hint="An ordinary user can publish tcp and udp.",
-            )
         where = f"{mapping.host_ip}/" if mapping.host_ip else ""
-        lead += (option, f"{where}{mapping.host_port}:{mapping.container_port}")
-    for option in given.values():
-        if option not in lead:
-            lead += (option, "none")
+        lead += ("-t", f"{where}{mapping.host_port}:{mapping.container_port}")
     return (
         *("--foreground", "--quiet", "--config-net", "--no-map-gw"),
-        *("--ns-ifname", links.INTERFACE, "--dns-forward", _PASTA_DNS),
-        *("-T", "none", "-U", "none", *lead),
+        *("--ns-ifname", links.INTERFACE, *(lead or ("-t", "none"))),
+        *("-u", "none", "-T", "none", "-U", "none"),
         *("--netns", f"/proc/self/fd/{_NAMESPACE}"),
         *("--pid", f"/proc/self/fd/{_READY}"),
     )
@@ -190,9 +176,8 @@ class _Helper:
             os.close(tell)
             tell = -1
             if not _wait(ready):
-                os.lseek(log, 0, os.SEEK_SET)
                 self.close()
-                raise _failed(self.name, os.read(log, 1 << 16))
+                raise _failed(self.name, os.pread(log, 1 << 16, 0))
         finally:
             for fd in (watched, ready, tell, log, null):
                 if fd >= 0:
@@ -222,6 +207,9 @@ def _spawn(command: tuple[str, ...], given: dict[int, int]) -> int:
                 (os.POSIX_SPAWN_DUP2, source, target) for target, source in high.items()
             ],
             setpgroup=0,
+            # Python ignores these, and pasta takes that for an error.
+            setsigdef=(_SIGPIPE, _SIGXFSZ),
+            setsigmask=(),
         )
     finally:
         for source in high.values():
