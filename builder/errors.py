@@ -10,10 +10,6 @@ class InvalidInstruction(RecipeError):
     """An instruction that says something impossible once its words are expanded."""
 
 
-class UnknownStage(RecipeError):
-    """A stage that no FROM names, or a `--from` that nothing provides."""
-
-
 class UnknownBase(RecipeError):
     """A base that is nowhere: says where it was looked for."""
 

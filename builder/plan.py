@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lamina.builder.errors import InvalidInstruction, InvalidOption, UnknownStage
+from lamina.builder.errors import InvalidInstruction, InvalidOption
 from lamina.builder.graph import BaseOp, Graph, Operation, Step
 from lamina.builder.stage import NOTHING, StageState, apply, base_state
 from lamina.lang.expand import expand
+from lamina.lang.stages import stage_names
 from lamina.oci.config import ImageConfig
 from lamina.values import replace, value
 
@@ -82,6 +83,7 @@ class Planner:
         self._resolve = resolve
         self._done: dict[int, StageState] = {}
         self._images: dict[str, int] = {}
+        self._names = stage_names(recipe.stages)
         self._automatic = _automatic_args(recipe, options)
         self._global = self._global_args()
 
@@ -105,35 +107,13 @@ class Planner:
 
     def origin(self, name: str, stage: int, span: Span) -> int:
         """The step whose files `--from=name` means: a stage's, or an image's."""
-        earlier = self._earlier_stage(name, stage, span)
+        earlier = self._names.source(name, stage)
         if earlier is not None:
-            return self.stage(earlier).tip
+            return self.stage(earlier.index).tip
         if name not in self._images:
             base = self._resolve(BaseRequest(name, NOTHING, span))
             self._images[name] = self._add_base(name, base.layers, span, name)
         return self._images[name]
-
-    def _earlier_stage(self, name: str, before: int, span: Span) -> int | None:
-        """The index of the stage `name`, which has to come before this one."""
-        stages = self.recipe.stages
-        if name.isdigit():
-            found = int(name)
-            if found >= len(stages):
-                raise UnknownStage(
-                    f"There is no stage {found}; the last is {len(stages) - 1}.", span
-                )
-        else:
-            same = [s.index for s in stages if (s.base.name or "") == name.lower()]
-            if not same:
-                return None
-            found = same[-1]
-        if found >= before:
-            raise UnknownStage(
-                f"The stage {name!r} comes after its use.",
-                span,
-                hint="Move its FROM above this stage.",
-            )
-        return found
 
     def stage(self, index: int) -> StageState:
         """The last state of a stage, planned on first use."""
@@ -159,10 +139,10 @@ class Planner:
                 hint="Give its ARG a default before the first FROM, or --build-arg.",
             )
         self._check_platform(stage)
-        for earlier in reversed(self.recipe.stages[: stage.index]):
-            if earlier.base.name == name:
-                inherited = self.stage(earlier.index)
-                return replace(inherited, index=stage.index, title=title, has_cmd=False)
+        earlier = self._names.before(name, stage.index)
+        if earlier is not None:
+            inherited = self.stage(earlier.index)
+            return replace(inherited, index=stage.index, title=title, has_cmd=False)
         flags = {
             key: expand(word, self._from_env(), self.escape) for key, word in base.flags
         }
@@ -226,9 +206,9 @@ def _target(recipe: Recipe, name: str) -> int:
     """The index of the stage to build; names are matched without case."""
     if not name:
         return len(recipe.stages) - 1
-    for stage in reversed(recipe.stages):
-        if stage.base.name == name.lower():
-            return stage.index
+    found = stage_names(recipe.stages).last(name.lower())
+    if found is not None:
+        return found.index
     if name.isdigit() and int(name) < len(recipe.stages):
         return int(name)
     names = [stage.base.name for stage in recipe.stages if stage.base.name]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from lamina.errors import LaminaError
 
 if TYPE_CHECKING:
-    from lamina.builder.plan import Scope
+    from lamina.builder.scope import Scope
     from lamina.cli.settings import Settings
     from lamina.oci.config import ImageConfig
     from lamina.oci.reference import Reference
