@@ -7,7 +7,7 @@ import os
 
 from lamina.builder.errors import CopyFailed
 from lamina.builder.files import Arrival, Inline, copy_into, make_directory
-from lamina.builder.record import ContextRead
+from lamina.builder.reads import split_sources
 from lamina.errors import LaminaError
 from lamina.runtime.snapshot import mount
 from lamina.runtime.users import resolve_user
@@ -42,12 +42,14 @@ def copy_step(
                 operation.chmod,
                 operation.link,
             )
+            items = (*_chosen(reads, work, operation), *_inline(operation))
             if operation.add:
-                from lamina.builder.add import add_into
+                from lamina.builder.add import Onto, add_into
 
-                add_into(reads, work, operation, view, upper, arrival)
+                onto = Onto(lowers, view, upper)
+                fetched = reads.fetched(operation)
+                add_into((*items, *fetched), onto, arrival, operation.unpack)
             else:
-                items = (*_chosen(reads, work, operation), *_inline(operation))
                 copy_into(items, view, upper, arrival)
     except LaminaError as error:
         raise placed(error, work) from error
@@ -82,9 +84,9 @@ def placed(error: LaminaError, work: Work) -> LaminaError:
 
 
 def _chosen(reads: Reads, work: Work, operation: CopyOp) -> tuple[Item, ...]:
-    if not operation.sources:
+    chosen, _ = split_sources(operation)
+    if not chosen.sources:
         return ()
-    chosen = ContextRead(operation.sources, operation.exclude, operation.parents)
     return reads.select(chosen, operation.origin, work.origins).items
 
 

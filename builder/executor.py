@@ -37,7 +37,7 @@ class Executor:
         self._inputs = inputs
         self._emit = emit
         self._workspace = store.workspace()
-        self.reads = Reads(store, inputs, emit)
+        self.reads = Reads(store, inputs, self._workspace.directory("fetched", 0o700))
         self._runner: Runner | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()

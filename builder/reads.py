@@ -22,23 +22,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lamina.builder.context import Context
-    from lamina.builder.events import Emit
+    from lamina.builder.files import Fetched
     from lamina.builder.graph import Step
     from lamina.builder.inputs import BuildInputs
+    from lamina.builder.remote import Downloads
     from lamina.builder.selection import Selection
     from lamina.builder.solver import Layers
     from lamina.oci.store import Store
 
 
 class Reads:
-    """The sources of a build. `seen` tells what was chosen from the context, with its
-    digest; None once something was read that cannot be asked for again."""
+    """The sources of a build; `place` is a directory for downloads.
 
-    def __init__(self, store: Store, inputs: BuildInputs, emit: Emit) -> None:
+    `seen` tells what was chosen from the context, with its digest; None once
+    something was read that cannot be asked for again.
+    """
+
+    def __init__(self, store: Store, inputs: BuildInputs, place: str) -> None:
         self.seen: dict[ContextRead, str] | None = {}
         self._store = store
         self._inputs = inputs
-        self._emit = emit
+        self._place = place
+        self._downloads: Downloads | None = None
         self._lock = threading.RLock()
         self._context: Context | None = None
         self._roots: dict[str, tuple[int, Context]] = {}
@@ -66,15 +71,35 @@ class Reads:
     def _copied(
         self, operation: CopyOp, origins: Mapping[int, Layers]
     ) -> dict[str, str]:
-        if not operation.sources:
-            return {}
-        if operation.add and any(is_remote(source) for source in operation.sources):
-            from lamina.builder.remote import remote_digest
+        chosen, urls = split_sources(operation)
+        found = {}
+        if chosen.sources:
+            found["files"] = self._digest(chosen, operation.origin, origins)
+        for url in urls:
+            from lamina.builder.remote import file_name
 
-            self.seen = None
-            return {"remote": remote_digest(operation)}
-        chosen = ContextRead(operation.sources, operation.exclude, operation.parents)
-        return {"files": self._digest(chosen, operation.origin, origins)}
+            if not operation.checksum:
+                # What the address gives tomorrow has to be asked for tomorrow.
+                self.seen = None
+            digest = self._opened_downloads().digest(url, operation.checksum)
+            found[f"remote {file_name(url)}"] = digest
+        return found
+
+    def fetched(self, operation: CopyOp) -> tuple[Fetched, ...]:
+        """The files that ADD fetches from elsewhere, in the order of its sources."""
+        _, urls = split_sources(operation)
+        if not urls:
+            return ()
+        with self._lock:
+            downloads = self._opened_downloads()
+            return tuple(downloads.get(url, operation.checksum).file for url in urls)
+
+    def _opened_downloads(self) -> Downloads:
+        from lamina.builder.remote import Downloads
+
+        if self._downloads is None:
+            self._downloads = Downloads(self._place, self._inputs.proxies)
+        return self._downloads
 
     def _mounted(
         self, operation: RunOp, origins: Mapping[int, Layers]
@@ -149,9 +174,13 @@ class Reads:
         return self._context
 
 
-def is_remote(source: str) -> bool:
-    """Whether ADD fetches this source from elsewhere."""
-    return source.startswith(("http://", "https://", "git://", "ssh://", "git@"))
+def split_sources(operation: CopyOp) -> tuple[ContextRead, tuple[str, ...]]:
+    """What a COPY or ADD chooses from a tree, and what it fetches."""
+    from lamina.builder.remote import is_remote
+
+    urls = [s for s in operation.sources if operation.add and is_remote(s)]
+    local = tuple(s for s in operation.sources if s not in urls)
+    return ContextRead(local, operation.exclude, operation.parents), tuple(urls)
 
 
 def _placed(error: LaminaError, step: Step) -> LaminaError:
