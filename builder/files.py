@@ -12,20 +12,16 @@ import errno
 import os
 import posixpath
 import stat
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from lamina.builder.chmod import ModeChange, parse_mode
-from lamina.builder.errors import CopyConflict, CopyFailed, SourceChanged
+from lamina.builder.chmod import parse_mode
+from lamina.builder.copier import Copier, Known, TreeCopy, changed
+from lamina.builder.errors import CopyConflict, CopyFailed
 from lamina.builder.reading import carried
-from lamina.builder.resolve import DIRECTORY, open_directory, resolve
+from lamina.builder.resolve import open_directory, resolve
 from lamina.builder.selection import FileItem, TreeItem
-from lamina.builder.stat_cache import (
-    DIGEST_SIZE,
-    RECORD_SIZE,
-    unpack_record,
-)
-from lamina.builder.transfer import Transfer, digest_of_written, write_all
+from lamina.builder.stat_cache import unpack_record
+from lamina.builder.transfer import Transfer, write_all
 from lamina.builder.upper import COPIED, FRESH, KEPT, Directory, Upper, not_a_directory
 from lamina.oci.workspace import space_error
 from lamina.values import value
@@ -34,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lamina.builder.selection import Item
-    from lamina.builder.tree import Listing, Tree
+    from lamina.builder.tree import Tree
 
 _SOURCE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -88,8 +84,12 @@ def copy_into(
     view: int | None,
     upper: str,
     arrival: Arrival,
+    *,
+    several: bool = False,
 ) -> Copied:
     """Write `items` into the changeset directory `upper`.
+
+    `several` says that they are some of several, which need a directory to go to.
 
     `view` is a descriptor of the layers below, merged (O_PATH will do); None for a
     layer on nothing. Raises CopyConflict, CopyFailed, SourceChanged, InvalidMode,
@@ -99,7 +99,8 @@ def copy_into(
     if not items:
         return Copied(0, 0)
     try:
-        copying = _Copying(view, upper, arrival, several=len(items) > 1)
+        several = several or len(items) > 1
+        copying = _Copying(view, upper, arrival, several=several)
         try:
             for item in items:
                 copying.put(item)
@@ -132,6 +133,7 @@ class _Copying:
     ) -> None:
         self._change = parse_mode(arrival.chmod) if arrival.chmod else None
         self._owner = arrival.owner
+        self._dest = arrival.dest
         self._parts, self._into = _destination(view, arrival)
         if several and not self._into:
             raise CopyConflict(
@@ -156,6 +158,11 @@ class _Copying:
             self._tree(item)
             return
         if self._into:
+            if not item.name:
+                raise CopyConflict(
+                    f"What goes to {self._dest} has no name of its own.",
+                    hint="Say what the file is to be called.",
+                )
             parent, name = self._reach(len(self._parts)), item.name
         else:
             parent, name = self._reach(len(self._parts) - 1), self._parts[-1]
@@ -234,10 +241,10 @@ class _Copying:
         try:
             directory = open_directory(item.tree.root, head)
         except OSError as error:
-            raise _changed(item.entry.path, item.tree) from error
+            raise changed(item.entry.path, item.tree) from error
         try:
             entry = item.entry
-            known = _Known(unpack_record(entry.record), entry.digest, entry.racy)
+            known = Known(unpack_record(entry.record), entry.digest, entry.racy)
             copier.copy(directory, source, known, parent, name)
         finally:
             os.close(directory)
@@ -246,15 +253,15 @@ class _Copying:
     def _tree(self, item: TreeItem) -> None:
         copier = self._copier(item.tree)
         try:
-            _TreeCopy(self._upper, copier, item).run(self.destination())
+            TreeCopy(self._upper, copier, item).run(self.destination())
         finally:
             self.entries += copier.entries
             self.bytes += copier.bytes
         if not item.parents:
             self._top_mtime = unpack_record(item.listings[0].record)[7]
 
-    def _copier(self, tree: Tree) -> _Copier:
-        return _Copier(self._upper, tree, self._owner, self._change)
+    def _copier(self, tree: Tree) -> Copier:
+        return Copier(self._upper, tree, self._owner, self._change)
 
     def _mode(self, mode: int, directory: bool) -> int:
         if self._change is None:
@@ -264,226 +271,6 @@ class _Copying:
     def _count(self, size: int) -> None:
         self.entries += 1
         self.bytes += size
-
-
-class _Known:
-    """What the selection says of an entry: the fields of its Record, its digest."""
-
-    __slots__ = ("digest", "fields", "racy")
-
-    def __init__(self, fields: tuple[int, ...], digest: bytes, racy: bool) -> None:
-        self.fields = fields
-        self.digest = digest
-        self.racy = racy
-
-
-class _Copier:
-    """Copies single entries of one tree."""
-
-    def __init__(
-        self,
-        upper: Upper,
-        tree: Tree,
-        owner: tuple[int, int] | None,
-        change: ModeChange | None,
-    ) -> None:
-        self.tree = tree
-        self.entries = 0
-        self.bytes = 0
-        self._upper = upper
-        self._owner = owner
-        self._change = change
-        self._transfer = Transfer()
-        # The first name in the layer of each inode with several, within one source.
-        self._inodes: dict[tuple[int, int], str] = {}
-
-    def owner(self, fields: tuple[int, ...]) -> tuple[int, int]:
-        if self._owner is not None:
-            return self._owner
-        return (fields[4], fields[5]) if self.tree.owners else _ROOT
-
-    def mode(self, fields: tuple[int, ...], directory: bool = False) -> int:
-        if self._change is None:
-            return fields[0] & 0o7777
-        return self._change.of(fields[0], directory)
-
-    def copy(
-        self,
-        source: int,
-        source_name: str,
-        known: _Known,
-        parent: Directory,
-        name: str,
-    ) -> None:
-        """The entry `source_name` of the open directory `source` as `parent`/`name`.
-
-        Raises SourceChanged when it is not what the selection says any more.
-        """
-        self.entries += 1
-        fields = known.fields
-        if fields[3] > 1:
-            path = parent.child_path(name)
-            first = self._inodes.setdefault((fields[2], fields[1]), path)
-            if first != path and self._upper.link(parent, name, first):
-                return
-        try:
-            if stat.S_ISREG(fields[0]):
-                self._regular(source, source_name, known, parent, name)
-            elif stat.S_ISLNK(fields[0]):
-                self._symlink(source, source_name, known, parent, name)
-            else:
-                self._special(source, source_name, known, parent, name)
-        except (FileNotFoundError, _Different) as error:
-            raise _changed(source_name, self.tree) from error
-
-    def _regular(
-        self, source: int, source_name: str, known: _Known, parent: Directory, name: str
-    ) -> None:
-        fields = known.fields
-        mode = self.mode(fields)
-        given = _open_source(source, source_name)
-        try:
-            made = self._upper.file(parent, name, mode)
-            try:
-                self._transfer.copy(given, made, fields[6])
-                attributes = carried(given, self.tree.owners)
-                _check(os.fstat(given), fields)
-                if known.racy:
-                    _check_content(made, attributes, known.digest)
-                self._upper.finish_file(
-                    made, self.owner(fields), mode, fields[7], attributes
-                )
-            finally:
-                os.close(made)
-        finally:
-            os.close(given)
-        self.bytes += fields[6]
-
-    def _symlink(
-        self, source: int, source_name: str, known: _Known, parent: Directory, name: str
-    ) -> None:
-        try:
-            target = os.readlink(source_name, dir_fd=source)
-        except OSError as error:
-            raise _Different from error
-        if sha256(os.fsencode(target)).digest() != known.digest:
-            raise _Different
-        self._upper.symlink(parent, name, target)
-        self._upper.finish_name(parent, name, self.owner(known.fields), known.fields[7])
-
-    def _special(
-        self, source: int, source_name: str, known: _Known, parent: Directory, name: str
-    ) -> None:
-        status = os.stat(source_name, dir_fd=source, follow_symlinks=False)
-        _check(status, known.fields)
-        self._upper.special(parent, name, status, self.mode(known.fields))
-        self._upper.finish_name(parent, name, self.owner(known.fields), known.fields[7])
-
-
-class _TreeCopy:
-    """The contents of one directory into another, by descriptor at every level."""
-
-    def __init__(self, upper: Upper, copier: _Copier, item: TreeItem) -> None:
-        self._upper = upper
-        self._copier = copier
-        self._item = item
-        # A source directory's listing and descriptor, and where its files go.
-        self._levels: list[tuple[Listing, int, Directory]] = []
-
-    def run(self, top: Directory) -> None:
-        tree = self._item.tree
-        try:
-            for listing in self._item.listings:
-                if not self._levels:
-                    source = open_directory(tree.root, listing.path)
-                    self._levels.append((listing, source, top))
-                else:
-                    self._enter(listing)
-                self._files(listing)
-            while len(self._levels) > 1:
-                self._leave()
-        finally:
-            for index, (_, source, directory) in enumerate(self._levels):
-                os.close(source)
-                if index:
-                    directory.close()
-
-    def _enter(self, listing: Listing) -> None:
-        head, _, name = listing.path.rpartition("/")
-        while self._levels[-1][0].path != head:
-            self._leave()
-        _, source, directory = self._levels[-1]
-        try:
-            inner = os.open(name, DIRECTORY, dir_fd=source)
-        except OSError as error:
-            raise _changed(listing.path, self._item.tree) from error
-        try:
-            made, _ = self._upper.enter(directory, name)
-        except BaseException:
-            os.close(inner)
-            raise
-        self._copier.entries += 1
-        self._levels.append((listing, inner, made))
-
-    def _leave(self) -> None:
-        """A nested directory gets its source's owner, mode, attributes and mtime."""
-        listing, source, made = self._levels.pop()
-        os.close(source)
-        try:
-            fields = unpack_record(listing.record)
-            self._upper.attributes(made.fd, listing.xattrs)
-            mode = self._copier.mode(fields, directory=True)
-            self._upper.finish(made, self._copier.owner(fields), mode, fields[7])
-        finally:
-            made.close()
-
-    def _files(self, listing: Listing) -> None:
-        _, source, directory = self._levels[-1]
-        records, digests, racy = listing.records, listing.digests, listing.racy
-        copy = self._copier.copy
-        for index, name in enumerate(listing.names):
-            at = index * DIGEST_SIZE
-            known = _Known(
-                unpack_record(records[index * RECORD_SIZE : (index + 1) * RECORD_SIZE]),
-                digests[at : at + DIGEST_SIZE],
-                name in racy,
-            )
-            copy(source, name, known, directory, name)
-
-
-class _Different(Exception):
-    """An entry is not what the selection says."""
-
-
-def _open_source(directory: int, name: str) -> int:
-    try:
-        return os.open(name, _SOURCE, dir_fd=directory)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO):
-            raise _Different from error
-        raise
-
-
-def _check(status: os.stat_result, fields: tuple[int, ...]) -> None:
-    """The stamps after reading are those that the digest belongs to."""
-    if (
-        status.st_ino != fields[1]
-        or status.st_size != fields[6]
-        or status.st_mtime_ns != fields[7]
-        or status.st_ctime_ns != fields[8]
-    ):
-        raise _Different
-
-
-def _check_content(
-    made: int, attributes: tuple[tuple[str, bytes], ...], digest: bytes
-) -> None:
-    """What was written has the digest: for files whose stamps prove nothing yet."""
-    found = digest_of_written(made)
-    if attributes:
-        found = sha256(found + repr(attributes).encode()).digest()
-    if found != digest:
-        raise _Different
 
 
 def _destination(view: int | None, arrival: Arrival) -> tuple[tuple[str, ...], bool]:
@@ -518,13 +305,6 @@ def _is_real_directory(view: int | None, parts: tuple[str, ...]) -> bool:
     except OSError:
         return False
     return True
-
-
-def _changed(path: str, tree: Tree) -> SourceChanged:
-    return SourceChanged(
-        f"{path} of {tree.name} changed while it was being read.",
-        hint="Build again when nothing writes to it, or name it in .dockerignore.",
-    )
 
 
 def _explained(error: OSError, upper: str) -> Exception:

@@ -1,0 +1,129 @@
+"""What ADD does beyond COPY: local archives unpack where they arrive.
+
+A tar, plain or in gzip, bzip2, xz or zstd, told by its content: its first header has
+to be one. It is unpacked like `tar -x` does it as root, into the merged root, so that
+an archive with `lib/` follows a base's link `lib -> usr/lib`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from lamina.builder.copier import opened
+from lamina.builder.files import Arrival, Fetched, copy_into, make_directory
+from lamina.builder.selection import FileItem
+from lamina.errors import LaminaError
+from lamina.oci.compression import open_stream
+from lamina.oci.tar_header import BLOCK, EMPTY_BLOCK, parse_header
+from lamina.oci.workspace import remove_tree
+from lamina.values import value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from lamina.builder.files import Inline
+    from lamina.builder.selection import Item
+
+
+@value
+class Onto:
+    """What an ADD writes on: the layers below, topmost first; a descriptor of them
+    merged, None for none; and the new layer's directory."""
+
+    lowers: tuple[str, ...]
+    view: int | None
+    upper: str
+
+
+def add_into(
+    items: Iterable[Item | Inline | Fetched],
+    onto: Onto,
+    arrival: Arrival,
+    unpack: bool | None,
+) -> None:
+    """Add `items` in their order. `unpack` None: archives of the context, and none
+    that was fetched. Raises what `copy_into` does, and InvalidArchive."""
+    waiting: list[Item | Inline | Fetched] = []
+    items = tuple(items)
+    several = len(items) > 1
+    for item in items:
+        with _archive(item, unpack) as archive:
+            if archive is None:
+                waiting.append(item)
+                continue
+            copy_into(waiting, onto.view, onto.upper, arrival, several=several)
+            waiting = []
+            _unpack(archive, onto, arrival)
+    copy_into(waiting, onto.view, onto.upper, arrival, several=several)
+
+
+@contextlib.contextmanager
+def _archive(
+    item: Item | Inline | Fetched, unpack: bool | None
+) -> Iterator[int | None]:
+    """A descriptor of the item if it is an archive that has to be unpacked."""
+    if isinstance(item, FileItem) and unpack is not False:
+        with opened(item) as fd:
+            yield fd if fd is not None and is_archive(fd) else None
+    elif isinstance(item, Fetched) and unpack:
+        fd = os.open(item.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            yield fd if is_archive(fd) else None
+        finally:
+            os.close(fd)
+    else:
+        yield None
+
+
+def is_archive(fd: int) -> bool:
+    """Whether an open file is a tar with at least one member, compressed or not."""
+    try:
+        plain = open_stream(lambda size: os.read(fd, size))
+        block = b""
+        while len(block) < BLOCK and (data := plain(BLOCK - len(block))):
+            block += data
+        if len(block) < BLOCK or block == EMPTY_BLOCK:
+            return False
+        parse_header(block)
+    except LaminaError:
+        return False
+    finally:
+        os.lseek(fd, 0, os.SEEK_SET)
+    return True
+
+
+def _unpack(archive: int, onto: Onto, arrival: Arrival) -> None:
+    from lamina.oci.extract import Overrides, extract
+
+    dest = arrival.dest.rstrip("/") + "/"
+    there = Arrival(dest, arrival.owner, link=arrival.link)
+    make_directory(onto.view, onto.upper, there)
+    with _writable(onto) as root:
+        read = open_stream(lambda size: os.read(archive, size))
+        extract(read, root, dest, Overrides(arrival.owner))
+
+
+@contextlib.contextmanager
+def _writable(onto: Onto) -> Iterator[int]:
+    """The merged root as a directory to write in; what is written is the layer's."""
+    if not onto.lowers:
+        fd = os.open(onto.upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+        return
+    from lamina.runtime.snapshot import Snapshot, mount
+
+    work = f"{onto.upper}.work"
+    os.mkdir(work, 0o700)
+    try:
+        root = mount(Snapshot(onto.lowers, onto.upper, work))
+        try:
+            yield root
+        finally:
+            os.close(root)
+    finally:
+        remove_tree(work)
