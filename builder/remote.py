@@ -95,7 +95,7 @@ class Downloads:
         opener = request.OpenerDirector()
         # An explicit table: urllib would look for one in the environment.
         for handler in (
-            request.ProxyHandler(self._proxies_for(url)),
+            request.ProxyHandler(self.proxies_for(url)),
             request.UnknownHandler(),
             request.HTTPHandler(),
             request.HTTPSHandler(),
@@ -106,7 +106,8 @@ class Downloads:
             opener.add_handler(handler)
         return opener
 
-    def _proxies_for(self, url: str) -> dict[str, str]:
+    def proxies_for(self, url: str) -> dict[str, str]:
+        """The addresses of proxies by scheme, none for a host of no_proxy."""
         from urllib.parse import urlsplit
 
         host = urlsplit(url).hostname or ""

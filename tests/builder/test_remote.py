@@ -1,0 +1,159 @@
+"""ADD of an address: what is fetched, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from lamina.builder.errors import DownloadFailed
+from lamina.builder.remote import Downloads, file_name, is_remote
+from lamina.oci.digest import Digest
+
+BODY = b"the file"
+DIGEST = Digest.of(BODY)
+
+
+class Server(ThreadingHTTPServer):
+    asked: list[str]
+    agents: set[str]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Some files, some ways to go wrong."""
+
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        self.server.agents.add(self.headers["User-Agent"])
+        path = self.path.partition("?")[0]
+        if path == "/moved":
+            self._head(302, Location="/file.txt")
+        elif path == "/away":
+            self._head(302, Location="file:///etc/passwd")
+        elif path == "/cut":
+            self._head(200, **{"Content-Length": "100"})
+            self.wfile.write(BODY)
+        elif path == "/gone":
+            self._head(404)
+        else:
+            when = "Sun, 06 Nov 1994 08:49:37 GMT"
+            headers = {"Last-Modified": when} if path == "/file.txt" else {}
+            self._head(200, **{"Content-Length": str(len(BODY)), **headers})
+            self.wfile.write(BODY)
+
+    def _head(self, code: int, **headers: str) -> None:
+        self.send_response(code)
+        for name, content in headers.items():
+            self.send_header(name, content)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), Handler) as serving:
+        serving.asked, serving.agents = [], set()
+        thread = threading.Thread(target=serving.serve_forever)
+        thread.start()
+        yield serving
+        serving.shutdown()
+        thread.join()
+
+
+def url(server: Server, path: str) -> str:
+    return f"http://127.0.0.1:{server.server_port}{path}"
+
+
+def test_a_file_is_fetched_once(server: Server, tmp_path: Path) -> None:
+    downloads = Downloads(str(tmp_path), {})
+    address = url(server, "/file.txt?x=1")
+    assert downloads.digest(address, "") == DIGEST
+    found = downloads.get(address, DIGEST)
+    assert server.asked == ["/file.txt?x=1"]
+    assert found.file.name == "file.txt"
+    assert found.file.mtime == 784111777 * 10**9
+    assert Path(found.file.path).read_bytes() == BODY
+    assert server.agents.pop().startswith("lamina/")
+
+
+def test_redirections_are_followed_to_http_only(server: Server, tmp_path: Path) -> None:
+    downloads = Downloads(str(tmp_path), {})
+    assert downloads.get(url(server, "/moved"), "").file.name == "moved"
+    with pytest.raises(DownloadFailed):
+        downloads.get(url(server, "/away"), "")
+
+
+def test_without_a_date_the_time_is_1970(server: Server, tmp_path: Path) -> None:
+    assert Downloads(str(tmp_path), {}).get(url(server, "/x"), "").file.mtime == 0
+
+
+def test_a_checksum_needs_no_network(tmp_path: Path) -> None:
+    known = Downloads(str(tmp_path), {}).digest("http://192.0.2.1/x", DIGEST)
+    assert known == DIGEST
+
+
+def test_another_file_than_the_checksum_says(server: Server, tmp_path: Path) -> None:
+    other = Digest("sha256:" + hashlib.sha256(b"other").hexdigest())
+    with pytest.raises(DownloadFailed, match="has the digest"):
+        Downloads(str(tmp_path), {}).get(url(server, "/file.txt"), other)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"), [("/gone", "404"), ("/cut", "after 8 of")]
+)
+def test_what_the_server_does_not_give(
+    server: Server, tmp_path: Path, path: str, message: str
+) -> None:
+    with pytest.raises(DownloadFailed, match=message):
+        Downloads(str(tmp_path), {}).get(url(server, path), "")
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    with pytest.raises(DownloadFailed, match="cannot be fetched"):
+        Downloads(str(tmp_path), {}).get("http://127.0.0.1:1/x", "")
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["git://host/x", "git@host:x", "ssh://host/x", "https://host/x.git#main:sub"],
+)
+def test_repositories_are_refused_with_a_way_out(tmp_path: Path, source: str) -> None:
+    assert is_remote(source)
+    with pytest.raises(DownloadFailed) as caught:
+        Downloads(str(tmp_path), {}).get(source, "")
+    assert "RUN" in caught.value.hint
+
+
+def test_a_proxy_is_used_unless_no_proxy_covers_the_host(
+    server: Server, tmp_path: Path
+) -> None:
+    proxy = {"HTTP_PROXY": url(server, "")}
+    Downloads(str(tmp_path), proxy).get("http://far.example/x", "")
+    assert server.asked == ["http://far.example/x"]
+    covered = {**proxy, "no_proxy": "other, .example"}
+    direct = Downloads(str(tmp_path), covered)
+    assert direct.proxies_for("http://far.example/x") == {}
+    assert direct.proxies_for("http://example.org/x") == {"http": url(server, "")}
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("http://h/a/b.txt?q=/x#y", "b.txt"),
+        ("http://h/a%20b", "a b"),
+        ("http://h/a%2Fb", "b"),
+        ("http://h/", ""),
+        ("http://h", ""),
+        ("http://h/a/..", ""),
+    ],
+)
+def test_the_name_of_a_download(address: str, name: str) -> None:
+    assert file_name(address) == name
