@@ -101,23 +101,35 @@ def uninstall(socket: netlink.Socket, table: str) -> None:
     _unless_missing(socket, nft.delete_table(table))
 
 
-def publish(socket: netlink.Socket, table: str, element: Element) -> None:
-    """Lead a host port to a container.
+def publish(socket: netlink.Socket, table: str, elements: tuple[Element, ...]) -> None:
+    """Lead host ports to containers.
 
-    Only who has bound the port publishes it, so an element that is there already
-    was left by a process that died.
+    Only who has bound a port publishes it, so an element that is there already was
+    left by a process that died.
     """
+    add = [_add(table, element) for element in elements]
     try:
-        nft.transact(socket, _add(table, element))
+        nft.transact(socket, *add)
     except netlink.NetlinkError as error:
         if error.errno not in (errno.EEXIST, errno.EBUSY):
             raise
-        nft.transact(socket, _remove(table, element), _add(table, element))
+        withdraw(socket, table, elements)
+        nft.transact(socket, *add)
 
 
-def withdraw(socket: netlink.Socket, table: str, element: Element) -> None:
-    """Lead the host port nowhere again."""
-    _unless_missing(socket, _remove(table, element))
+def withdraw(socket: netlink.Socket, table: str, elements: tuple[Element, ...]) -> None:
+    """Lead the host ports nowhere again; those that led nowhere are fine.
+
+    It takes 7 to 14 ms, in which the kernel waits until nobody uses the old rules.
+    """
+    remove = [_remove(table, element) for element in elements]
+    try:
+        nft.transact(socket, *remove)
+    except netlink.NetlinkError as error:
+        if error.errno != errno.ENOENT:
+            raise
+        for message in remove if len(remove) > 1 else ():
+            _unless_missing(socket, message)
 
 
 def admitted(socket: netlink.Socket, bridge: str) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import _socket
 import errno
+import os
 import select
 import time
 
@@ -40,7 +41,7 @@ class Forwarder:
 
         Beyond `most` connections at once, new ones wait in the kernel's queue.
         """
-        self._namespace = namespace
+        self._namespace = -1 if namespace is None else os.dup(namespace)
         self._most = 2 * most
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[int], None]] = {}
@@ -83,6 +84,9 @@ class Forwarder:
         self._handlers.clear()
         self._acceptors.clear()
         self._epoll.close()
+        if self._namespace >= 0:
+            os.close(self._namespace)
+            self._namespace = -1
 
     def dial(self, kind: int, target: _Target, protocol: int = 0) -> _socket.socket:
         """A socket that is being connected to `target`; raises OSError."""
@@ -91,8 +95,8 @@ class Forwarder:
             flags = kind | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK
             return _socket.socket(_socket.AF_INET, flags, protocol)
 
-        inside = self._namespace is not None
-        socket = netns.inside(self._namespace or 0, make) if inside else make()
+        inside = self._namespace >= 0
+        socket = netns.inside(self._namespace, make) if inside else make()
         code = socket.connect_ex(target)
         if code not in (0, errno.EINPROGRESS):
             socket.close()

@@ -14,6 +14,7 @@ import os
 from struct import Struct
 
 from lamina.runtime import netlink
+from lamina.runtime.addresses import Subnet
 from lamina.runtime.netlink import Message, attribute, nested, text, u8, u32
 from lamina.values import value
 
@@ -50,6 +51,10 @@ class Bridge:
     mtu: int
     address: str = ""
     prefix: int = 0
+
+    @property
+    def subnet(self) -> Subnet:
+        return Subnet.parse(f"{self.address}/{self.prefix}")
 
 
 def up(index: int) -> Message:

@@ -116,15 +116,23 @@ def connect(state_dir: str, namespace: int, name: str) -> Endpoint:
 def disconnect(state_dir: str, endpoint: Endpoint) -> None:
     """Give the address back, once the container's processes are gone.
 
-    Whoever cleans up after a dead process may call it as well: an address that
-    another living process has by now stays with that. The link is left to the
-    kernel, which removes it with the namespace; by hand it would take 10 to 30 ms.
+    Whoever cleans up after a dead process may call it as well: the ports that it
+    left open are closed, and an address that another living process has by now stays
+    with that. The link is left to the kernel, which removes it with the namespace;
+    by hand it would take 10 to 30 ms.
     """
     network = network_of(state_dir)
+    if endpoint.network != network.bridge:
+        return  # a user's network: there is no lease
     with Lock(network):
         owner = addresses.owner(network.leases, endpoint.address)
-        if owner is None or owner.pid == os.getpid() or not owner.alive:
+        mine = owner is not None and owner.pid == os.getpid()
+        if mine or owner is None or not owner.alive:
             addresses.release(network.leases, endpoint.address)
+    if not mine:
+        from lamina.runtime.published import collect
+
+        collect(state_dir)
 
 
 def remove_network(state_dir: str) -> bool:
@@ -143,51 +151,57 @@ def remove_network(state_dir: str) -> bool:
 
 def _lease(network: Network, owner: Owner) -> tuple[str, Subnet, Bridge]:
     """An address, on a network that has been seen to be whole."""
-    with Lock(network):
-        with netlink.Socket(netlink.ROUTE) as route:
-            host = _check(network, route)
-            if host is None:
-                _repair(network)
-                host = _check(network, route)
-        if host is None:
-            raise NetworkError(
-                f"the network {network.bridge} does not stay as it was made",
-                hint="Something else changes the firewall or the links; see "
-                "`nft list ruleset` and `ip link`.",
-            )
-        subnet = Subnet.parse(f"{host.address}/{host.prefix}")
+    with Lock(network), netlink.Socket(netlink.ROUTE) as route:
+        host = _usable_bridge(network, route)
+        if host is None or not _guarded(network, host):
+            host = _repair(network, route)
+        subnet = host.subnet
         return addresses.lease(network.leases, subnet, owner), subnet, host
 
 
-def _check(network: Network, route: netlink.Socket) -> Bridge | None:
-    """The bridge, if it and everything around it is as it has to be."""
+def _usable_bridge(network: Network, route: netlink.Socket) -> Bridge | None:
+    """The bridge, if it is as it has to be."""
     host = links.find_bridge(route, network.bridge)
     if host is None or not host.up or not host.address:
         return None
-    if not bridge.configured(network.bridge):
-        return None
-    subnet = Subnet.parse(f"{host.address}/{host.prefix}")
-    table = firewall.Table(network.table, network.bridge, subnet)
+    return host if bridge.configured(network.bridge) else None
+
+
+def _guarded(network: Network, host: Bridge) -> bool:
+    """Whether the rules are as they have to be."""
     with netlink.Socket(netlink.NETFILTER) as nft:
-        if not firewall.intact(nft, table):
-            return None
-        if not firewall.admitted(nft, network.bridge):
-            return None
-    return host
+        return firewall.intact(nft, _table(network, host)) and firewall.admitted(
+            nft, network.bridge
+        )
 
 
-def _repair(network: Network) -> None:
+def _repair(network: Network, route: netlink.Socket) -> Bridge:
     """Make what is missing, and publish again what living containers publish."""
-    path = os.path.join(network.directory, "subnet")
-    wanted = _read_subnet(path) or Subnet.parse(network.subnet)
-    subnet = bridge.create(network.bridge, wanted)
-    with open(path, "w") as file:
-        file.write(f"{subnet}\n")
-    table = firewall.Table(network.table, network.bridge, subnet)
-    with netlink.Socket(netlink.NETFILTER) as nft:
-        if not firewall.intact(nft, table):
-            firewall.install(nft, table, portmap.living(network.ports))
-        firewall.admit(nft, network.bridge)
+    host = _usable_bridge(network, route)
+    if host is None:
+        path = os.path.join(network.directory, "subnet")
+        wanted = _read_subnet(path) or Subnet.parse(network.subnet)
+        subnet = bridge.create(network.bridge, wanted)
+        with open(path, "w") as file:
+            file.write(f"{subnet}\n")
+        host = _usable_bridge(network, route)
+    if host is not None:
+        table = _table(network, host)
+        with netlink.Socket(netlink.NETFILTER) as nft:
+            if not firewall.intact(nft, table):
+                firewall.install(nft, table, portmap.living(network.ports))
+            firewall.admit(nft, network.bridge)
+        if _guarded(network, host):
+            return host
+    raise NetworkError(
+        f"the network {network.bridge} does not stay as it was made",
+        hint="Something else changes the links or the firewall: see `ip link` and "
+        "`nft list ruleset`.",
+    )
+
+
+def _table(network: Network, host: Bridge) -> firewall.Table:
+    return firewall.Table(network.table, network.bridge, host.subnet)
 
 
 def _read_subnet(path: str) -> Subnet | None:

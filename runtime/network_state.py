@@ -18,11 +18,12 @@ import errno
 import fcntl
 import os
 
-from lamina.runtime import netlink
 from lamina.runtime.errors import NetworkError
 from lamina.values import value
 
 STATE_DIR = "/run/lamina/network"
+
+_UNKNOWN_TO_KERNEL = (errno.ENOENT, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT)
 
 
 @value
@@ -88,9 +89,12 @@ class explained:
         pass
 
     def __exit__(self, _kind: object, error: BaseException | None, _t: object) -> None:
-        if isinstance(error, netlink.NetlinkError):
+        if isinstance(error, OSError):
             hint = ""
             if error.errno == errno.EPERM:
                 hint = "It takes root; `--network=none` and `--network=host` do not."
+            elif error.errno in _UNKNOWN_TO_KERNEL:
+                hint = "Networks need nf_tables (with nat, masq, ct and fib), bridge "
+                hint += "and veth in the kernel; `--network=host` needs none of them."
             text = f"{self._what}: {error.strerror}"
             raise NetworkError(text, hint=hint) from error

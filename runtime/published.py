@@ -83,7 +83,13 @@ class Published:
             _withdraw(network, portmap.stale(network.ports))
             for element in elements:
                 portmap.record(network.ports, element, owner)
-                firewall.publish(nft, network.table, element)
+            try:
+                firewall.publish(nft, network.table, elements)
+            except netlink.NetlinkError as error:
+                # Somebody flushed the rules just now. We serve the ports ourselves
+                # until the next container puts them up again, from the record.
+                if error.errno != errno.ENOENT:
+                    raise
             _forget_flows(nft, elements)
 
 
@@ -146,8 +152,8 @@ def _withdraw(network: Network, elements: tuple[Element, ...]) -> None:
     if not elements:
         return
     with _nft() as nft:
+        firewall.withdraw(nft, network.table, elements)
         for element in elements:
-            firewall.withdraw(nft, network.table, element)
             portmap.forget(network.ports, element)
         _forget_flows(nft, elements)
 

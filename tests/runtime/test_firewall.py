@@ -117,19 +117,19 @@ def test_a_table_is_replaced_in_one_go(nft: netlink.Socket, run: Run) -> None:
 
 def test_a_port_is_led_and_led_elsewhere(nft: netlink.Socket, run: Run) -> None:
     firewall.install(nft, TABLE, ())
-    firewall.publish(nft, "lamina", WEB)
+    firewall.publish(nft, "lamina", (DNS, WEB))
     other = Element("", 8080, 6, "10.201.0.3", 81)
-    firewall.publish(nft, "lamina", other)
+    firewall.publish(nft, "lamina", (other, DNS))
     assert "{ tcp . 8080 : 10.201.0.3 . 81 }" in run("nft list map ip lamina pub")
-    firewall.withdraw(nft, "lamina", other)
-    firewall.withdraw(nft, "lamina", other)
-    assert "elements" not in run("nft list map ip lamina pub")
+    firewall.withdraw(nft, "lamina", (other,))
+    firewall.withdraw(nft, "lamina", (other, DNS))
+    assert "elements" not in run("nft list ruleset")
 
 
 def test_no_table_is_no_error_when_removing(nft: netlink.Socket) -> None:
     assert not firewall.intact(nft, TABLE)
     firewall.uninstall(nft, "lamina")
-    firewall.withdraw(nft, "lamina", WEB)
+    firewall.withdraw(nft, "lamina", (WEB,))
     firewall.dismiss(nft, "lamina0")
 
 

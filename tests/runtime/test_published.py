@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import select
 import socket
@@ -14,6 +15,7 @@ import pytest
 
 from lamina.runtime import netns
 from lamina.runtime.errors import NetworkError
+from lamina.runtime.network import Endpoint, disconnect
 from lamina.runtime.network_state import network_of
 from lamina.runtime.ports import PortMapping, parse_port
 from lamina.runtime.published import Published, collect, publish
@@ -235,32 +237,54 @@ def test_published_ports_survive_a_flush(lab: Lab) -> None:
 
 
 PUBLISHER = """
-import sys
+import json, sys
 from lamina.runtime.network import connect, new_namespace, parse_port, publish
 namespace = new_namespace()
 endpoint = connect(sys.argv[1], namespace, "killed")
 published = publish(sys.argv[1], endpoint, parse_port("8080:80"))
-print("open", flush=True)
+print(json.dumps(list(endpoint.__dict__.values())), flush=True)
 sys.stdin.readline()
 """
 
 
+def publisher(lab: Lab) -> list[str]:
+    """A process that publishes 8080 and says where it leads."""
+    return [*enter(lab.host), sys.executable, "-c", PUBLISHER, lab.state_dir]
+
+
 def test_what_a_killed_process_published_is_collected(lab: Lab) -> None:
-    command = [*enter(lab.host), sys.executable, "-c", PUBLISHER, lab.state_dir]
-    with process(command) as killed:
+    with process(publisher(lab)) as killed:
         assert killed.stdout
-        assert killed.stdout.readline() == "open\n"
+        assert killed.stdout.readline()
         assert lab.on_host(lambda: collect(lab.state_dir)) == 0
     assert "tcp . 8080" in lab.run("nft list ruleset")
     assert lab.on_host(lambda: collect(lab.state_dir)) == 1
     assert "tcp . 8080" not in lab.run("nft list ruleset")
 
 
-def test_a_dead_ones_port_goes_to_the_next(lab: Lab) -> None:
-    command = [*enter(lab.host), sys.executable, "-c", PUBLISHER, lab.state_dir]
-    with process(command) as killed:
+def test_who_cleans_up_after_a_killed_process_closes_its_ports(lab: Lab) -> None:
+    with process(publisher(lab)) as killed:
         assert killed.stdout
-        assert killed.stdout.readline() == "open\n"
+        endpoint = Endpoint(*json.loads(killed.stdout.readline()))
+    lab.on_host(lambda: disconnect(lab.state_dir, endpoint))
+    assert "tcp . 8080" not in lab.run("nft list ruleset")
+    assert os.listdir(network_of(lab.state_dir).leases) == [".last"]
+
+
+def test_rules_that_are_flushed_at_the_wrong_moment(lab: Lab) -> None:
+    container = lab.container()
+    lab.serve(container.namespace, 80, "web")
+    lab.run("nft flush ruleset")
+    with published(container, "8080:80"):
+        assert ask(lab.neighbour, HOST, 8080) == f"web {container.endpoint.gateway}"
+        lab.container("repairs")
+        assert ask(lab.neighbour, HOST, 8080) == "web 198.51.100.9"
+
+
+def test_a_dead_ones_port_goes_to_the_next(lab: Lab) -> None:
+    with process(publisher(lab)) as killed:
+        assert killed.stdout
+        assert killed.stdout.readline()
     container = lab.container()
     lab.serve(container.namespace, 80, "web")
     with published(container, "8080:80"):

@@ -110,7 +110,7 @@ def ask(probe: Probe, expression: str) -> str:
 @pytest.mark.parametrize("helper", HELPERS)
 def test_a_users_container_is_reached_through_its_ports(helper: str) -> None:
     with probe(helper, "127.0.0.1::80", "127.0.0.1::53/udp") as container:
-        tcp, udp = container[1]["ports"]
+        tcp, udp = list(container[1]["ports"])
         assert isinstance(tcp, int)
         assert isinstance(udp, int)
         with socket.create_connection(("127.0.0.1", tcp), 5) as connection:
