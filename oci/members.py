@@ -6,9 +6,11 @@ cannot be read twice, so what is no plain file on disk is first written to one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from lamina.oci.errors import InvalidArchive
@@ -58,8 +60,8 @@ class Members(Protocol):
         """Bytes of the file; raises InvalidArchive when it is not there."""
         ...
 
-    def open(self, name: str) -> Read:
-        """A function that reads on from the start of the file."""
+    def open(self, name: str) -> AbstractContextManager[Read]:
+        """A function that reads on from the start of the file, for a `with`."""
         ...
 
     def close(self) -> None: ...
@@ -72,10 +74,10 @@ def read_member(members: Members, name: str, limit: int) -> bytes:
         raise InvalidArchive(
             f"{name!r} in the archive has {size} bytes; more than {limit} are not read."
         )
-    read = members.open(name)
     parts = []
-    while part := read(_CHUNK):
-        parts.append(part)
+    with members.open(name) as read:
+        while part := read(_CHUNK):
+            parts.append(part)
     return b"".join(parts)
 
 
@@ -157,8 +159,13 @@ class FolderMembers:
         finally:
             os.close(descriptor)
 
-    def open(self, name: str) -> Read:
-        return _FileReader(self._open(name)).read
+    @contextlib.contextmanager
+    def open(self, name: str) -> Iterator[Read]:
+        descriptor = self._open(name)
+        try:
+            yield lambda size: os.read(descriptor, size)
+        finally:
+            os.close(descriptor)
 
     def close(self) -> None:
         os.close(self._root)
@@ -173,16 +180,6 @@ class FolderMembers:
             os.close(descriptor)
             raise InvalidArchive(f"{name!r} in the archive is not a file.")
         return descriptor
-
-
-class _FileReader:
-    """Reads on in a file, and closes it when it is let go."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._file = os.fdopen(descriptor, "rb", buffering=0)
-
-    def read(self, size: int) -> bytes:
-        return self._file.read(size) or b""
 
 
 class TarMembers:
@@ -202,9 +199,10 @@ class TarMembers:
     def size(self, name: str) -> int:
         return self._find(name).size
 
-    def open(self, name: str) -> Read:
+    @contextlib.contextmanager
+    def open(self, name: str) -> Iterator[Read]:
         extent = self._find(name)
-        return _ExtentReader(self._tar, extent.offset, extent.size).read
+        yield _ExtentReader(self._tar, extent.offset, extent.size).read
 
     def close(self) -> None:
         os.close(self._tar)

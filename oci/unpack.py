@@ -71,12 +71,12 @@ def _unpack_layer(
     skeleton = f"{workspace.path}/{layer.diff_id.hex}.skeleton"
     # A plain tar's blob digest is its diff_id, which `apply` computes anyway.
     hashed = layer.digest is not None and layer.digest != layer.diff_id
-    blob = _Blob(members.open(layer.member), stop, hashed)
-    read = open_stream(blob.read)
-    with open(skeleton, "wb") as record:
+    with members.open(layer.member) as inner, open(skeleton, "wb") as record:
+        blob = _Blob(inner, stop, hashed)
+        read = open_stream(blob.read)
         applied = apply(read, directory, Limits(), store.xattrs, record)
-    while read(_CHUNK) or blob.read(_CHUNK):
-        pass
+        while blob.read(_CHUNK):
+            pass
     _check(layer, blob, applied.diff_id)
     made = Layer(
         applied.diff_id, applied.diff_id, applied.bytes, applied.entries, NEVER
