@@ -79,7 +79,7 @@ def _settle(options: dict[str, Any], cgroups: list[int]) -> None:
         if cgroups:
             syscalls.unshare(syscalls.CLONE_NEWCGROUP)
         set_the_stage(options["keep"])
-        snapshot.has_lowerdir_plus()
+        snapshot.use_method(options["overlay"])
     snapshot.needs_user_xattr()
 
 
@@ -117,7 +117,7 @@ class Server:
             missing = self._missing()
             events = self.poll.poll(0 if missing else None)
             if not events and missing:
-                self._clone(missing, self.wanted[missing][1], [], wait=True)
+                self._add_waiting(missing)
             for fd, _ in events:
                 if fd != self.requests.fileno():
                     self._ended(fd)
@@ -133,12 +133,15 @@ class Server:
         try:
             if request["op"] == "prepare":
                 self._want(self._key(request["early"], fds), fds, 1)
-            elif self.broken is not None:
-                _tell(fds[0], self.broken)
-            elif request["op"] == "exec":
+                return True
+            if self.broken is not None:
+                raise self.broken
+            if request["op"] == "exec":
                 self._exec(request, fds)
             else:
                 self._launch(request, fds)
+        except ContainerError as error:
+            _tell(fds[0], error)
         except OSError as error:
             _tell(fds[0], ContainerError(f"cannot start a container: {error}"))
         finally:
@@ -197,15 +200,24 @@ class Server:
                     return key
         return None
 
+    def _add_waiting(self, key: Key) -> None:
+        try:
+            child = self._clone(key, self.wanted[key][1], [])
+        except OSError:
+            self._forget(key)  # no more processes now; the next launch will tell
+            return
+        self.waiting[child.pidfd] = child
+        self.poll.register(child.pidfd, select.POLLIN)
+
     def _take(self, key: Key) -> Child | None:
-        for child in self.waiting.values():
+        for pidfd, child in self.waiting.items():
             if child.key == key:
-                return self.waiting.pop(child.pidfd)
+                del self.waiting[pidfd]
+                self.poll.unregister(pidfd)
+                return child
         return None
 
-    def _clone(
-        self, key: Key, network: int, cgroups: list[int], wait: bool = False
-    ) -> Child:
+    def _clone(self, key: Key, network: int, cgroups: list[int]) -> Child:
         early = marshal.loads(key[0])
         flags = _NAMESPACES
         if early["network"] == "none":
@@ -215,11 +227,7 @@ class Server:
         if pid == 0:
             _be_container(theirs, early, network, cgroups)
         theirs.close()
-        child = Child(pid, pidfd, ours, key)
-        if wait:
-            self.waiting[pidfd] = child
-            self.poll.register(pidfd, select.POLLIN)
-        return child
+        return Child(pid, pidfd, ours, key)
 
     def _exec(self, request: dict[str, Any], fds: list[int]) -> None:
         """Fds: report, owner's line, the streams, a pidfd, cgroups."""
@@ -249,6 +257,8 @@ class Server:
             child = self.waiting.pop(pidfd)
             os.waitpid(child.pid, 0)
             child.line.close()
+            if child.key in self.wanted:
+                self._forget(child.key)  # it would only end again
         else:
             pid, owner, _ = self.running.pop(pidfd)
             _, status = os.waitpid(pid, 0)

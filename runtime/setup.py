@@ -143,6 +143,8 @@ def execute(
 ) -> NoReturn:
     """Become the process: ids, limits, capabilities, filter, execve."""
     environment = _environment(process["env"], identity)
+    # From here on no descriptor leads out of the root (CVE-2024-21626).
+    keep_only(0, 1, 2, sandbox.report, sandbox.master, sandbox.slave)
     _make_cwd(process["cwd"])
     if identity.uid:
         _give_streams(identity.uid, sandbox.slave)
@@ -170,7 +172,7 @@ def execute(
 
 
 def keep_only(*fds: int) -> None:
-    """Close every descriptor that is not in `fds`."""
+    """Close every descriptor that is not in `fds`; -1 is none."""
     below = -1
     for fd in (*sorted(fds), 0x7FFFFFFF):
         if fd > below + 1:
@@ -197,7 +199,7 @@ def _mount(sandbox: Sandbox, operation: tuple[Any, ...]) -> None:
         if attributes:
             # The access time attributes are one field: to set one clears all.
             clear = attributes & syscalls.MOUNT_ATTR_ATIME and syscalls.MOUNT_ATTR_ATIME
-            syscalls.mount_setattr(fd, attributes, clear, recursive=bool(controllers))
+            syscalls.mount_setattr(fd, attributes, clear, recursive=True)
         if target == "/dev/pts":
             sandbox.devpts = os.dup(fd)
     finally:
@@ -271,11 +273,17 @@ def _bind(sandbox: Sandbox, operation: tuple[Any, ...]) -> None:
 
 def _node(sandbox: Sandbox, operation: tuple[Any, ...]) -> None:
     """A device node; in a user namespace, which may make none, the host's."""
-    (_, device), (_, mode), (_, owner) = operation[4]
     path = operation[1].lstrip("/")
     parent, _, _ = path.rpartition("/")
     if parent != "dev":
         os.close(sandbox.place(f"/{parent}", True))
+    _make_node(sandbox, operation, path)
+    if path == "dev/null":
+        sandbox.null = open_plain(sandbox.root, path)
+
+
+def _make_node(sandbox: Sandbox, operation: tuple[Any, ...], path: str) -> None:
+    (_, device), (_, mode), (_, owner) = operation[4]
     if needs_user_xattr():
         tree = syscalls.open_tree(operation[1], recursive=False)
         attach(tree, sandbox.place(operation[1], False))
@@ -334,8 +342,11 @@ def _mask(sandbox: Sandbox, operation: tuple[Any, ...]) -> None:
         return
     if sandbox.null < 0:
         sandbox.null = os.open("/dev/null", os.O_PATH | os.O_CLOEXEC)
-        assert os.fstat(sandbox.null).st_rdev == _NULL, "/dev/null is something else"
-    attach(syscalls.open_tree(sandbox.null, recursive=False), place)
+    assert os.fstat(sandbox.null).st_rdev == _NULL, "/dev/null is something else"
+    tree = syscalls.open_tree(sandbox.null, recursive=False)
+    # Otherwise chmod of the masked file would be chmod of the device's node.
+    syscalls.mount_setattr(tree, syscalls.MOUNT_ATTR_RDONLY)
+    attach(tree, place)
 
 
 def _readonly(sandbox: Sandbox, operation: tuple[Any, ...]) -> None:
@@ -378,23 +389,27 @@ def _loopback_up() -> None:
 
 
 def _set_sysctls(sysctl: dict[str, str]) -> None:
+    for name, text in sysctl.items():
+        try:
+            _write_proc("sys/" + name.replace(".", "/"), text)
+        except OSError as error:
+            # The range holds group ids; not all of them exist in a namespace.
+            if name == "net.ipv4.ping_group_range" and error.errno == errno.EINVAL:
+                continue
+            raise ContainerError(
+                f"cannot set the sysctl {name}={text}: {error.strerror}"
+            ) from error
+
+
+def _write_proc(path: str, text: str) -> None:
     """Write through a procfs of our own, which nobody else can have arranged."""
     proc = new_file_system("proc")
     try:
-        for name, text in sysctl.items():
-            try:
-                fd = open_plain(proc, "sys/" + name.replace(".", "/"), os.O_WRONLY)
-                try:
-                    os.write(fd, text.encode())
-                finally:
-                    os.close(fd)
-            except OSError as error:
-                # The range holds group ids; not all of them exist in a namespace.
-                if name == "net.ipv4.ping_group_range" and error.errno == errno.EINVAL:
-                    continue
-                raise ContainerError(
-                    f"cannot set the sysctl {name}={text}: {error.strerror}"
-                ) from error
+        fd = open_plain(proc, path, os.O_WRONLY)
+        try:
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
     finally:
         os.close(proc)
 
@@ -472,12 +487,12 @@ def _give_streams(uid: int, slave: int) -> None:
 def _become(process: dict[str, Any], identity: Identity) -> None:
     oom_score_adj = process["oom_score_adj"]
     if oom_score_adj is not None:
-        with open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
-            file.write(str(oom_score_adj).encode())
+        _write_proc(f"{os.getpid()}/oom_score_adj", str(oom_score_adj))
     try:
         os.setgroups(identity.groups)
     except PermissionError:
-        if identity.groups or not needs_user_xattr():
+        # A user namespace of a single id has no groups to give: setgroups is denied.
+        if not needs_user_xattr():
             raise
     try:
         os.setresgid(identity.gid, identity.gid, identity.gid)

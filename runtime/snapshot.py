@@ -42,7 +42,7 @@ class Snapshot:
 class _Probe:
     """What this kernel and this process can do; found out once."""
 
-    lowerdir_plus: bool | None = None
+    method = ""
     user_xattr: bool | None = None
 
 
@@ -65,25 +65,29 @@ def mount(snapshot: Snapshot | tuple[str, ...], method: str = "") -> int:
     try:
         if not snapshot.lowers or (len(snapshot.lowers) == 1 and not snapshot.upper):
             return _single(snapshot)
-        if method == "fd" or (method == "" and has_lowerdir_plus()):
+        if (method or _Probe.method or use_method()) == "fd":
             return _overlay(snapshot)
         return _overlay_by_string(snapshot)
     except OSError as error:
         raise _explained(error, snapshot) from error
 
 
-def has_lowerdir_plus() -> bool:
+def use_method(method: str = "") -> str:
+    """How layers are named from now on: "fd", "string", or what the kernel can do."""
+    _Probe.method = method or ("fd" if _has_lowerdir_plus() else "string")
+    return _Probe.method
+
+
+def _has_lowerdir_plus() -> bool:
     """Whether overlay takes its layers one by one (Linux 6.7)."""
-    if _Probe.lowerdir_plus is None:
-        fd = syscalls.fsopen("overlay")
-        try:
-            syscalls.fsconfig_string(fd, "lowerdir+", "/")
-            _Probe.lowerdir_plus = True
-        except OSError:
-            _Probe.lowerdir_plus = False
-        finally:
-            os.close(fd)
-    return _Probe.lowerdir_plus
+    fd = syscalls.fsopen("overlay")
+    try:
+        syscalls.fsconfig_string(fd, "lowerdir+", "/")
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def needs_user_xattr() -> bool:
@@ -131,6 +135,8 @@ def _overlay(snapshot: Snapshot) -> int:
     try:
         flags, pairs = _options(snapshot)
         syscalls.fsconfig_string(fd, "source", "overlay")
+        # Otherwise the upper directory gets an attribute with an identity.
+        syscalls.fsconfig_string(fd, "uuid", "null")
         for flag in flags:
             syscalls.fsconfig_flag(fd, flag)
         for key, text in pairs:

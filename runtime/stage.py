@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 
 from lamina.runtime import syscalls
+from lamina.runtime.snapshot import needs_user_xattr
 
 STAGE = "/sys"
 TREES = ("proc", "dev", "sys")
@@ -37,14 +38,15 @@ def set_the_stage(keep: tuple[str, ...]) -> None:
             raise
         except OSError:
             pass  # EINVAL: locked; a copy of everything is only slower
-    host = syscalls.open_tree(STAGE, recursive=False)
+    host = syscalls.open_tree(STAGE) if needs_user_xattr() else -1
     stage = new_file_system("tmpfs", (("mode", "700"), ("size", "64k")))
     for name in ("root", "empty", "host", *TREES):
         os.mkdir(name, 0o755, dir_fd=stage)
     attach(stage, os.open(STAGE, os.O_PATH | os.O_CLOEXEC))
     empty = new_file_system("tmpfs", (("mode", "755"), ("ro", "")), read_only=True)
     attach(empty, os.open(f"{STAGE}/empty", os.O_PATH | os.O_CLOEXEC))
-    attach(host, os.open(f"{STAGE}/host", os.O_PATH | os.O_CLOEXEC))
+    if host >= 0:
+        attach(host, os.open(f"{STAGE}/host", os.O_PATH | os.O_CLOEXEC))
 
 
 def new_file_system(
@@ -54,6 +56,7 @@ def new_file_system(
     attributes = syscalls.MOUNT_ATTR_RDONLY if read_only else 0
     context = syscalls.fsopen(kind)
     try:
+        syscalls.fsconfig_string(context, "source", kind)
         for key, text in options:
             if text:
                 syscalls.fsconfig_string(context, key, text)
@@ -78,9 +81,9 @@ def _prune(keep: tuple[str, ...]) -> None:
 
     Everything else goes with one detached umount, however many mounts there were.
     """
+    root = syscalls.open_tree("/", recursive=False)
     wanted = ["/proc", "/sys", "/dev", *_mounts_of(keep)]
     trees = [(path, syscalls.open_tree(path, recursive=False)) for path in wanted]
-    root = syscalls.open_tree("/", recursive=False)
     attach(os.dup(root), os.open("/proc", os.O_PATH | os.O_CLOEXEC))
     flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
     for path, tree in trees:

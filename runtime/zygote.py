@@ -65,12 +65,14 @@ class Options:
     out of containers' beginnings, which is faster. `cgroups`: cgroup directories to
     join. `exec_only`: only for launch_exec; such a zygote can enter containers that
     others made. `warm`: keep children waiting that are like those launched before.
+    `overlay`: "string" for the way that old kernels need, see snapshot.py.
     """
 
     keep: tuple[str, ...] = ()
     cgroups: tuple[str, ...] = ()
     exec_only: bool = False
     warm: bool = True
+    overlay: str = ""
 
 
 @value
@@ -145,6 +147,7 @@ class Zygote:
         self._options = options
         self._lock = _thread.allocate_lock()
         self._closed = False
+        self._last: tuple[dict[str, Any], Plan, bytes] | None = None
         self._spawn()
 
     @classmethod
@@ -281,6 +284,12 @@ class Zygote:
         """The plan, and the part of a request that many launches share."""
         kind = network if isinstance(network, str) else "given"
         assert kind in ("none", "host", "given"), network
+        # The steps of a build are alike: 0.4 ms each that the last plan can save.
+        alike = {**spec.__dict__, "process": spec.process.terminal, "network": kind}
+        alike["capabilities"] = spec.process.capabilities
+        last = self._last
+        if last is not None and last[0] == alike:
+            return last[1], last[2]
         planned = plan(spec)
         early = {
             "operations": tuple(op.wire() for op in planned.early),
@@ -290,7 +299,9 @@ class Zygote:
             "capabilities": capability_set(spec.process.capabilities),
             "network": kind,
         }
-        return planned, marshal.dumps(early)
+        data = marshal.dumps(early)
+        self._last = alike, planned, data
+        return planned, data
 
     def _spawn(self) -> None:
         """Make the socket now, the process in a thread: requests can already queue."""
@@ -299,7 +310,11 @@ class Zygote:
         self._failure: OSError | None = None
         self._spawned = _thread.allocate_lock()
         self._spawned.acquire()
-        options = {"stage": not self._options.exec_only, "keep": self._options.keep}
+        options = {
+            "stage": not self._options.exec_only,
+            "keep": self._options.keep,
+            "overlay": self._options.overlay,
+        }
         opened = _open_cgroups(self._options.cgroups)
         try:
             wire.send(self._line, options, tuple(opened))
