@@ -81,6 +81,7 @@ class Store:
     def __init__(self, root: str, index: Index, xattrs: str) -> None:
         self.root = root
         self.index = index
+        self._published = False
         # The namespace of overlay's own attributes: `trusted` needs real root.
         self.xattrs = xattrs
 
@@ -100,7 +101,12 @@ class Store:
         return store
 
     def close(self) -> None:
+        """Close the index; what was published is brought to the disk behind us."""
         self.index.close()
+        if self._published:
+            from lamina.oci.durability import settle_later
+
+            settle_later(self.root)
 
     def workspace(self) -> Workspace:
         """A private directory on the store's file system; use it with `with`."""
@@ -131,6 +137,7 @@ class Store:
             found = self.layer(layer.content)
             if found is None:
                 self._place(directory, layer, skeleton)
+                self._published = True
             now = int(time.time())
             run.execute(
                 "INSERT INTO layer VALUES (?,?,?,?,?,?,?,?) "

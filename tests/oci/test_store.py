@@ -12,6 +12,7 @@ import pytest
 
 from lamina.oci.config import ImageConfig
 from lamina.oci.digest import Digest
+from lamina.oci.durability import settle
 from lamina.oci.errors import InUse, NotFound, StoreError
 from lamina.oci.pack import Times, pack
 from lamina.oci.reference import parse_reference
@@ -81,6 +82,27 @@ def test_what_was_not_on_the_disk_at_a_crash_is_forgotten(store: Store) -> None:
     assert again.layer(layer.content) is None
     assert not os.path.exists(store.layer_path(layer.content))
     again.close()
+
+
+def test_what_was_synced_outlives_a_crash(store: Store) -> None:
+    layer = publish(store, "file", "hello")
+    assert settle(store.root) == 1
+    assert settle(store.root) == 0
+    store.index.rows("UPDATE layer SET boot='another boot' WHERE boot IS NOT NULL")
+    again = Store.open(store.root)
+    assert again.layer(layer.content) == layer
+    again.close()
+
+
+def test_closing_a_store_settles_it_in_the_background(store: Store) -> None:
+    publish(store, "file", "hello")
+    other = Store.open(store.root)
+    publish(other, "another", "hello")
+    other.close()
+    deadline = time.monotonic() + 60
+    while store.index.rows("SELECT 1 FROM layer WHERE boot IS NOT NULL"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_images_are_found_as_docker_finds_them(store: Store) -> None:
