@@ -14,7 +14,7 @@ from lamina.builder.errors import StepFailed
 from lamina.builder.events import StepOutput
 from lamina.builder.step_mounts import StepMounts
 from lamina.lang.source import excerpt
-from lamina.runtime import seccomp
+from lamina.runtime import cgroup, seccomp
 from lamina.runtime.cgroup import BUILD_PIDS, Cgroup
 from lamina.runtime.paths import remove_created
 from lamina.runtime.snapshot import Snapshot
@@ -67,6 +67,7 @@ class Runner:
         self._running: set[Sandbox] = set()
         self._stopped = False
         self._uplink: Uplink | None = None
+        cgroup.collect()
         self._cgroup = Cgroup.create("build", Resources(), ceiling=BUILD_PIDS)
         self._zygote = Zygote.start(
             Options(keep=(store.root,), cgroups=self._cgroup.directories)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import posixpath
 
 from lamina.builder.errors import MissingSource
 from lamina.builder.graph import CONTEXT_ORIGIN
+from lamina.builder.selection import TreeItem
 from lamina.oci.digest import Digest
 from lamina.runtime import paths, syscalls
 from lamina.runtime.snapshot import Snapshot, mount
@@ -133,11 +135,13 @@ class StepMounts:
 
     def _bind(self, extra: Extra, work: Work, wanted: RunMount, place: str) -> None:
         """Files of the context or of a stage; what is written to them is lost."""
-        if wanted.origin == CONTEXT_ORIGIN:
+        if wanted.origin != CONTEXT_ORIGIN:
+            root = self._reads.root(work.origins[wanted.origin])
+        elif self._inputs.ignore.strip():
+            root = self._visible(extra, wanted, f"{place}.files")
+        else:
             root = os.open(self._inputs.context, _DIRECTORY)
             extra.hold(root)
-        else:
-            root = self._reads.root(work.origins[wanted.origin])
         source = paths.open_in_root(root, wanted.source or "/")
         try:
             if wanted.writable and os.path.isdir(f"/proc/self/fd/{source}"):
@@ -147,6 +151,24 @@ class StepMounts:
         finally:
             os.close(source)
         extra.bind(wanted.target, tree, writable=wanted.writable)
+
+    def _visible(self, extra: Extra, wanted: RunMount, place: str) -> int:
+        """A copy of the source without what `.dockerignore` leaves out: a step must
+        not see files that its key does not know."""
+        from lamina.builder.files import Arrival, copy_into
+        from lamina.builder.record import ContextRead
+
+        os.mkdir(place, 0o755)
+        source = wanted.source or "."
+        chosen = ContextRead((source,), (), False)
+        selection = self._reads.select(chosen, CONTEXT_ORIGIN, {})
+        dest = posixpath.normpath("/" + source)
+        if dest != "/" and any(isinstance(i, TreeItem) for i in selection.items):
+            dest += "/"
+        copy_into(selection.items, None, place, Arrival(dest))
+        root = os.open(place, _DIRECTORY)
+        extra.hold(root)
+        return root
 
 
 def _directory(path: str, wanted: RunMount) -> int:
