@@ -15,6 +15,7 @@ import os
 
 from lamina.runtime import addresses, bridge, firewall, links, netlink, netns, portmap
 from lamina.runtime.addresses import Subnet
+from lamina.runtime.endpoint import Endpoint
 from lamina.runtime.errors import NetworkError
 from lamina.runtime.netns import new_namespace
 from lamina.runtime.network_state import (
@@ -25,7 +26,6 @@ from lamina.runtime.network_state import (
     network_of,
 )
 from lamina.runtime.owner import Owner
-from lamina.values import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,19 +68,6 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     return getattr(import_module(f"lamina.runtime.{module}"), name)
-
-
-@value
-class Endpoint:
-    """A container's place on its network; `interface` is its own name for it."""
-
-    address: str
-    prefix: int
-    gateway: str
-    interface: str
-    mtu: int
-    mac: str
-    network: str
 
 
 def connect(state_dir: str, namespace: int, name: str) -> Endpoint:

@@ -21,7 +21,7 @@ from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lamina.runtime.network import Endpoint
+    from lamina.runtime.endpoint import Endpoint
 
 _V4, _V6 = _socket.AF_INET, _socket.AF_INET6
 _KINDS = {"tcp": _socket.SOCK_STREAM, "sctp": _socket.SOCK_STREAM}

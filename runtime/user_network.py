@@ -11,8 +11,8 @@ import os
 import select
 
 from lamina.runtime import links, netlink, netns
+from lamina.runtime.endpoint import Endpoint
 from lamina.runtime.errors import NetworkError
-from lamina.runtime.network import Endpoint
 from lamina.runtime.ports import PortMapping
 from lamina.runtime.published import Published, bind, forward
 
