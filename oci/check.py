@@ -187,12 +187,13 @@ def _index_faults(store: Store) -> list[Fault]:
 
 def _image_faults(store: Store) -> list[Fault]:
     rows = store.index.rows(
-        "SELECT id, config, layers, manifest, manifest_digest FROM image ORDER BY id"
+        "SELECT id, CAST(config AS BLOB), layers, CAST(manifest AS BLOB), "
+        "manifest_digest FROM image ORDER BY id"
     )
     found = []
     for identity, config, layers, manifest, digest in rows:
-        text = _image_fault(store, identity, bytes(config), layers.split())
-        if not text and manifest is not None and Digest.of(bytes(manifest)) != digest:
+        text = _image_fault(store, identity, config, layers.split())
+        if not text and manifest is not None and Digest.of(manifest) != digest:
             text = "Its manifest has changed."
         if text:
             found.append(Fault("image", identity, text))
