@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-_SIGKILL, _SIGPIPE, _SIGCHLD, _SIGXFSZ = 9, 13, 17, 25
+_SIGKILL, _SIGCHLD, _SIGSTOP = 9, 17, 19
 _NAMESPACES = (
     syscalls.CLONE_NEWNS
     | syscalls.CLONE_NEWPID
@@ -41,9 +41,10 @@ _MOST_KINDS = 6
 
 def main(fd: int) -> None:
     """Serve the owner at the other end of `fd` until it is gone."""
-    # Python ignores two signals and posix_spawn two more; a container would inherit it.
-    for number in (_SIGPIPE, _SIGXFSZ, 32, 33):
-        syscalls.default_signal(number)
+    # What Python, posix_spawn or the owner's shell ignores, a container would inherit.
+    for number in range(1, 65):
+        if number not in (_SIGKILL, _SIGSTOP):
+            syscalls.default_signal(number)
     syscalls.set_name("lamina-zygote")
     requests = _socket.socket(fileno=fd)
     data, cgroups = wire.receive(requests)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import _socket
 import _thread
+import errno
 import marshal
 import os
 import sys
@@ -257,8 +258,13 @@ class Zygote:
         try:
             try:
                 wire.send(self._line, request, (theirs.fileno(), its.fileno(), *fds))
-            except (BrokenPipeError, ConnectionResetError):
-                raise self._died() from None
+            except OSError as error:
+                if error.errno in (errno.EPIPE, errno.ECONNRESET, errno.EBADF):
+                    raise self._died() from None
+                raise ContainerError(
+                    f"cannot ask for a container: {error.strerror}",
+                    hint="a container can have some 240 bind mounts",
+                ) from error
             finally:
                 theirs.close()
                 its.close()
@@ -342,6 +348,8 @@ class Zygote:
 
     def _died(self) -> ContainerError:
         """Why the zygote does not answer; starts another one if it was killed."""
+        if self._closed:
+            return ContainerError("what containers are started from has been closed")
         with self._spawned:
             failure = self._failure
         if failure is not None:
