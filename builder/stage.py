@@ -181,6 +181,9 @@ def _copy(state: StageState, copy: nodes.Copy, scope: Scope) -> StageState:
     if len(operation.sources) + len(operation.inline) > 1:
         _require_directory(operation.dest, copy.span)
     text = _one_line(copy.span.text)
+    if not text.upper().startswith(("COPY", "ADD")):
+        # A trigger of the base: the place of its FROM is not what it says.
+        text = history.copy(operation).removesuffix(" # buildkit")
     state = _step(state, scope, operation, text, copy.span)
     return _layered(state, history.copy(operation))
 
