@@ -245,6 +245,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "lower": lambda text: text.lower(),
     "title": lambda text: text.title(),
     "println": lambda *found: " ".join(map(_shown, found)) + "\n",
+    "printf": lambda form, *found: form.replace("%v", "%s") % found,
     "print": lambda *found: "".join(map(_shown, found)),
     "eq": lambda first, *rest: first in rest,
     "ne": lambda first, second: first != second,
