@@ -49,7 +49,11 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> Digest:
         executor.scrub |= asks_for(recipe, "scrub")
         finder = BaseFinder(store, emit, pull=inputs.pull)
         options = PlanOptions(
-            inputs.platform, inputs.target, inputs.build_args, inputs.labels
+            inputs.platform,
+            inputs.target,
+            inputs.build_args,
+            inputs.labels,
+            inputs.network,
         )
         graph = plan(recipe, options, finder)
         emit(Planned(sum(not isinstance(s.operation, BaseOp) for s in graph.steps)))

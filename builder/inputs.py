@@ -18,7 +18,7 @@ class BuildInputs:
     `recipe` and `ignore` (the patterns of what the context leaves out) are texts as
     they were read; `context` is a folder, "" for none; `platform` is
     `os/arch[/variant]`; `secrets` are files by id. `scrub` drops what package
-    managers leave behind; `proxies` reach steps and no key.
+    managers leave behind; `proxies` reach steps and no key; `network` is that of steps that name none.
     """
 
     recipe_name: str
@@ -34,5 +34,6 @@ class BuildInputs:
     no_cache: bool = False
     pull: bool = False
     jobs: int = 2
+    network: str = "default"
     secrets: Mapping[str, str] = NOTHING
     proxies: Mapping[str, str] = NOTHING

@@ -57,6 +57,7 @@ class PlanOptions:
     target: str = ""
     build_args: Mapping[str, str] = NOTHING
     labels: Mapping[str, str] = NOTHING
+    network: str = "default"
 
 
 def plan(recipe: Recipe, options: PlanOptions, resolve: Resolve) -> Graph:
@@ -78,6 +79,7 @@ class Planner:
     def __init__(self, recipe: Recipe, options: PlanOptions, resolve: Resolve) -> None:
         self.recipe = recipe
         self.escape = recipe.escape
+        self.network = options.network
         self.steps: list[tuple[str, Step]] = []
         self._options = options
         self._resolve = resolve

@@ -94,6 +94,7 @@ def _key(inputs: BuildInputs) -> Digest:
         "labels": dict(inputs.labels),
         "epoch": inputs.epoch.seconds,
         "scrub": inputs.scrub,
+        "network": inputs.network,
     }
     return Digest.of(json.dumps(fields, sort_keys=True).encode())
 

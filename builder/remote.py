@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from lamina import __version__
 from lamina.builder.errors import DownloadFailed
-from lamina.builder.files import Fetched
 from lamina.oci.digest import Digest
 from lamina.oci.workspace import space_error
 from lamina.values import value
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from email.message import Message
     from http.client import HTTPResponse
     from urllib.request import OpenerDirector
+
+    from lamina.builder.files import Fetched
 
 _TIMEOUT = 60
 _CHUNK = 1 << 18
@@ -73,6 +74,8 @@ class Downloads:
         from http.client import HTTPException
         from urllib.error import HTTPError
         from urllib.request import Request
+
+        from lamina.builder.files import Fetched
 
         path = f"{self._directory}/download-{len(self._done)}"
         request = Request(url, headers={"User-Agent": f"lamina/{__version__}"})

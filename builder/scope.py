@@ -13,9 +13,13 @@ if TYPE_CHECKING:
 
 
 class Scope(Protocol):
-    """The plan in progress, as a stage sees it. `escape` is the recipe's character."""
+    """The plan in progress, as a stage sees it.
+
+    `escape` is the recipe's character, `network` that of steps that name none.
+    """
 
     escape: str
+    network: str
 
     def add(
         self, title: str, parent: int, operation: Operation, text: str, span: Span

@@ -113,7 +113,7 @@ def _run(state: StageState, run: nodes.Run, scope: Scope) -> StageState:
         env=_run_env(state, scope),
         cwd=state.config.working_dir or "/",
         user=state.config.user,
-        network=run.network,
+        network=scope.network if run.network == "default" else run.network,
         security=run.security,
         scripts=scripts,
         mounts=mounts,

@@ -49,6 +49,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("--jobs", type=int, default=0, help="steps side by side (default: cores)")
     flag("--iidfile", metavar="FILE", help="write the image's ID to FILE")
     flag("--secret", action="append", default=[], metavar="id=NAME[,src=FILE|env=VAR]")
+    flag("--network", choices=("default", "none", "host"), default="default")
     flag("--source-date-epoch", metavar="SECONDS", help="the time of all new files")
     flag("--scrub", action="store_true", help="drop what package managers leave behind")
     parser.set_defaults(call=run)
@@ -118,6 +119,7 @@ def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:
         scrub=arguments.scrub,
         no_cache=arguments.no_cache,
         pull=arguments.pull,
+        network=arguments.network,
         jobs=arguments.jobs if arguments.jobs > 0 else os.cpu_count() or 1,
         secrets=_secrets(arguments.secret, environment),
         proxies={

@@ -127,6 +127,7 @@ class _NoSteps:
     """The scope of a change: what it would do to files is not done (WORKDIR)."""
 
     escape = "\\"
+    network = "default"
 
     def add(self, *_: object) -> int:
         return -1
