@@ -18,7 +18,8 @@ class BuildInputs:
     `recipe` and `ignore` (the patterns of what the context leaves out) are texts as
     they were read; `context` is a folder, "" for none; `platform` is
     `os/arch[/variant]`; `secrets` are files by id. `scrub` drops what package
-    managers leave behind; `proxies` reach steps and no key; `network` is that of steps that name none.
+    managers leave behind; `proxies` reach steps and no key; `network` is that of
+    steps that name none.
     """
 
     recipe_name: str
