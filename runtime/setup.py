@@ -266,6 +266,11 @@ def _bind(sandbox: Sandbox, operation: tuple[Any, ...]) -> None:
     directory = stat.S_ISDIR(os.fstat(fd).st_mode)
     place = sandbox.place(operation[1], directory)
     try:
+        if stat.S_ISDIR(os.fstat(place).st_mode) != directory:
+            kinds = ("directory", "file") if directory else ("file", "directory")
+            raise ContainerError(
+                f"cannot mount a {kinds[0]} on {operation[1]}, which is a {kinds[1]}"
+            )
         syscalls.move_mount(fd, place)
     finally:
         os.close(place)
@@ -316,10 +321,12 @@ def _adopt(sandbox: Sandbox, operation: tuple[Any, ...]) -> None:
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
+        place = -1
+    if place < 0 or not stat.S_ISDIR(os.fstat(place).st_mode):
         raise ContainerError(
-            f"the image's {target} is a symbolic link",
-            hint=f"it has to be a directory: `RUN rm {target} && mkdir {target}`",
-        ) from error
+            f"the image's {target} is not a directory",
+            hint="it has to be one, and no link to one, for the kernel's files",
+        )
     tree = os.open(STAGE + target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     attach(tree, place)
 

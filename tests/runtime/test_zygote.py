@@ -130,10 +130,10 @@ def test_many_threads_launch_at_once(bench: Bench) -> None:
 
 
 def test_what_a_command_leaves_running_dies_with_it(bench: Bench) -> None:
-    text = bench.sh("(sleep 1000 & sleep 1000 &) ; echo $$; setsid sleep 1000 & true")
+    text = bench.sh("(sleep 7654 & sleep 7654 &) ; echo $$; setsid sleep 7654 & true")
     assert text == "1\n"
     sleeping = subprocess.run(
-        ["pgrep", "-f", "^sleep 1000$"], capture_output=True, check=False
+        ["pgrep", "-f", "^sleep 7654$"], capture_output=True, check=False
     )
     assert sleeping.stdout == b""
 
