@@ -83,8 +83,7 @@ def parse_header(block: bytes) -> Header:
     """Read a header block; raises InvalidArchive when it is none."""
     fields = _FIELDS.unpack(block)
     name, mode, uid, gid, size, mtime, checksum, kind, link, magic = fields[:10]
-    # Signed sums are those of old compilers on old machines: GNU tar, "Checksumming".
-    if parse_number(checksum) != sum(block) - sum(checksum) + 256:
+    if _checksum(checksum) != sum(block) - sum(checksum) + 8 * 32:
         raise InvalidArchive(
             "A header of the archive is damaged: its checksum is wrong.",
             hint="It is no tar, or its copy was not finished; get it again.",
@@ -121,9 +120,14 @@ def parse_number(field: bytes) -> int:
     if not digits:
         return 0
     # int() alone would also take signs, underscores and blanks.
-    if not digits.isdigit() or b"8" in digits or b"9" in digits:
+    if digits.strip(b"01234567"):
         raise _bad_number(field)
     return int(digits, 8)
+
+
+def _checksum(field: bytes) -> int:
+    digits = field.strip(b" \0")
+    return int(digits, 8) if digits and not digits.strip(b"01234567") else -1
 
 
 def _natural(field: bytes) -> int:
