@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING
 
 from lamina.runtime import names, state
 from lamina.runtime.errors import ContainerError, NoSuchContainer
 from lamina.runtime.owner import Owner
 from lamina.values import replace, value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -101,22 +101,25 @@ def arguments_of(config: ImageConfig) -> tuple[str, ...]:
     return args
 
 
-def create(
+def create(  # noqa: PLR0913 (each is another noun)
     store: Store,
     image: Image,
     image_name: str,
     name: str,
     config: ImageConfig,
     options: Options,
+    *,
+    identity: str = "",
 ) -> Container:
     """A new container, created and not yet started, held by this process.
 
-    `name` is checked; with "" it gets one. Raises ContainerError on a name in use.
+    `name` is checked; with "" it gets one, and so with `identity` (state.new_id).
+    Raises ContainerError on a name in use.
     """
     wanted = names.check(name) if name else ""
     args = arguments_of(config)
     make_places(store.root)
-    identity = state.new_id()
+    identity = identity or state.new_id()
     with state.locked(store.root):
         container = state.Container(
             identity,

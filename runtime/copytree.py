@@ -10,8 +10,8 @@ import contextlib
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -71,9 +71,7 @@ class _Copy:
         elif not stat.S_ISSOCK(info.st_mode):
             _special(source, target, name, info)
 
-    def _file(
-        self, source: int, target: int, name: str, info: os.stat_result
-    ) -> None:
+    def _file(self, source: int, target: int, name: str, info: os.stat_result) -> None:
         key = (info.st_dev, info.st_ino)
         if key in self._linked:
             first = f"/proc/self/fd/{self._linked[key]}"

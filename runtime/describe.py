@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from lamina.runtime import plan, state, volumes
 from lamina.runtime.errors import NoSuchContainer
 from lamina.runtime.logs import rfc3339
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from lamina.oci.store import Store
     from lamina.runtime.state import Container, State
     from lamina.runtime.volumes import Volume

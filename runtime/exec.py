@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
 
 from lamina.runtime import plan, state
 from lamina.runtime.errors import ContainerError
@@ -12,6 +11,7 @@ from lamina.runtime.session import Console, Session, open_streams
 from lamina.runtime.supervisor import seccomp_filter
 from lamina.values import replace, value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.oci.store import Store
     from lamina.runtime.spec import Process

@@ -7,13 +7,13 @@ network's part comes with its Attachment.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lamina.runtime import spec as oci
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.volumes import BIND, TMPFS, Volume
 from lamina.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.runtime.options import Options
     from lamina.runtime.state import Container

@@ -17,15 +17,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from typing import TYPE_CHECKING, Any
 
 from lamina.runtime.errors import ContainerError, NoSuchContainer
 from lamina.runtime.options import Options
 from lamina.runtime.owner import Owner
 from lamina.values import replace, value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from lamina.oci.config import ImageConfig
 

@@ -6,12 +6,12 @@ import contextlib
 import os
 import select
 import time
-from typing import TYPE_CHECKING
 
 from lamina.runtime import state
 from lamina.runtime.errors import ContainerError, NoSuchContainer
 from lamina.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

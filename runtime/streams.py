@@ -11,10 +11,10 @@ import contextlib
 import errno
 import os
 import select
-from typing import TYPE_CHECKING
 
 from lamina.runtime.errors import ContainerError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Protocol

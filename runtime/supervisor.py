@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING
 
 from lamina.errors import LaminaError
 from lamina.runtime import container as containers
@@ -21,6 +20,7 @@ from lamina.runtime.session import Console, Ends, Session, open_streams
 from lamina.runtime.uplink import Uplink, connect, etc_files
 from lamina.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lamina.runtime.logs import LogWriter
     from lamina.runtime.spec import Spec
     from lamina.runtime.state import Container
+    from lamina.runtime.uplink import Connecting
     from lamina.runtime.zygote import Sandbox, Zygote
 
 
@@ -49,12 +50,18 @@ class Supervisor:
 
     # Start
 
-    def start(self, console: Console | None = None) -> None:
+    def start(
+        self, console: Console | None = None, connecting: Connecting | None = None
+    ) -> None:
         """Start the container's command; raises ContainerError when that fails.
 
         It stays "created" then, as with docker, or goes when it is one of `--rm`.
+        `connecting` is its connection, where that was begun before.
         """
         try:
+            self._uplink = (
+                connecting.result() if connecting else connect(self.container)
+            )
             self._start(console or Console())
         except BaseException as error:
             self._failed(error)
@@ -62,7 +69,6 @@ class Supervisor:
 
     def _start(self, console: Console) -> None:
         container = self.container
-        self._uplink = connect(container)
         found = volumes.of_container(container.options, container.config)
         etc = self._write_etc()
         spec = plan.plan(container, found, etc)

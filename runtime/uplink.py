@@ -6,14 +6,16 @@ helper process that speaks for them (user_network.py).
 
 from __future__ import annotations
 
+import _thread
 import os
-from typing import TYPE_CHECKING
 
 from lamina.runtime.snapshot import needs_user_xattr
 from lamina.runtime.state import Attachment
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.runtime.network import Endpoint
+    from lamina.runtime.options import Options
     from lamina.runtime.ports import PortMapping
     from lamina.runtime.published import Published
     from lamina.runtime.state import Container
@@ -53,6 +55,40 @@ class Uplink:
             self._bridged = None
 
 
+class Connecting:
+    """A connection that is being made in a thread: `result`, or `cancel`."""
+
+    def __init__(self, name: str, options: Options) -> None:
+        self._lock = _thread.allocate_lock()
+        self._outcome: Uplink | BaseException = Uplink()
+        # With `-P` the image says which ports; without a network nothing is done.
+        self.complete = not options.publish_all
+        if options.network == "default" and self.complete:
+            self._lock.acquire()
+            _thread.start_new_thread(self._work, (name, options))
+
+    def _work(self, name: str, options: Options) -> None:
+        try:
+            self._outcome = outbound(name, published_ports(options))
+        except BaseException as error:
+            self._outcome = error
+        finally:
+            self._lock.release()
+
+    def result(self) -> Uplink:
+        """The connection; raises what went wrong."""
+        with self._lock:
+            if isinstance(self._outcome, BaseException):
+                raise self._outcome
+            return self._outcome
+
+    def cancel(self) -> None:
+        """Nobody needs it any more."""
+        with self._lock:
+            if isinstance(self._outcome, Uplink):
+                self._outcome.close()
+
+
 def connect(container: Container) -> Uplink:
     """Connect a container as its options say; raises NetworkError."""
     if container.options.network != "default":
@@ -74,21 +110,29 @@ def outbound(name: str, mappings: tuple[PortMapping, ...] = ()) -> Uplink:
     return uplink
 
 
+def published_ports(options: Options) -> tuple[PortMapping, ...]:
+    """The mappings of `-p`."""
+    if not options.publish:
+        return ()
+    from lamina.runtime.ports import parse_port
+
+    return tuple(m for text in options.publish for m in parse_port(text))
+
+
 def wanted_ports(container: Container) -> tuple[PortMapping, ...]:
     """The mappings of `-p`, and with `-P` one for each exposed port that has none."""
-    options = container.options
-    if not (options.publish or options.publish_all):
-        return ()
-    from lamina.runtime.ports import PortMapping, parse_port
+    found = published_ports(container.options)
+    if not container.options.publish_all:
+        return found
+    from lamina.runtime.ports import PortMapping
 
-    found = [mapping for text in options.publish for mapping in parse_port(text)]
-    if options.publish_all:
-        have = {(mapping.container_port, mapping.protocol) for mapping in found}
-        for text in container.config.exposed_ports:
-            number, _, protocol = text.partition("/")
-            if number.isdecimal() and (int(number), protocol or "tcp") not in have:
-                found.append(PortMapping("", 0, int(number), protocol or "tcp"))
-    return tuple(found)
+    have = {(mapping.container_port, mapping.protocol) for mapping in found}
+    more = []
+    for text in container.config.exposed_ports:
+        number, _, protocol = text.partition("/")
+        if number.isdecimal() and (int(number), protocol or "tcp") not in have:
+            more.append(PortMapping("", 0, int(number), protocol or "tcp"))
+    return (*found, *more)
 
 
 def _connect_bridge(

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
 
 from lamina.runtime.errors import ContainerError
 from lamina.values import replace, value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.oci.config import ImageConfig
     from lamina.runtime.options import Options

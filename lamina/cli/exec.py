@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING
 
 from lamina.cli.request import RunParser, check_terminal, console_from, env_from
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.cli.settings import Settings
 

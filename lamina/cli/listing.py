@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
 
 from lamina.errors import LaminaError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.oci.store import Store
     from lamina.runtime.state import Container, State

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from lamina.errors import LaminaError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, NoReturn
@@ -30,7 +30,7 @@ class RunUsage(LaminaError):
 class RunParser(argparse.ArgumentParser):
     """A parser whose errors exit with Docker's 125: 2 may be the container's own."""
 
-    def parse_known_args(  # type: ignore[override]
+    def parse_known_args(
         self, args: Any = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
         # What is unknown here would be reported by the parser above, with its code.

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
 from lamina.cli.request import RunParser, RunUsage, check_terminal, console_from
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
     from lamina.cli.settings import Settings
     from lamina.oci.store import Image, Store
+    from lamina.runtime.options import Options
     from lamina.runtime.session import Console
     from lamina.runtime.state import Container
     from lamina.runtime.supervisor import Supervisor
+    from lamina.runtime.zygote import Zygote
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -62,35 +64,61 @@ def _started(
     arguments: argparse.Namespace, settings: Settings, console: Console | None
 ) -> Supervisor:
     """The container, created and started. The zygote boots while it is looked up."""
-    from lamina.runtime.zygote import Options, Zygote
+    from lamina.runtime import zygote as zygotes
 
-    zygote = Zygote.start(Options(keep=(settings.root,), warm=False))
+    zygote = zygotes.Zygote.start(zygotes.Options(keep=(settings.root,), warm=False))
+    try:
+        from lamina.cli.request import options_from
+
+        options = options_from(arguments)
+        return _start(arguments, settings, options, zygote, console)
+    except BaseException:
+        zygote.close()
+        raise
+
+
+def _start(
+    arguments: argparse.Namespace,
+    settings: Settings,
+    options: Options,
+    zygote: Zygote,
+    console: Console | None,
+) -> Supervisor:
+    from lamina.runtime.state import new_id
+    from lamina.runtime.uplink import Connecting
+
+    identity = new_id()
+    connecting = Connecting(identity, options)
     try:
         from lamina.oci.store import Store
         from lamina.runtime.supervisor import Supervisor
 
         store = Store.open(settings.root)
-        container = _created(arguments, settings, store)
+        container = _created(arguments, settings, store, options, identity)
         supervisor = Supervisor(store, zygote, container)
-        supervisor.start(console)
     except BaseException:
-        zygote.close()
+        connecting.cancel()
         raise
+    supervisor.start(console, connecting if connecting.complete else None)
     return supervisor
 
 
 def _created(
-    arguments: argparse.Namespace, settings: Settings, store: Store
+    arguments: argparse.Namespace,
+    settings: Settings,
+    store: Store,
+    options: Options,
+    identity: str,
 ) -> Container:
-    from lamina.cli.request import options_from, overrides_from
+    from lamina.cli.request import overrides_from
     from lamina.runtime.container import configure, create
 
-    options = options_from(arguments)
     overrides = overrides_from(arguments, settings.environment)
     image = find_image(store, arguments.image, arguments.pull)
     config = configure(image.config, overrides)
     cidfile = _open_cidfile(arguments.cidfile)
-    container = create(store, image, arguments.image, arguments.name, config, options)
+    asked = (arguments.image, arguments.name, config, options)
+    container = create(store, image, *asked, identity=identity)
     if cidfile is not None:
         with cidfile:
             cidfile.write(container.id)
