@@ -20,6 +20,7 @@ def make_root(place: Path) -> Path:
     """A root directory with busybox, users and the directories of any image."""
     for name in ("bin", "etc", "proc", "dev", "sys", "tmp"):
         (place / name).mkdir(parents=True)
+    place.chmod(0o755)
     shutil.copy(BUSYBOX, place / "bin/busybox")
     listed = subprocess.run([BUSYBOX, "--list"], capture_output=True, check=True)
     for name in listed.stdout.decode().split():
