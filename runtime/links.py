@@ -11,6 +11,7 @@ from __future__ import annotations
 import _socket
 import errno
 import os
+import time
 from struct import Struct
 
 from lamina.runtime import netlink
@@ -20,10 +21,13 @@ from lamina.values import value
 
 INTERFACE = "eth0"
 
+_PATIENCE = 200  # times half a millisecond
+
 _NEWLINK, _GETLINK = 16, 18
 _NEWADDR, _GETADDR, _NEWROUTE, _GETROUTE = 20, 22, 24, 26
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER = 1, 3, 4, 10
+_IFLA_OPERSTATE, _OPERATING = 16, b"\x06"
 _IFLA_LINKINFO, _IFLA_AF_SPEC, _IFLA_NET_NS_FD = 18, 26, 28
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5
 _VETH_PEER = 1
@@ -194,6 +198,23 @@ def configure(route: netlink.Socket, address: str, prefix: int, gateway: str) ->
             + u32(_RTA_OIF, index),
         ),
     )
+
+
+def settle(route: netlink.Socket, *names: str) -> None:
+    """Wait until these links carry packets; until then they drop them silently.
+
+    A link that got its carrier begins to send, and a bridge to use it, when a
+    worker of the kernel has noticed: one connection in fifty lost its first packet
+    to that, and waited a second to send it again. Since Linux 6.8 the question
+    itself makes the kernel notice.
+    """
+    for name in names:
+        for _ in range(_PATIENCE):
+            found = _find(route, name)
+            given = netlink.attributes(found, _LINK.size) if found else {}
+            if given.get(_IFLA_OPERSTATE, _OPERATING) == _OPERATING:
+                break
+            time.sleep(0.0005)
 
 
 def _link(index: int = 0, flags: int = 0) -> bytes:

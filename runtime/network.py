@@ -82,10 +82,11 @@ def connect(state_dir: str, namespace: int, name: str) -> Endpoint:
         address, subnet, host = _lease(network, Owner.of(name))
         try:
             with netlink.Socket(netlink.ROUTE) as route:
-                links.join_bridge(route, host, namespace, address)
-            inner = netns.inside(namespace, lambda: netlink.Socket(netlink.ROUTE))
-            with inner:
-                links.configure(inner, address, subnet.prefix, subnet.gateway)
+                port = links.join_bridge(route, host, namespace, address)
+                inner = netns.inside(namespace, lambda: netlink.Socket(netlink.ROUTE))
+                with inner:
+                    links.configure(inner, address, subnet.prefix, subnet.gateway)
+                links.settle(route, port, network.bridge)
         except BaseException:
             addresses.release(network.leases, address)
             raise

@@ -87,15 +87,6 @@ def test_a_port_is_reached_from_everywhere(lab: Lab) -> None:
         assert ask(one.namespace, gateway, 8080) == f"web {gateway}", "its own port"
 
 
-def test_a_port_is_open_the_moment_it_is_published(lab: Lab) -> None:
-    """No packet waits for a link that is still coming up."""
-    for number in range(5):
-        container = lab.container()
-        lab.serve(container.namespace, 80, "web")
-        with published(container, f"{8080 + number}:80"):
-            assert ask(lab.neighbour, HOST, 8080 + number, patience=0.9)
-
-
 def test_with_iptables_in_the_way_of_the_bridge(lab: Lab) -> None:
     lab.run("iptables -P FORWARD DROP")
     container, other = lab.container(), lab.container()
