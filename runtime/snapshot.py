@@ -14,7 +14,7 @@ import os
 
 from lamina.runtime import syscalls
 from lamina.runtime.errors import ContainerError, NotPermitted
-from lamina.values import value
+from lamina.values import replace, value
 
 # OVL_MAX_STACK, fs/overlayfs/params.h.
 MAX_LOWERS = 500
@@ -56,6 +56,9 @@ def mount(snapshot: Snapshot | tuple[str, ...], method: str = "") -> int:
     """
     if not isinstance(snapshot, Snapshot):
         snapshot = Snapshot(snapshot)
+    # Overlay refuses a directory that it has already (ELOOP). Steps that make the same
+    # bytes share one, and what the lower of two says the upper one says over it.
+    snapshot = replace(snapshot, lowers=tuple(dict.fromkeys(snapshot.lowers)))
     if len(snapshot.lowers) > MAX_LOWERS:
         raise ContainerError(
             f"the image has {len(snapshot.lowers)} layers; "

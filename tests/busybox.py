@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 from lamina.oci.config import ImageConfig
@@ -50,7 +51,7 @@ def publish(store: Store, directory: str) -> Layer:
 def _tools(place: str) -> str:
     os.makedirs(f"{place}/bin")
     shutil.copy(BUSYBOX, f"{place}/bin/busybox")
-    applets = os.popen(f"{BUSYBOX} --list").read().split()
+    applets = subprocess.check_output([BUSYBOX, "--list"], text=True).split()
     for name in applets:
         if name != "busybox":
             os.link(f"{place}/bin/busybox", f"{place}/bin/{name}")
@@ -65,7 +66,9 @@ def _files(place: str) -> str:
     Path(f"{place}/etc/passwd").write_text(
         "root:x:0:0:root:/root:/bin/sh\nguest:x:1000:1000::/home/guest:/bin/sh\n"
     )
-    Path(f"{place}/etc/group").write_text("root:x:0:\nguest:x:1000:\nextra:x:50:guest\n")
+    Path(f"{place}/etc/group").write_text(
+        "root:x:0:\nguest:x:1000:\nextra:x:50:guest\n"
+    )
     Path(f"{place}/etc/motd").write_text("welcome\n")
     Path(f"{place}/data/inner/file").write_text("from the image\n")
     return place

@@ -1,0 +1,233 @@
+"""The `lamina` command on a store of the test's own, and recipes to give it.
+
+What a test leaves behind counts as a failure of what it tests: `Lamina.left_behind`
+looks for processes, mounts, locks, workspaces and cgroups that outlived it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.busybox import make_image, open_store
+
+COMMAND = (sys.executable, "-m", "lamina")
+PROJECT = str(Path(__file__).parents[2])
+# How long what was killed may take to be gone, on a loaded machine.
+PATIENCE = 20.0
+_CGROUPS = "/sys/fs/cgroup"
+_ENV = {
+    "PATH": os.environ["PATH"],
+    "HOME": "/nonexistent",
+    "PYTHONPATH": PROJECT,
+    "LC_ALL": "C.UTF-8",
+}
+
+
+class Done(NamedTuple):
+    """How a command ended, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def steps(self) -> dict[str, str]:
+        """What the plain progress says of each step, by its instruction."""
+        names: dict[str, str] = {}
+        states: dict[str, str] = {}
+        for line in self.err.splitlines():
+            number, _, rest = line.partition(" ")
+            if rest.startswith("["):
+                names[number] = rest.partition("] ")[2]
+            elif rest.startswith(("CACHED", "DONE", "FAILED")):
+                states[names[number]] = rest.split()[0]
+        return states
+
+    @property
+    def ran(self) -> list[str]:
+        """The steps that were carried out, sorted."""
+        return sorted(name for name, state in self.steps.items() if state == "DONE")
+
+
+class Lamina:
+    """The command as a user calls it, with its store in `place`."""
+
+    def __init__(self, place: Path, store: Path | None = None) -> None:
+        self.place = place
+        self.store = store or place / "store"
+        self._pids: list[int] = []
+
+    def with_base(self) -> Lamina:
+        """Put the image `busybox` into the store."""
+        store = open_store(self.store.parent)
+        make_image(store)
+        store.close()
+        return self
+
+    def run(
+        self,
+        *args: str | Path,
+        code: int | None = 0,
+        env: Mapping[str, str] | None = None,
+        given: bytes | str = b"",
+        cwd: Path | None = None,
+        wrapper: Sequence[str] = (),
+    ) -> Done:
+        """Run a command to its end; it has to end with `code` (None: with any)."""
+        process = self.start(*args, env=env, cwd=cwd, wrapper=wrapper)
+        data = given.encode() if isinstance(given, str) else given
+        out, err = process.communicate(data, timeout=240)
+        done = Done(process.returncode, out.decode(), err.decode(errors="replace"))
+        if code is not None:
+            assert done.code == code, done.err or done.out
+        assert "Traceback" not in done.err, done.err
+        return done
+
+    def start(
+        self,
+        *args: str | Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        wrapper: Sequence[str] = (),
+    ) -> subprocess.Popen[bytes]:
+        """Start a command in a session of its own, with pipes for all streams."""
+        process = subprocess.Popen(
+            [*wrapper, *COMMAND, *map(str, args)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**_ENV, "LAMINA_ROOT": str(self.store), **(env or {})},
+            cwd=cwd or self.place,
+            start_new_session=True,
+        )
+        self._pids.append(process.pid)
+        return process
+
+    def build(self, folder: Path, *args: str | Path, **options: Any) -> str:
+        """Build `folder`; the image's ID."""
+        return self.run("build", *args, folder, **options).out.strip()
+
+    def inspect(self, image: str) -> dict[str, Any]:
+        found: list[dict[str, Any]] = json.loads(self.run("inspect", image).out)
+        return found[0]
+
+    def config(self, image: str) -> dict[str, Any]:
+        config: dict[str, Any] = self.inspect(image)["Config"]
+        return config
+
+    def files(self, folder: Path, *args: str | Path, **options: Any) -> Path:
+        """Build `folder`, and unpack the image's files."""
+        out = self.place / f"files-{len(os.listdir(self.place))}"
+        self.run("build", "-o", out, *args, folder, **options)
+        return out
+
+    def check(self) -> None:
+        """The store is sound."""
+        self.run("system", "check")
+
+    def left_behind(self) -> list[str]:
+        """What outlived the test, once it had time to end."""
+        deadline = time.monotonic() + PATIENCE
+        while (found := self._left()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return found
+
+    def _left(self) -> list[str]:
+        found = [f"process {text}" for text in processes_of(str(self.store))]
+        tmp = self.store / "tmp"
+        found += [f"workspace {path}" for path in tmp.glob("*")]
+        found += [f"lock {path}" for path in _held_locks(self.store / "locks")]
+        for pid in self._pids:
+            for place in _cgroups_of(pid):
+                found.append(f"cgroup {place}")
+        return found
+
+
+def processes_of(store: str) -> list[str]:
+    """The processes that run for a store, have its files open or mounted."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdecimal() and int(name) != os.getpid():
+            # What ends while it is looked at is not left behind.
+            with contextlib.suppress(OSError):
+                reason = _reason(f"/proc/{name}", store)
+                if reason:
+                    found.append(f"{name} ({reason}: {_text(f'/proc/{name}/cmdline')})")
+    return found
+
+
+def _reason(process: str, store: str) -> str:
+    for part in ("cmdline", "environ", "mountinfo"):
+        if store in _text(f"{process}/{part}"):
+            return part
+    for folder in ("fd", "root", "cwd"):
+        path = f"{process}/{folder}"
+        links = [f"{path}/{n}" for n in os.listdir(path)] if folder == "fd" else [path]
+        for link in links:
+            with contextlib.suppress(OSError):
+                if os.readlink(link).startswith(store):
+                    return folder
+    return ""
+
+
+def _text(path: str) -> str:
+    with open(path, "rb") as file:
+        return file.read().replace(b"\0", b" ").decode(errors="replace")
+
+
+def _held_locks(folder: Path) -> list[str]:
+    """The files of `folder` that somebody has locked (proc(5), /proc/locks)."""
+    inodes = {path.stat().st_ino: str(path) for path in folder.glob("*")}
+    held = [line.split() for line in _text("/proc/locks").splitlines()]
+    found = {int(words[5].rpartition(":")[2]) for words in held if "->" not in words}
+    return [path for inode, path in inodes.items() if inode in found]
+
+
+def _cgroups_of(pid: int) -> list[str]:
+    """Cgroups of Lamina's that belong to process `pid`, in every hierarchy."""
+    places = [_CGROUPS, *(f"{_CGROUPS}/{name}" for name in os.listdir(_CGROUPS))]
+    found = []
+    for place in places:
+        with contextlib.suppress(OSError):
+            for name in os.listdir(f"{place}/lamina"):
+                if f".{pid}-" in name:
+                    found.append(f"{place}/lamina/{name}")
+    return found
+
+
+def project(place: Path, recipe: str, /, **files: str | bytes) -> Path:
+    """A folder with `recipe` as its Recipe, and other files; `__` in a name is `/`."""
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "Recipe").write_text(recipe)
+    for name, content in files.items():
+        path = place / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return place
+
+
+def interrupt(process: subprocess.Popen[bytes], number: int = signal.SIGINT) -> Done:
+    """Send a signal, as a terminal would to its foreground group; how it ended."""
+    os.killpg(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    return Done(process.returncode, out.decode(), err.decode(errors="replace"))
+
+
+def wait_for_line(process: subprocess.Popen[bytes], text: str) -> str:
+    """Read stderr until a line has `text`; what was read."""
+    assert process.stderr is not None
+    seen = ""
+    for line in process.stderr:
+        seen += line.decode(errors="replace")
+        if text in seen.splitlines()[-1]:
+            return seen
+    raise AssertionError(f"{text!r} was never written:\n{seen}")
