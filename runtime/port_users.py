@@ -4,21 +4,42 @@ from __future__ import annotations
 
 import os
 
+from lamina.runtime import addresses
+from lamina.runtime.network_state import STATE_DIR, network_of
+
 _LISTENING = "0A"
 
 
-def user_of(protocol: str, port: int) -> str:
-    """`nginx (pid 123)`, or "" when it cannot be seen (another user's process)."""
+def user_of(protocol: str, port: int, state_dir: str = STATE_DIR) -> str:
+    """`container 0123456789ab` or `nginx (pid 123)`.
+
+    It is "" when it cannot be seen, for another user's processes cannot.
+    """
+    pid = _process(protocol, port)
+    if not pid:
+        return ""
+    leases = network_of(state_dir).leases
+    for owner in addresses.leases(leases).values() if os.path.isdir(leases) else ():
+        if owner.pid == pid:
+            return f"container {owner.name[:12]}"
+    try:
+        with open(f"/proc/{pid}/comm") as comm:
+            return f"{comm.read().strip()} (pid {pid})"
+    except OSError:
+        return ""  # it ended just now
+
+
+def _process(protocol: str, port: int) -> int:
+    """The pid of a process that has a socket on the port open, or 0."""
     sockets = _sockets(protocol, port)
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             for fd in os.listdir(f"/proc/{pid}/fd"):
                 if os.readlink(f"/proc/{pid}/fd/{fd}") in sockets:
-                    with open(f"/proc/{pid}/comm") as comm:
-                        return f"{comm.read().strip()} (pid {pid})"
+                    return int(pid)
         except OSError:
             continue  # it ended, or is not ours to look into
-    return ""
+    return 0
 
 
 def _sockets(protocol: str, port: int) -> set[str]:

@@ -17,6 +17,7 @@ from lamina.runtime import netns
 from lamina.runtime.errors import NetworkError
 from lamina.runtime.network import Endpoint, disconnect
 from lamina.runtime.network_state import network_of
+from lamina.runtime.port_users import user_of
 from lamina.runtime.ports import PortMapping, parse_port
 from lamina.runtime.published import Published, collect, publish
 from tests.runtime.lab import HOST, Container, Lab, ask, ask_udp, enter
@@ -203,6 +204,13 @@ def test_two_containers_cannot_have_one_port(lab: Lab, first: str) -> None:
     one, two = lab.container("one"), lab.container("two")
     with published(one, first), pytest.raises(NetworkError, match="already in use"):
         lab.on_host(lambda: publish(lab.state_dir, two.endpoint, parse_port("8080:80")))
+
+
+def test_a_container_that_has_a_port_is_named(lab: Lab) -> None:
+    with published(lab.container("0123456789abcdef"), "8080:80"):
+        user = lab.on_host(lambda: user_of("tcp", 8080, lab.state_dir))
+        assert user == "container 0123456789ab"
+        assert lab.on_host(lambda: user_of("tcp", 8081, lab.state_dir)) == ""
 
 
 def test_an_address_that_is_not_the_hosts(lab: Lab) -> None:
