@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 
-from lamina.builder.errors import UnknownBase
+from lamina.builder.errors import UnknownBase, placed
 from lamina.builder.plan import Base
+from lamina.errors import LaminaError
 from lamina.oci.store import Image, Store
 
 TYPE_CHECKING = False
@@ -32,7 +33,10 @@ class BaseFinder:
         self._pull = pull
 
     def __call__(self, request: BaseRequest) -> Base:
-        name, image = self._find(request)
+        try:
+            name, image = self._find(request)
+        except LaminaError as error:
+            raise placed(error, request.span) from error
         self.found[name] = image.id
         return Base(image.config, image.layers)
 

@@ -11,6 +11,7 @@ import time
 
 from lamina.builder.events import Note, Planned
 from lamina.builder.record import recall_build, remember_build
+from lamina.errors import LaminaError
 from lamina.values import replace
 
 TYPE_CHECKING = False
@@ -32,7 +33,12 @@ def build(store: Store, inputs: BuildInputs, emit: Emit) -> Digest:
         found = recall_build(store, inputs, emit)
         if found is not None:
             return found
-    return _walk(store, inputs, emit)
+    try:
+        return _walk(store, inputs, emit)
+    except LaminaError as error:
+        # 125 to 127 are for `run`: a build fails with 1, whatever part of it failed.
+        error.exit_code = 1
+        raise
 
 
 def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> Digest:

@@ -8,7 +8,6 @@ import os
 from lamina.builder.errors import CopyFailed
 from lamina.builder.files import Arrival, Inline, copy_into, make_directory
 from lamina.builder.reads import split_sources
-from lamina.errors import LaminaError
 from lamina.runtime.snapshot import mount
 from lamina.runtime.users import resolve_user
 
@@ -34,25 +33,22 @@ def copy_step(
     upper: str,
 ) -> int:
     """Copy or add; since when the new files count as new (ns): see `oci.pack.Times`."""
-    try:
-        with _view(lowers) as view:
-            arrival = Arrival(
-                operation.dest,
-                _owner(view, operation.chown),
-                operation.chmod,
-                operation.link,
-            )
-            items = (*_chosen(reads, work, operation), *_inline(operation))
-            if operation.add:
-                from lamina.builder.add import Onto, add_into
+    with _view(lowers) as view:
+        arrival = Arrival(
+            operation.dest,
+            _owner(view, operation.chown),
+            operation.chmod,
+            operation.link,
+        )
+        items = (*_chosen(reads, work, operation), *_inline(operation))
+        if operation.add:
+            from lamina.builder.add import Onto, add_into
 
-                onto = Onto(lowers, view, upper)
-                fetched = reads.fetched(operation)
-                add_into((*items, *fetched), onto, arrival, operation.unpack)
-            else:
-                copy_into(items, view, upper, arrival)
-    except LaminaError as error:
-        raise placed(error, work) from error
+            onto = Onto(lowers, view, upper)
+            fetched = reads.fetched(operation)
+            add_into((*items, *fetched), onto, arrival, operation.unpack)
+        else:
+            copy_into(items, view, upper, arrival)
     return _since(store, work, operation)
 
 
@@ -60,27 +56,12 @@ def workdir_step(
     work: Work, operation: WorkdirOp, lowers: tuple[str, ...], upper: str
 ) -> None:
     """`mkdir -p`; what is made belongs to the current user."""
-    try:
-        with _view(lowers) as view:
-            owner = _ROOT
-            if operation.user and view is not None:
-                found = resolve_user(view, operation.user)
-                owner = (found.uid, found.gid)
-            make_directory(view, upper, Arrival(f"{operation.path}/", owner))
-    except LaminaError as error:
-        raise placed(error, work) from error
-
-
-def placed(error: LaminaError, work: Work) -> LaminaError:
-    """The same error with the place in the recipe that caused it."""
-    span = work.step.span
-    if not error.place and span is not None:
-        from lamina.lang.source import excerpt
-
-        error.place, error.excerpt = str(span), excerpt(span)
-    # A build fails with 1, whatever part of it failed.
-    error.exit_code = 1
-    return error
+    with _view(lowers) as view:
+        owner = _ROOT
+        if operation.user and view is not None:
+            found = resolve_user(view, operation.user)
+            owner = (found.uid, found.gid)
+        make_directory(view, upper, Arrival(f"{operation.path}/", owner))
 
 
 def _chosen(reads: Reads, work: Work, operation: CopyOp) -> tuple[Item, ...]:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from lamina.errors import LaminaError
 from lamina.lang.source import RecipeError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lamina.lang.source import Span
+
 
 class InvalidInstruction(RecipeError):
     """An instruction that says something impossible once its words are expanded."""
@@ -60,3 +64,14 @@ class DownloadFailed(LaminaError):
 
 class BootstrapFailed(LaminaError):
     """A distribution's packages could not be made into a base image."""
+
+
+def placed(error: LaminaError, span: Span | None) -> LaminaError:
+    """The same error with the place in the recipe that caused it, unless it has one."""
+    if not error.place and span is not None:
+        from lamina.lang.source import excerpt
+
+        error.place = str(span)
+        parts = (error.excerpt, excerpt(span))
+        error.excerpt = "\n".join(part for part in parts if part)
+    return error

@@ -12,10 +12,12 @@ import time
 
 from lamina.builder.cache import lookup
 from lamina.builder.commit import commit
+from lamina.builder.errors import placed
 from lamina.builder.graph import CopyOp, RunOp, Step, WorkdirOp
 from lamina.builder.noise import scrub
 from lamina.builder.reads import Reads
 from lamina.builder.solver import Solver, Work
+from lamina.errors import LaminaError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +39,9 @@ class Executor:
         self._inputs = inputs
         self._emit = emit
         self._workspace = store.workspace()
-        self.reads = Reads(store, inputs, self._workspace.directory("fetched", 0o700))
+        self.reads = Reads(
+            store, inputs, self._workspace.directory("fetched", 0o700), emit
+        )
         self._runner: Runner | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -98,7 +102,10 @@ class Executor:
         place = self._workspace.directory(str(work.step.index), 0o700)
         lowers = tuple(self._store.layer_path(layer) for layer in reversed(work.below))
         upper = _upper(place, lowers)
-        since = self._perform(work, lowers, upper, place)
+        try:
+            since = self._perform(work, lowers, upper, place)
+        except LaminaError as error:
+            raise placed(error, work.step.span) from error
         if self.scrub:
             scrub(upper, lowers)
         return commit(self._store, work.key, upper, since, self._inputs.epoch.seconds)

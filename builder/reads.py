@@ -12,6 +12,7 @@ import threading
 
 from lamina.builder.cachekey import result_digest
 from lamina.builder.errors import MissingSource
+from lamina.builder.events import Note
 from lamina.builder.graph import CACHE_ORIGIN, CONTEXT_ORIGIN, CopyOp, RunOp
 from lamina.builder.record import ContextRead
 from lamina.errors import LaminaError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lamina.builder.context import Context
+    from lamina.builder.events import Emit
     from lamina.builder.files import Fetched
     from lamina.builder.graph import Step
     from lamina.builder.inputs import BuildInputs
@@ -38,11 +40,14 @@ class Reads:
     something was read that cannot be asked for again.
     """
 
-    def __init__(self, store: Store, inputs: BuildInputs, place: str) -> None:
+    def __init__(
+        self, store: Store, inputs: BuildInputs, place: str, emit: Emit
+    ) -> None:
         self.seen: dict[ContextRead, str] | None = {}
         self._store = store
         self._inputs = inputs
         self._place = place
+        self._emit = emit
         self._downloads: Downloads | None = None
         self._lock = threading.RLock()
         self._context: Context | None = None
@@ -65,7 +70,7 @@ class Reads:
             if isinstance(operation, RunOp):
                 return self._mounted(operation, origins)
         except LaminaError as error:
-            raise _placed(error, step) from error
+            raise placed(error, step.span) from error
         return {}
 
     def _copied(
@@ -117,7 +122,7 @@ class Reads:
     ) -> str:
         assert origin != CACHE_ORIGIN, "a cache mount has nothing to read"
         if origin == CONTEXT_ORIGIN:
-            digest = self.select(chosen, origin, origins).digest
+            digest = self._selected(chosen, origin, origins).digest
             if self.seen is not None:
                 self.seen[chosen] = digest
             return digest
@@ -128,9 +133,18 @@ class Reads:
         known = self._store.recall("files", key)
         if known is not None:
             return known.decode()
-        digest = self.select(chosen, origin, origins).digest
+        digest = self._selected(chosen, origin, origins).digest
         self._store.remember("files", key, digest.encode())
         return digest
+
+    def _selected(
+        self, chosen: ContextRead, origin: int, origins: Mapping[int, Layers]
+    ) -> Selection:
+        """As `select`, telling what is odd about the choice."""
+        selection = self.select(chosen, origin, origins)
+        for warning in selection.warnings:
+            self._emit(Note(f"warning: {warning}"))
+        return selection
 
     def select(
         self, chosen: ContextRead, origin: int, origins: Mapping[int, Layers]
@@ -181,14 +195,3 @@ def split_sources(operation: CopyOp) -> tuple[ContextRead, tuple[str, ...]]:
     urls = [s for s in operation.sources if operation.add and is_remote(s)]
     local = tuple(s for s in operation.sources if s not in urls)
     return ContextRead(local, operation.exclude, operation.parents), tuple(urls)
-
-
-def _placed(error: LaminaError, step: Step) -> LaminaError:
-    """The same error with the place in the recipe that caused it."""
-    if error.place or step.span is None:
-        return error
-    from lamina.lang.source import excerpt
-
-    error.place = str(step.span)
-    error.excerpt = excerpt(step.span)
-    return error
