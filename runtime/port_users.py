@@ -19,7 +19,8 @@ def user_of(protocol: str, port: int, state_dir: str = STATE_DIR) -> str:
     if not pid:
         return ""
     leases = network_of(state_dir).leases
-    for owner in addresses.leases(leases).values() if os.path.isdir(leases) else ():
+    readable = os.access(leases, os.R_OK | os.X_OK)  # not by an ordinary user
+    for owner in addresses.leases(leases).values() if readable else ():
         if owner.pid == pid:
             return f"container {owner.name[:12]}"
     try:
