@@ -198,7 +198,8 @@ def _is_patchable(descriptor: int) -> bool:
 
 def _header(name: str, size: int) -> bytes:
     entry = Entry(
-        *(name.encode(), REGULAR, 0o644, 0, 0, size, 0, b"", (0, 0), NO_XATTRS, size)
+        *(name.encode(), REGULAR, 0o644, 0, 0, size, 0, b"", (0, 0)),
+        *(NO_XATTRS, size, None),
     )
     return format_header(entry, 0)[0]
 

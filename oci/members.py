@@ -22,13 +22,13 @@ from lamina.oci.tar_header import (
     HARD_LINK,
     REGULAR,
     SYMLINK,
-    Header,
     parse_header,
 )
 from lamina.oci.workspace import space_error
 from lamina.values import value
 
 if TYPE_CHECKING:
+    from lamina.oci.tar_header import Entry
     from lamina.oci.workspace import Workspace
 
 Read = Callable[[int], bytes]
@@ -283,7 +283,7 @@ def scan(descriptor: int) -> dict[str, Extent]:
     return found
 
 
-def _extension(descriptor: int, offset: int, header: Header) -> dict[bytes, bytes]:
+def _extension(descriptor: int, offset: int, header: Entry) -> dict[bytes, bytes]:
     """What a pax or a GNU header says of the member after it."""
     if header.size > _MAX_EXTENSION:
         raise InvalidArchive(f"The archive has a header of {header.size} bytes.")
@@ -295,7 +295,7 @@ def _extension(descriptor: int, offset: int, header: Header) -> dict[bytes, byte
 
 def _note(
     found: dict[str, Extent],
-    header: Header,
+    header: Entry,
     extended: dict[bytes, bytes],
     extent: Extent,
 ) -> None:
