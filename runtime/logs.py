@@ -110,6 +110,15 @@ def rfc3339(nanoseconds: int) -> str:
     return f"{text}.{digits}Z" if digits else f"{text}Z"
 
 
+def nanoseconds(text: str) -> int:
+    """An RFC 3339 time in UTC, as `rfc3339` writes it, exactly; raises ValueError."""
+    import calendar
+
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    seconds = calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S"))
+    return seconds * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))
+
+
 def _split(line: bytes) -> list[bytes]:
     return [line[at : at + _LONGEST] for at in range(0, len(line), _LONGEST)]
 

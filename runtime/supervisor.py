@@ -309,36 +309,39 @@ def detach(work: Callable[[], Supervisor]) -> str:
 
 
 def _background(work: Callable[[], Supervisor], writer: int) -> NoReturn:
-    """The child's life: start, say so, supervise."""
+    """The child's life: let go of the caller's files, start, say so, supervise."""
     code = 125
     try:
         os.setsid()
         os.umask(0o022)
         os.chdir("/")
+        # Before the zygote inherits them: whoever reads them waits for their end.
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)
+        os.close(null)
         supervisor = _said(work, writer)
         if supervisor is not None:
             code = supervisor.supervise(None)
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-    os._exit(code)
+    finally:
+        os._exit(code)
 
 
 def _said(work: Callable[[], Supervisor], writer: int) -> Supervisor | None:
-    """Do the work, tell the parent how it went, let go of the caller's files."""
+    """Do the work and tell the parent how it went."""
     import marshal
 
+    supervisor = None
     try:
         supervisor = work()
+        said = (supervisor.container.id, "", 0)
     except LaminaError as error:
-        os.write(writer, marshal.dumps((error.message, error.hint, _code(error))))
-        return None
-    null = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(null, stream)
-    os.close(null)
-    os.write(writer, marshal.dumps((supervisor.container.id, "", 0)))
+        said = (error.message, error.hint, _code(error))
+    except Exception:
+        import traceback
+
+        said = ("The container's supervisor failed.", traceback.format_exc(), 125)
+    os.write(writer, marshal.dumps(said))
     os.close(writer)
     return supervisor
 

@@ -156,7 +156,7 @@ def parse_mount(text: str, folder: str) -> Volume:
         read_only=_flag(fields, "readonly"),
         propagation=propagation,
         copy=not _flag(fields, "volume-nocopy"),
-        options=_tmpfs_options(tmpfs),
+        options=_tmpfs_options(tmpfs) if kind == TMPFS else (),
     )
 
 

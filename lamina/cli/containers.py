@@ -170,14 +170,14 @@ def _rename(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _list(arguments: argparse.Namespace, settings: Settings) -> int:
-    from lamina.cli.listing import COLUMNS, matches, row
+    from lamina.cli.listing import COLUMNS, matches, parse_filters, row
     from lamina.cli.tables import show
     from lamina.runtime import state
 
     store = open_store(settings)
     last = 1 if arguments.latest else arguments.last
     every = arguments.all or last >= 0
-    filters = [text.partition("=")[::2] for text in arguments.filter]
+    filters = parse_filters(arguments.filter)
     every = every or any(key in ("status", "exited") for key, _ in filters)
     found = [
         (container, what)
@@ -243,10 +243,8 @@ def _logs(arguments: argparse.Namespace, settings: Settings) -> int:
     path = f"{state.directory(store.root, container.id)}/log"
     since, until = _moment(arguments.since), _moment(arguments.until)
     for record in _records(store, container, path, tail, arguments.follow):
-        if since and record.time < since:
+        if (since or until) and not _is_between(record.time, since, until):
             continue
-        if until and record.time > until:
-            break
         out = sys.stderr if record.stream == "stderr" else sys.stdout
         stamp = f"{record.time} ".encode() if arguments.timestamps else b""
         out.buffer.write(stamp + record.log)
@@ -293,29 +291,31 @@ def _tail(text: str) -> int | None:
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _moment(text: str) -> str:
-    """A moment as the log writes them: RFC 3339, Unix seconds, or how long ago."""
+def _is_between(text: str, since: int, until: int) -> bool:
+    from lamina.runtime.logs import nanoseconds
+
+    moment = nanoseconds(text)
+    return moment >= since and (not until or moment <= until)
+
+
+def _moment(text: str) -> int:
+    """RFC 3339, Unix seconds, or how long ago, in ns; 0 for ""."""
     import time
 
     from lamina.cli.tables import parse_time
-    from lamina.runtime.logs import rfc3339
+    from lamina.runtime.logs import nanoseconds
 
     if not text:
-        return ""
+        return 0
     amount, unit = text[:-1], text[-1:]
     try:
         if unit in _UNITS:
-            seconds = time.time() - float(amount) * _UNITS[unit]
-        elif "T" in text:
-            seconds = parse_time(
-                text if text[-1:] == "Z" or len(text) > 20 else f"{text}Z"
-            )
-        else:
-            seconds = float(text)
+            return time.time_ns() - int(float(amount) * 1e9) * _UNITS[unit]
+        if "T" not in text:
+            return int(float(text) * 1e9)
+        if "+" in text[19:] or "-" in text[19:]:
+            return int(parse_time(text) * 1e9)
+        return nanoseconds(text)
     except ValueError:
-        seconds = 0
-    if seconds <= 0:
-        raise RunUsage(
-            f"Invalid time {text!r}.", hint="As in 10m or 2026-11-23T12:00:00Z."
-        )
-    return rfc3339(int(seconds * 1_000_000_000))
+        hint = "As in 10m or 2026-11-23T12:00:00Z."
+        raise RunUsage(f"Invalid time {text!r}.", hint=hint) from None

@@ -23,6 +23,7 @@ COLUMNS = {
 }
 PROCESS_COLUMNS = ("UID", "PID", "PPID", "STIME", "TTY", "TIME", "CMD")
 _COMMAND_WIDTH = 20
+_FILTERS = ("name", "id", "status", "exited", "label", "ancestor")
 _STATUSES = ("created", "running", "paused", "exited")
 
 
@@ -86,6 +87,19 @@ def ports(container: Container, state: State) -> str:
     )
 
 
+def parse_filters(texts: list[str]) -> list[tuple[str, str]]:
+    """`--filter` as (kind, value); raises LaminaError for what there is not."""
+    filters = []
+    for text in texts:
+        key, _, wanted = text.partition("=")
+        if key not in _FILTERS:
+            raise LaminaError(f"Invalid filter {key!r}.", hint=", ".join(_FILTERS))
+        if key == "status" and wanted not in _STATUSES:
+            raise LaminaError(f"Invalid status {wanted!r}.", hint=", ".join(_STATUSES))
+        filters.append((key, wanted))
+    return filters
+
+
 def matches(
     store: Store, container: Container, state: State, filters: list[tuple[str, str]]
 ) -> bool:
@@ -109,8 +123,6 @@ def _matches(
     if key == "id":
         return container.id.startswith(wanted)
     if key == "status":
-        if wanted not in _STATUSES:
-            raise LaminaError(f"Invalid status {wanted!r}: {', '.join(_STATUSES)}.")
         return state.status == wanted
     if key == "exited":
         return state.status == "exited" and str(state.exit_code) == wanted
@@ -118,11 +130,8 @@ def _matches(
         name, equals, given = wanted.partition("=")
         labels = container.config.labels
         return name in labels and (not equals or labels[name] == given)
-    if key == "ancestor":
-        return store.resolve_id(wanted) == container.image
-    raise LaminaError(
-        f"Invalid filter {key!r}.", hint="name, id, status, exited, label or ancestor."
-    )
+    assert key == "ancestor"
+    return store.resolve_id(wanted) == container.image
 
 
 def processes(init: int) -> list[tuple[str, ...]]:
