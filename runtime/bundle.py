@@ -95,9 +95,7 @@ def _process(process: Process, ids: tuple[int, int, tuple[int, ...]]) -> dict[st
             "args": list(process.args),
             "env": list(process.env),
             "cwd": process.cwd,
-            "capabilities": dict.fromkeys(
-                ("bounding", "effective", "permitted"), names
-            ),
+            "capabilities": dict.fromkeys(sets, names),
             "rlimits": [
                 {
                     "type": _rlimit(r.type),
