@@ -61,12 +61,7 @@ class BaseFinder:
 
     def _from_archive(self, kind: str, place: str) -> Image:
         """The image in an archive, loaded once for each state of the file."""
-        path = place
-        if not os.path.lexists(path) and ":" in place:
-            path = place.rpartition(":")[0]
-        found = os.stat(path) if os.path.lexists(path) else None
-        stamp = (found.st_ino, found.st_size, found.st_mtime_ns) if found else ()
-        key = f"{kind}:{os.path.abspath(place)}:{stamp}"
+        key = f"{kind}:{os.path.abspath(place)}:{_stamp(place)}"
         known = self._store.recall("archive", key)
         if known is not None and (identity := self._store.resolve_id(known.decode())):
             return self._store.image(identity)
@@ -75,6 +70,19 @@ class BaseFinder:
         image = load_base(self._store, kind, place)
         self._store.remember("archive", key, image.id.encode())
         return image
+
+
+def _stamp(place: str) -> tuple[int, ...]:
+    """What changes with an archive; of a layout's folder its index, which others
+    may write over without a trace in the folder itself."""
+    path = place
+    if not os.path.lexists(path) and ":" in place:
+        path = place.rpartition(":")[0]
+    try:
+        found = os.stat(f"{path}/index.json" if os.path.isdir(path) else path)
+    except OSError:
+        return ()
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _unknown(request: BaseRequest) -> UnknownBase:

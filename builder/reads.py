@@ -11,7 +11,7 @@ import os
 import threading
 
 from lamina.builder.cachekey import result_digest
-from lamina.builder.errors import MissingSource
+from lamina.builder.errors import MissingSource, placed
 from lamina.builder.events import Note
 from lamina.builder.graph import CACHE_ORIGIN, CONTEXT_ORIGIN, CopyOp, RunOp
 from lamina.builder.record import ContextRead
