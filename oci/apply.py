@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Applied", "Limits", "apply"]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_PARENT = Entry(b"", DIRECTORY, 0o755, 0, 0, 0, 0, b"", (0, 0), NO_XATTRS, 0)
+_PARENT = Entry(b"", DIRECTORY, 0o755, 0, 0, 0, 0, b"", (0, 0), NO_XATTRS, 0, None)
 
 
 @value

@@ -39,7 +39,7 @@ _OPEN = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _SYS_OPENAT2 = 437  # the same on every architecture but alpha
 _RESOLVE_IN_ROOT = 0x10
 _MAX_OPEN = 128
-_PARENT = Entry(b"", DIRECTORY, 0o755, 0, 0, 0, 0, b"", (0, 0), NO_XATTRS, 0)
+_PARENT = Entry(b"", DIRECTORY, 0o755, 0, 0, 0, 0, b"", (0, 0), NO_XATTRS, 0, None)
 
 
 @value

@@ -41,7 +41,7 @@ from lamina.values import replace, value
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lamina.oci.stream import ThreadedDigest
+    from lamina.oci.stream import ThreadedDigests
 
     Write = Callable[[bytes], object]
 
@@ -125,7 +125,7 @@ class _Sink:
         self._gathered = 0
         self._reals: list[bytes] = []
         self._timeless: list[bytes] = []
-        self._threads: tuple[ThreadedDigest, ...] = ()
+        self._thread: ThreadedDigests | None = None
 
     def header(self, real: bytes, timeless: bytes) -> None:
         self._reals.append(real)
@@ -142,8 +142,8 @@ class _Sink:
             self._out(data, data)
 
     def close(self) -> None:
-        for thread in self._threads:
-            thread.close()
+        if self._thread is not None:
+            self._thread.close()
 
     def flush(self) -> None:
         if self._reals:
@@ -153,9 +153,8 @@ class _Sink:
             self._gathered = 0
 
     def _out(self, real: bytes, timeless: bytes) -> None:
-        if self._threads:
-            self._threads[0].update(real)
-            self._threads[1].update(timeless)
+        if self._thread is not None:
+            self._thread.update(real, timeless)
         else:
             self.real.update(real)
             self.timeless.update(timeless)
@@ -166,9 +165,9 @@ class _Sink:
             self._write(real)
 
     def _start(self) -> None:
-        from lamina.oci.stream import ThreadedDigest
+        from lamina.oci.stream import ThreadedDigests
 
-        self._threads = (ThreadedDigest(self.real), ThreadedDigest(self.timeless))
+        self._thread = ThreadedDigests(self.real, self.timeless)
 
 
 class _Packer:
@@ -244,7 +243,7 @@ class _Packer:
     def _marker(self, path: bytes) -> None:
         """A whiteout: an empty file whose name is all that counts."""
         self.entries += 1
-        entry = Entry(path, REGULAR, 0o600, 0, 0, 0, 0, b"", (0, 0), NO_XATTRS, 0)
+        entry = Entry(path, REGULAR, 0o600, 0, 0, 0, 0, b"", (0, 0), NO_XATTRS, 0, None)
         self._sink.header(*format_header(entry, 0))
 
 
@@ -270,4 +269,5 @@ def _entry(member: Member, name: bytes, found: dict[str, bytes]) -> Entry:
         if found
         else NO_XATTRS,
         size,
+        None,
     )

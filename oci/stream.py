@@ -93,33 +93,38 @@ class _Ahead:
             self._chunks.put(error)
 
 
-class ThreadedDigest:
-    """A digest that is brought up to date by a thread of its own."""
+class ThreadedDigests:
+    """Digests that a thread of their own brings up to date.
 
-    def __init__(self, digest: _Hash) -> None:
+    One thread for all: reading files takes longer than two digests of them.
+    """
+
+    def __init__(self, *digests: _Hash) -> None:
         import threading
         from queue import SimpleQueue
 
-        self._digest = digest
-        self._chunks: SimpleQueue[bytes] = SimpleQueue()
+        self._digests = digests
+        self._chunks: SimpleQueue[tuple[bytes, ...]] = SimpleQueue()
         self._free: SimpleQueue[None] = SimpleQueue()
         for _ in range(_DEPTH):
             self._free.put(None)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def update(self, data: bytes) -> None:
+    def update(self, *data: bytes) -> None:
+        """The next piece of each digest."""
         self._free.get()
         self._chunks.put(data)
 
     def close(self) -> None:
-        """Wait until everything is in the digest."""
-        self._chunks.put(b"")
+        """Wait until everything is in the digests."""
+        self._chunks.put(())
         self._thread.join()
 
     def _run(self) -> None:
-        while data := self._chunks.get():
-            self._digest.update(data)
+        while chunks := self._chunks.get():
+            for digest, data in zip(self._digests, chunks, strict=True):
+                digest.update(data)
             self._free.put(None)
 
 

@@ -33,27 +33,11 @@ BARE = frozenset((HARD_LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO))
 MAX_ID = 0o7777777
 MAX_SIZE = 0o77777777777
 
-# name mode uid gid size mtime checksum type link magic+version uname gname
-# major minor prefix; 12 bytes of padding.
-_FIELDS = Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12x")
+# name mode uid gid size mtime checksum type link magic+version, names of the owner,
+# major minor prefix, padding.
+_FIELDS = Struct("100s8s8s8s12s12s8sc100s8s64x8s8s155s12x")
 NO_XATTRS: Mapping[str, bytes] = MappingProxyType({})
 _PAX_NAME = b"././@PaxHeader"
-
-
-@value
-class Header:
-    """A header block as it stands, its numbers read; names end at their NUL."""
-
-    name: bytes
-    kind: bytes
-    mode: int
-    uid: int
-    gid: int
-    size: int
-    mtime: int
-    link: bytes
-    device: tuple[int, int]
-    gnu: bool
 
 
 @value
@@ -76,11 +60,12 @@ class Entry:
     device: tuple[int, int]
     xattrs: Mapping[str, bytes]
     stored: int
-    extents: tuple[tuple[int, int], ...] | None = None
+    extents: tuple[tuple[int, int], ...] | None
 
 
-def parse_header(block: bytes) -> Header:
-    """Read a header block; raises InvalidArchive when it is none."""
+def parse_header(block: bytes) -> Entry:
+    """Read a header block; names end at their NUL. Raises InvalidArchive when it is
+    none."""
     fields = _FIELDS.unpack(block)
     name, mode, uid, gid, size, mtime, checksum, kind, link, magic = fields[:10]
     if _checksum(checksum) != sum(block) - sum(checksum) + 8 * 32:
@@ -89,45 +74,47 @@ def parse_header(block: bytes) -> Header:
             hint="It is no tar, or its copy was not finished; get it again.",
         )
     name = name.partition(b"\0")[0]
-    ustar = magic[:6] == b"ustar\0"
-    if ustar and fields[14][0]:
-        name = fields[14].partition(b"\0")[0] + b"/" + name
-    devices = kind in b"34"
-    return Header(
+    prefix = fields[12]
+    if prefix[0] and magic[:6] == b"ustar\0":
+        name = prefix.partition(b"\0")[0] + b"/" + name
+    stored = _natural(size)
+    return Entry(
         name,
         kind,
         _natural(mode) & 0o7777,
         _natural(uid),
         _natural(gid),
-        _natural(size),
-        parse_number(mtime),
+        stored,
+        parse_number(mtime) * 10**9,
         link.partition(b"\0")[0],
-        _device(fields[12], fields[13]) if devices else (0, 0),
-        magic == b"ustar  \0",
+        _device(fields[10], fields[11]) if kind in b"34" else (0, 0),
+        NO_XATTRS,
+        stored,
+        None,
     )
 
 
 def parse_number(field: bytes) -> int:
     """Octal digits between blanks and NULs, or GNU's base 256 with the top bit set."""
     if field[0] & 0x80:
-        bits = len(field) * 8 - 1
-        number = int.from_bytes(field, "big") & ((1 << bits) - 1)
-        number -= (number >> (bits - 1)) << bits
-        if not -(1 << 63) <= number < 1 << 63:
-            raise _bad_number(field)
-        return number
-    digits = field.strip(b" \0")
-    if not digits:
-        return 0
-    # int() alone would also take signs, underscores and blanks.
-    if digits.strip(b"01234567"):
+        return _base_256(field)
+    digits = field[:-1] if field[-1] == 0 else field
+    if not digits.isdigit():
+        digits = field.strip(b" \0") or b"0"
+    try:
+        # int() alone would also take signs, underscores and blanks.
+        return int(digits if digits.isdigit() else b"", 8)
+    except ValueError:
+        raise _bad_number(field) from None
+
+
+def _base_256(field: bytes) -> int:
+    bits = len(field) * 8 - 1
+    number = int.from_bytes(field, "big") & ((1 << bits) - 1)
+    number -= (number >> (bits - 1)) << bits
+    if not -(1 << 63) <= number < 1 << 63:
         raise _bad_number(field)
-    return int(digits, 8)
-
-
-def _checksum(field: bytes) -> int:
-    digits = field.strip(b" \0")
-    return int(digits, 8) if digits and not digits.strip(b"01234567") else -1
+    return number
 
 
 def _natural(field: bytes) -> int:
@@ -135,6 +122,11 @@ def _natural(field: bytes) -> int:
     if number < 0:
         raise _bad_number(field)
     return number
+
+
+def _checksum(field: bytes) -> int:
+    digits = field.strip(b" \0")
+    return int(digits, 8) if digits and not digits.strip(b"01234567") else -1
 
 
 def _device(major: bytes, minor: bytes) -> tuple[int, int]:
@@ -156,6 +148,7 @@ def format_header(entry: Entry, mtime: int) -> tuple[bytes, bytes]:
     data is whole."""
     seconds = mtime // 10**9
     records, prefix, name = _records(entry)
+    in_octal = 0 <= seconds <= MAX_SIZE
     left = b"%b%07o\0%07o\0%07o\0%011o\0" % (
         name.ljust(100, b"\0"),
         entry.mode,
@@ -163,7 +156,22 @@ def format_header(entry: Entry, mtime: int) -> tuple[bytes, bytes]:
         entry.gid if entry.gid <= MAX_ID else 0,
         entry.size if entry.size <= MAX_SIZE else 0,
     )
-    right = b"%b%bustar\x0000%b%07o\0%07o\0%b" % (
+    right = _right(entry, prefix)
+    total = sum(left) + sum(right) + 8 * 32
+    real = _join(left, seconds if in_octal else 0, right, total)
+    timeless = _join(left, 0, right, total)
+    if records:
+        timeless = _extended(records) + timeless
+    if not in_octal:
+        records[b"mtime"] = b"%d" % seconds
+    if records:
+        real = _extended(records) + real
+    return real, timeless
+
+
+def _right(entry: Entry, prefix: bytes) -> bytes:
+    """The fields after the checksum."""
+    return b"%b%bustar\x0000%b%07o\0%07o\0%b" % (
         entry.kind,
         entry.link[:100].ljust(100, b"\0"),
         bytes(64),
@@ -171,29 +179,20 @@ def format_header(entry: Entry, mtime: int) -> tuple[bytes, bytes]:
         entry.device[1],
         prefix.ljust(167, b"\0"),
     )
-    timeless = _join(left, 0, right)
-    if records:
-        timeless = _extended(records) + timeless
-    if 0 <= seconds <= MAX_SIZE:
-        real = _join(left, seconds, right)
-    else:
-        records[b"mtime"] = b"%d" % seconds
-        real = _join(left, 0, right)
-    if records:
-        real = _extended(records) + real
-    return real, timeless
 
 
-def _join(left: bytes, seconds: int, right: bytes) -> bytes:
+def _join(left: bytes, seconds: int, right: bytes, total: int) -> bytes:
+    """A header block; `total` is the checksum without the time."""
     time = b"%011o\0" % seconds
-    total = sum(left) + sum(time) + sum(right) + 8 * 32
-    return left + time + b"%06o\0 " % total + right
+    return left + time + b"%06o\0 " % (total + sum(time)) + right
 
 
 def _records(entry: Entry) -> tuple[dict[bytes, bytes], bytes, bytes]:
     """The pax records that `entry` needs, and its name as ustar's prefix and name."""
     records: dict[bytes, bytes] = {}
     name, prefix = entry.name, b""
+    if _is_plain(entry):
+        return records, prefix, name
     if len(name) > 100:
         prefix, name = _split(name)
     if not entry.name.isascii() or not name:
@@ -213,6 +212,20 @@ def _records(entry: Entry) -> tuple[dict[bytes, bytes], bytes, bytes]:
         escaped = attribute.replace("%", "%25").replace("=", "%3D")
         records[b"SCHILY.xattr." + escaped.encode("utf-8", "surrogateescape")] = data
     return records, prefix, name
+
+
+def _is_plain(entry: Entry) -> bool:
+    """Whether ustar's fields are large enough for all of it, as nearly always."""
+    return (
+        len(entry.name) <= 100
+        and len(entry.link) <= 100
+        and entry.uid <= MAX_ID
+        and entry.gid <= MAX_ID
+        and entry.size <= MAX_SIZE
+        and not entry.xattrs
+        and entry.name.isascii()
+        and entry.link.isascii()
+    )
 
 
 def _split(name: bytes) -> tuple[bytes, bytes]:
@@ -236,7 +249,8 @@ def _extended(records: dict[bytes, bytes]) -> bytes:
         bytes(64),
         bytes(167),
     )
-    return _join(left, 0, right) + body + bytes(-len(body) % BLOCK)
+    block = _join(left, 0, right, sum(left) + sum(right) + 8 * 32)
+    return block + body + bytes(-len(body) % BLOCK)
 
 
 def _record(key: bytes, data: bytes) -> bytes:

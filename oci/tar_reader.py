@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING
 
 from lamina.oci import pax
 from lamina.oci.errors import InvalidArchive
+from lamina.oci.member_name import show
 from lamina.oci.tar_header import (
     BARE,
     BLOCK,
     DIRECTORY,
     EMPTY_BLOCK,
-    NO_XATTRS,
     REGULAR,
     Entry,
-    Header,
     parse_header,
 )
 from lamina.oci.tar_sparse import Extents, check_extents, gnu_extents, leading_map
-from lamina.values import value
+from lamina.values import replace, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from lamina.oci.stream import Source
 
 _CHUNK = 1 << 20
+_NOBODY = (1 << 32) - 1
 _GNU_NAMES = {b"L": b"path", b"K": b"linkpath"}
 
 
@@ -145,7 +145,7 @@ class TarReader:
         self._block = block
         return block
 
-    def _extended(self, header: Header) -> bytes:
+    def _extended(self, header: Entry) -> bytes:
         if header.size > self._limits.extended:
             raise InvalidArchive(
                 f"The archive has a header of {header.size} bytes;"
@@ -153,46 +153,33 @@ class TarReader:
             )
         return self._take(header.size + -header.size % BLOCK)[: header.size]
 
-    def _entry(self, header: Header, own: pax.Records) -> Entry:
+    def _entry(self, header: Entry, own: pax.Records) -> Entry:
+        entry = header
         kind = header.kind
         if kind in b"\x007":
             # V7 marks a directory by the `/` at its end; 7 is "contiguous".
             kind = DIRECTORY if header.name.endswith(b"/") else REGULAR
-        records = pax.merge(self._general, own) if own or self._general else {}
-        size = header.size
-        if b"size" in records:
-            size = pax.parse_count(records[b"size"])
-        if size and kind in BARE:
+            entry = replace(entry, kind=kind)
+        records: dict[bytes, bytes] = {}
+        if own or self._general:
+            records = pax.merge(self._general, own)
+            entry = _with_records(entry, records)
+        if entry.size and kind in BARE:
             raise InvalidArchive(
-                f"{_text(header.name)} in the archive is no file, but has content."
+                f"{show(entry.name)} in the archive is no file, but has content."
             )
-        name = records.get(b"path", header.name)
-        self._stored = size
-        extents: Extents | None = None
+        self._stored = entry.size
         if kind == b"S":
-            kind = REGULAR
             size, numbers = gnu_extents(self._block, self._take)
             extents = check_extents(size, numbers, self._stored)
+            entry = replace(entry, kind=REGULAR, size=size, extents=extents)
         elif b"GNU.sparse.major" in records or b"GNU.sparse.size" in records:
-            name = records.get(b"GNU.sparse.name", name)
             size, extents = self._pax_extents(records, own)
-        mtime = header.mtime * 10**9
-        if b"mtime" in records:
-            mtime = pax.parse_time(records[b"mtime"])
-        return Entry(
-            name,
-            kind,
-            header.mode,
-            _identity(records, b"uid", header.uid),
-            _identity(records, b"gid", header.gid),
-            size,
-            mtime,
-            records.get(b"linkpath", header.link),
-            header.device,
-            pax.xattrs_of(records) if records else NO_XATTRS,
-            self._stored,
-            extents,
-        )
+            name = records.get(b"GNU.sparse.name", entry.name)
+            entry = replace(
+                entry, name=name, size=size, stored=self._stored, extents=extents
+            )
+        return entry
 
     def _pax_extents(
         self, records: dict[bytes, bytes], own: pax.Records
@@ -231,11 +218,17 @@ class TarReader:
                 hint="Nothing of it was kept.",
             )
         if b"\0" in entry.name or b"\0" in entry.link:
-            raise InvalidArchive(f"{_text(entry.name)} in the archive has a NUL byte.")
+            raise InvalidArchive(f"{show(entry.name)} in the archive has a NUL byte.")
+        # 2**32 - 1 means "leave it as it is" to chown(2).
+        if entry.uid >= _NOBODY or entry.gid >= _NOBODY:
+            raise InvalidArchive(
+                f"The archive gives {show(entry.name)} to {entry.uid}:{entry.gid},"
+                " whom there cannot be."
+            )
         if len(entry.name) > limits.path or len(entry.link) > limits.path:
             raise InvalidArchive(
                 f"The archive has a path of {len(entry.name)} bytes, which starts"
-                f" {_text(entry.name)}."
+                f" {show(entry.name)}."
             )
 
     def _end(self) -> None:
@@ -251,14 +244,25 @@ class TarReader:
                 self._record(data)
 
 
+def _with_records(header: Entry, records: dict[bytes, bytes]) -> Entry:
+    """What pax records say over what the header says."""
+    size, mtime = header.size, header.mtime
+    if b"size" in records:
+        size = pax.parse_count(records[b"size"])
+    if b"mtime" in records:
+        mtime = pax.parse_time(records[b"mtime"])
+    return replace(
+        header,
+        name=records.get(b"path", header.name),
+        uid=_identity(records, b"uid", header.uid),
+        gid=_identity(records, b"gid", header.gid),
+        size=size,
+        mtime=mtime,
+        link=records.get(b"linkpath", header.link),
+        xattrs=pax.xattrs_of(records),
+        stored=size,
+    )
+
+
 def _identity(records: dict[bytes, bytes], key: bytes, number: int) -> int:
-    if key in records:
-        number = pax.parse_count(records[key])
-    # 2**32 - 1 means "leave it as it is" to chown(2).
-    if number >= (1 << 32) - 1:
-        raise InvalidArchive(f"The archive has a {key.decode()} of {number}.")
-    return number
-
-
-def _text(name: bytes) -> str:
-    return repr(name[:120].decode("utf-8", "replace"))
+    return pax.parse_count(records[key]) if key in records else number

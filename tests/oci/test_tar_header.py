@@ -32,7 +32,7 @@ def file(name: bytes, **fields: object) -> Entry:
     given: dict[str, object] = {
         **{"kind": REGULAR, "mode": 0o644, "uid": 0, "gid": 0, "size": 0},
         **{"mtime": 0, "link": b"", "device": (0, 0), "xattrs": NO_XATTRS},
-        **{"stored": 0},
+        **{"stored": 0, "extents": None},
         **fields,
     }
     return Entry(name, **given)  # type: ignore[arg-type]
