@@ -423,12 +423,13 @@ def test_a_killed_zygote_is_replaced(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_nothing_of_it_shows_on_the_host(bench: Bench) -> None:
-    before = Path("/proc/self/mountinfo").read_text()
     with bench.start("sleep", "1000") as sandbox:
-        assert Path("/proc/self/mountinfo").read_text() == before
+        mounted = Path(f"/proc/{sandbox.pid}/mountinfo").read_text()
+        assert str(bench.place) in mounted
+        assert str(bench.place) not in Path("/proc/self/mountinfo").read_text()
         sandbox.kill()
         sandbox.wait()
-    assert Path("/proc/self/mountinfo").read_text() == before
+    assert str(bench.place) not in Path("/proc/self/mountinfo").read_text()
 
 
 def test_the_owner_keeps_no_descriptors(bench: Bench) -> None:
