@@ -11,13 +11,13 @@ import contextlib
 import hashlib
 import os
 import threading
-from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
 from lamina.errors import LaminaError
 from lamina.oci.config_json import parse_config
 from lamina.oci.digest import Digest
+from lamina.oci.threads import side_by_side
 from lamina.oci.workspace import is_dead
 from lamina.values import value
 
@@ -57,10 +57,13 @@ def check(store: Store, jobs: int = 2) -> Checked:
     """Read all of the store, `jobs` files at a time."""
     layers = [c for (c,) in store.index.rows("SELECT content FROM layer ORDER BY 1")]
     blobs = store.index.rows("SELECT digest, size FROM blob ORDER BY 1")
-    work: deque[Callable[[], Fault | None]] = deque()
-    work.extend(partial(_layer_fault, store, content) for content in layers)
-    work.extend(partial(_blob_fault, store, digest, size) for digest, size in blobs)
-    faults = _side_by_side(work, jobs)
+    work: list[Callable[[], Fault | None]] = [
+        *(partial(_layer_fault, store, content) for content in layers),
+        *(partial(_blob_fault, store, digest, size) for digest, size in blobs),
+    ]
+    found: list[Fault | None] = []
+    side_by_side(lambda look: found.append(look()), work, jobs, threading.Event())
+    faults = sorted(filter(None, found), key=lambda fault: (fault.kind, fault.name))
     faults += _index_faults(store)
     faults += _image_faults(store)
     faults += _name_faults(store)
@@ -73,19 +76,18 @@ def check(store: Store, jobs: int = 2) -> Checked:
 
 def leftovers(store: Store) -> tuple[str, ...]:
     """What processes that died left behind: no fault, but it takes room."""
-    found = []
-    dead = [
-        n for n in os.listdir(f"{store.root}/tmp") if is_dead(f"{store.root}/tmp/{n}")
-    ]
-    if dead:
-        found.append(f"{len(dead)} workspaces of processes that died")
-    trash = len(os.listdir(f"{store.root}/trash"))
-    if trash:
-        found.append(f"{trash} directories that wait to be deleted")
+    tmp = f"{store.root}/tmp"
     rows = {c[7:] for (c,) in store.index.rows("SELECT content FROM layer")}
-    orphans = [n for n in os.listdir(f"{store.root}/layers") if n not in rows]
-    if orphans:
-        found.append(f"{len(orphans)} layers that no row names")
+    counts = {
+        "workspaces of dead processes": sum(
+            is_dead(f"{tmp}/{name}") for name in os.listdir(tmp)
+        ),
+        "deletions not finished": len(os.listdir(f"{store.root}/trash")),
+        "layers of unfinished work": sum(
+            name not in rows for name in os.listdir(f"{store.root}/layers")
+        ),
+    }
+    found = [f"{text}: {count}" for text, count in counts.items() if count]
     return tuple(found)
 
 
@@ -122,31 +124,6 @@ def _in_use(fault: Fault, owner: str) -> Fault:
     kind, _, name = owner.partition(":")
     text = f"{fault.text} The {kind} {name[:12]} stands on it: remove that first."
     return Fault(fault.kind, fault.name, text)
-
-
-def _side_by_side(work: deque[Callable[[], Fault | None]], jobs: int) -> list[Fault]:
-    faults: list[Fault] = []
-    errors: list[BaseException] = []
-
-    def serve() -> None:
-        try:
-            while work and not errors:
-                fault = work.popleft()()
-                if fault is not None:
-                    faults.append(fault)
-        except IndexError:
-            return
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=serve, daemon=True) for _ in range(jobs)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
-    return sorted(faults, key=lambda fault: (fault.kind, fault.name))
 
 
 def _layer_fault(store: Store, content: str) -> Fault | None:

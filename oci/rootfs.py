@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lamina.oci.store import NEVER, Image, Layer, Store
 from lamina.values import replace
 
 if TYPE_CHECKING:
@@ -12,8 +11,7 @@ if TYPE_CHECKING:
 
     from lamina.oci.config import ImageConfig
     from lamina.oci.digest import Digest
-
-_CHUNK = 1 << 20
+    from lamina.oci.store import Image, Store
 
 
 def import_rootfs(
@@ -24,21 +22,15 @@ def import_rootfs(
     `config` gets the layer's diff_id, which is the digest of the plain tar. Raises
     InvalidArchive; nothing is then left in the store.
     """
-    from lamina.oci.apply import Limits, apply
-    from lamina.oci.compression import open_stream
+    from lamina.oci.unpack import unpack_tar
 
     with store.workspace() as workspace:
-        directory = workspace.directory("root")
-        skeleton = f"{workspace.path}/skeleton"
-        plain = open_stream(read)
-        with open(skeleton, "wb") as record:
-            applied = apply(plain, directory, Limits(), store.xattrs, record)
-        while plain(_CHUNK):
-            pass
-        name = applied.diff_id
-        made = Layer(name, name, applied.bytes, applied.entries, NEVER)
-        layer = store.publish_layer(directory, made, skeleton)
-        return store.put_image(replace(config, diff_ids=(name,)), (layer.content,))
+        unpacked = unpack_tar(store, read, workspace, "root")
+        layer = store.publish_layer(
+            unpacked.directory, unpacked.layer, unpacked.skeleton
+        )
+        config = replace(config, diff_ids=(unpacked.layer.diff_id,))
+        return store.put_image(config, (layer.content,))
 
 
 def export_root(root: str, write: Callable[[bytes], object], xattrs: str) -> Digest:

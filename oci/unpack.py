@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from lamina.oci.apply import Limits, apply
@@ -18,8 +16,13 @@ from lamina.oci.compression import open_stream
 from lamina.oci.digest import Digest
 from lamina.oci.errors import DigestMismatch
 from lamina.oci.store import NEVER, Image, Layer, Store
+from lamina.oci.threads import Stopped, side_by_side
+from lamina.oci.workspace import space_error
+from lamina.values import value
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lamina.oci.members import Members, Read
     from lamina.oci.workspace import Workspace
 
@@ -67,21 +70,44 @@ def _unpack_layer(
     workspace: Workspace,
     stop: threading.Event,
 ) -> None:
-    directory = workspace.directory(layer.diff_id.hex)
-    skeleton = f"{workspace.path}/{layer.diff_id.hex}.skeleton"
     # A plain tar's blob digest is its diff_id, which `apply` computes anyway.
     hashed = layer.digest is not None and layer.digest != layer.diff_id
-    with members.open(layer.member) as inner, open(skeleton, "wb") as record:
+    with members.open(layer.member) as inner:
         blob = _Blob(inner, stop, hashed)
-        read = open_stream(blob.read)
-        applied = apply(read, directory, Limits(), store.xattrs, record)
+        unpacked = unpack_tar(store, blob.read, workspace, layer.diff_id.hex)
         while blob.read(_CHUNK):
             pass
-    _check(layer, blob, applied.diff_id)
-    made = Layer(
+    _check(layer, blob, unpacked.layer.diff_id)
+    store.publish_layer(unpacked.directory, unpacked.layer, unpacked.skeleton)
+
+
+@value
+class Unpacked:
+    """A layer in a workspace, ready to be published."""
+
+    layer: Layer
+    directory: str
+    skeleton: str
+
+
+def unpack_tar(store: Store, read: Read, workspace: Workspace, name: str) -> Unpacked:
+    """Unpack the tar that `read` gives, compressed or not, as `name` in `workspace`.
+
+    Raises InvalidArchive, and StoreError on a full disk.
+    """
+    directory = workspace.directory(name)
+    skeleton = f"{directory}.skeleton"
+    try:
+        with open(skeleton, "wb") as record:
+            applied = apply(
+                open_stream(read), directory, Limits(), store.xattrs, record
+            )
+    except OSError as error:
+        raise space_error(error, store.root) from error
+    layer = Layer(
         applied.diff_id, applied.diff_id, applied.bytes, applied.entries, NEVER
     )
-    store.publish_layer(directory, made, skeleton)
+    return Unpacked(layer, directory, skeleton)
 
 
 def _check(layer: ArchivedLayer, blob: _Blob, diff_id: Digest) -> None:
@@ -127,55 +153,3 @@ class _Blob:
         if self._hash is None:
             return None
         return Digest("sha256:" + self._hash.hexdigest())
-
-
-class Stopped(Exception):
-    """Another thread has failed, or the user wants to stop: no message of its own."""
-
-
-def side_by_side(
-    work: Callable[[ArchivedLayer], None],
-    layers: Iterable[ArchivedLayer],
-    jobs: int,
-    stop: threading.Event,
-) -> None:
-    """Call `work` for each layer on up to `jobs` threads; the first error is raised.
-
-    `stop` is set on an error and on Ctrl-C, and every thread has ended on return.
-    """
-    waiting = deque(layers)
-    errors: list[BaseException] = []
-    threads = [
-        threading.Thread(target=_serve, args=(waiting, work, stop, errors), daemon=True)
-        for _ in range(min(jobs, len(waiting)))
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        for thread in threads:
-            thread.join()
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    for error in errors:
-        if not isinstance(error, Stopped):
-            raise error
-
-
-def _serve(
-    waiting: deque[ArchivedLayer],
-    work: Callable[[ArchivedLayer], None],
-    stop: threading.Event,
-    errors: list[BaseException],
-) -> None:
-    while waiting and not stop.is_set():
-        try:
-            layer = waiting.popleft()
-        except IndexError:
-            return
-        try:
-            work(layer)
-        except BaseException as error:
-            errors.append(error)
-            stop.set()

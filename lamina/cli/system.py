@@ -98,7 +98,7 @@ def run_check(arguments: argparse.Namespace, settings: Settings) -> int:
             f"{_verdict(len(checked.faults), len(left), arguments.repair)}"
         )
         for note in notes:
-            print(f"{note}: `lamina system prune` removes them")
+            print(f"{note} (`lamina system prune` removes them)")
     for fault in left if arguments.repair else ():
         print(f"lamina: not repaired: {fault}", file=sys.stderr)
     sys.stdout.flush()

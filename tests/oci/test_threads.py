@@ -1,0 +1,68 @@
+"""oci.threads: work side by side, and its ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from lamina.oci.threads import Stopped, side_by_side
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 9])
+def test_each_item_once(jobs: int) -> None:
+    done: list[int] = []
+    side_by_side(done.append, range(5), jobs, threading.Event())
+    assert sorted(done) == [0, 1, 2, 3, 4]
+
+
+def test_nothing_to_do() -> None:
+    side_by_side(print, [], 2, threading.Event())
+
+
+def test_the_first_error_stops_the_others_and_is_told() -> None:
+    stop = threading.Event()
+    begun = threading.Barrier(2)
+
+    def work(number: int) -> None:
+        begun.wait()
+        if number == 0:
+            raise ValueError("zero")
+        stop.wait()
+        raise Stopped
+
+    with pytest.raises(ValueError, match="zero"):
+        side_by_side(work, range(10), 2, stop)
+
+
+def test_an_index_error_of_the_work_is_an_error() -> None:
+    with pytest.raises(IndexError):
+        side_by_side([].__getitem__, [0], 2, threading.Event())
+
+
+def test_ctrl_c_waits_for_every_thread() -> None:
+    program = """
+import threading, time
+from lamina.oci.threads import side_by_side
+stop, ended = threading.Event(), []
+def work(number):
+    print("begun", flush=True)
+    stop.wait()
+    time.sleep(0.2)
+    ended.append(number)
+try:
+    side_by_side(work, range(2), 2, stop)
+except KeyboardInterrupt:
+    print("ended", len(ended))
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(2):
+            assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == "ended 2\n"
