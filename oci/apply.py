@@ -76,6 +76,8 @@ def apply(
     fd = os.open(root, _DIRECTORY)
     changeset = _Changeset(fd, xattrs, record)
     try:
+        # A set-group-id root would pass its group on to everything in it.
+        os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) & 0o1777)
         for entry in reader:
             changeset.add(entry, reader)
         changeset.finish()
@@ -107,8 +109,6 @@ class _Changeset:
         self._whiteouts: set[bytes] = set()
         # Modes and times of directories, set when nothing is made in them any more.
         self._last: dict[bytes, tuple[int, int]] = {}
-        # A set-group-id root would pass its group on to everything in it.
-        os.fchmod(root, stat.S_IMODE(os.fstat(root).st_mode) & 0o1777)
 
     def add(self, entry: Entry, reader: TarReader) -> None:
         """Put one member where it belongs."""

@@ -57,7 +57,11 @@ class _Level:
         self.fd = fd
         self.identity = (status.st_dev, status.st_ino)
         self.prefix = prefix
-        self.whiteouts, self.names = _names(fd)
+        try:
+            self.whiteouts, self.names = _names(fd)
+        except BaseException:
+            os.close(fd)
+            raise
 
 
 def walk(root: str) -> Iterator[Member]:
@@ -74,15 +78,18 @@ def walk(root: str) -> Iterator[Member]:
                 continue
             name = (level.whiteouts or level.names).pop()
             path = level.prefix + name
-            status = os.stat(name, dir_fd=level.fd, follow_symlinks=False)
-            if stat.S_ISDIR(status.st_mode):
+            try:
+                status = os.stat(name, dir_fd=level.fd, follow_symlinks=False)
+                if not stat.S_ISDIR(status.st_mode):
+                    yield Member(path, name, level.fd, -1, status, whiteout)
+                    continue
                 inner = os.open(name, _DIRECTORY, dir_fd=level.fd)
-                levels.append(_Level(inner, status, path + b"/"))
-                yield Member(path, name, level.fd, inner, status, False)
-                if len(levels) > _MAX_OPEN:
-                    _suspend(levels[-_MAX_OPEN])
-            else:
-                yield Member(path, name, level.fd, -1, status, whiteout)
+            except FileNotFoundError:
+                continue  # a container that runs on has just removed it
+            levels.append(_Level(inner, status, path + b"/"))
+            yield Member(path, name, level.fd, inner, status, False)
+            if len(levels) > _MAX_OPEN:
+                _suspend(levels[-_MAX_OPEN])
     finally:
         for level in levels:
             _suspend(level)

@@ -201,15 +201,19 @@ class _Packer:
 
     def _file(self, member: Member) -> None:
         status = member.status
-        if status.st_nlink > 1:
-            identity = (status.st_dev, status.st_ino)
-            first = self._links.setdefault(identity, member.path)
-            if first is not member.path:
-                entry = _entry(member, member.path, {})
-                self._header(replace(entry, kind=HARD_LINK, size=0, link=first))
-                return
-        descriptor = os.open(member.name, _FILE, dir_fd=member.directory)
+        identity = (status.st_dev, status.st_ino)
+        first = self._links.get(identity) if status.st_nlink > 1 else None
+        if first is not None:
+            entry = _entry(member, member.path, {})
+            self._header(replace(entry, kind=HARD_LINK, size=0, link=first))
+            return
         try:
+            descriptor = os.open(member.name, _FILE, dir_fd=member.directory)
+        except FileNotFoundError:
+            return  # a container that runs on has just removed it
+        try:
+            if status.st_nlink > 1:
+                self._links[identity] = member.path
             self._header(_entry(member, member.path, attributes(descriptor)))
             self._content(descriptor, member)
         finally:

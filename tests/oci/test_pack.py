@@ -310,6 +310,33 @@ def test_an_error_of_the_reader_is_the_error(tmp_path: Path) -> None:
         pack(str(tmp_path), KEEP, write, "trusted")
 
 
+def test_what_vanishes_meanwhile_is_left_out(tmp_path: Path) -> None:
+    """A container that runs may be committed; `write` removes what comes later."""
+    (tmp_path / "a").write_bytes(bytes(100_000))
+    (tmp_path / "b").touch()
+    (tmp_path / "c/d").mkdir(parents=True)
+
+    def write(_: bytes) -> None:
+        if (tmp_path / "b").exists():
+            (tmp_path / "b").unlink()
+            (tmp_path / "c/d").rmdir()
+            (tmp_path / "c").rmdir()
+
+    assert pack(str(tmp_path), KEEP, write, "trusted").entries == 1
+
+
+def test_nothing_is_left_open(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/.wh.x").touch()
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(InvalidArchive):
+        pack(str(tmp_path), KEEP, None, "trusted")
+    (tmp_path / "d/.wh.x").rename(tmp_path / ".wh.x")
+    with pytest.raises(InvalidArchive):
+        pack(str(tmp_path), KEEP, None, "trusted")
+    assert os.listdir("/proc/self/fd") == before
+
+
 # Properties: any archive, unpacked and packed
 
 COMPONENT = st.one_of(
