@@ -40,13 +40,16 @@ def apply_changes(config: ImageConfig, changes: Iterable[str]) -> ImageConfig:
     """
     text = "\n".join(("FROM image", *changes))
     recipe = parse(Source("--change", text))
+    more = [stage.base.span for stage in recipe.stages[1:]]
     for instruction in recipe.stages[0].instructions:
         if not isinstance(instruction, _ALLOWED):
-            raise InvalidInstruction(
-                "This instruction changes more than the image's config.",
-                instruction.span,
-                hint="Use it in a recipe.",
-            )
+            more.append(instruction.span)
+    if more:
+        raise InvalidInstruction(
+            "This instruction changes more than the image's config.",
+            more[0],
+            hint="Use it in a recipe.",
+        )
     # The image's own triggers are for those who build on it, not for this.
     bare = replace(config, on_build=())
 

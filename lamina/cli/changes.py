@@ -6,23 +6,15 @@ import argparse
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from lamina.errors import LaminaError
 
 if TYPE_CHECKING:
-    from lamina.builder.scope import Scope
     from lamina.cli.settings import Settings
-    from lamina.oci.config import ImageConfig
     from lamina.oci.reference import Reference
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-
-# What docker commit takes, and two more that only edit the config.
-_CHANGES = (
-    *("CMD", "ENTRYPOINT", "ENV", "EXPOSE", "LABEL", "ONBUILD", "USER", "VOLUME"),
-    *("WORKDIR", "STOPSIGNAL", "HEALTHCHECK"),
-)
 
 
 def add(commands: Commands) -> None:
@@ -76,7 +68,11 @@ def _commit(arguments: argparse.Namespace, settings: Settings) -> int:
     reference = _reference(arguments.name)
     store = open_store(settings)
     container = find(store, arguments.container)
-    config = _changed(container.config, arguments.change)
+    config = container.config
+    if arguments.change:
+        from lamina.builder.changes import apply_changes
+
+        config = apply_changes(config, arguments.change)
     still = paused(store, container) if arguments.pause else contextlib.nullcontext()
     with still:
         image = commit(store, container, config, arguments.message, arguments.author)
@@ -95,42 +91,6 @@ def _reference(name: str) -> Reference | None:
     if reference.digest is not None:
         raise LaminaError(f"{name!r} has a digest, which is the image's to say.")
     return reference
-
-
-def _changed(config: ImageConfig, changes: list[str]) -> ImageConfig:
-    """`config` with instructions applied as a build applies them.
-
-    Docker notes none of them in the history; nor is that done here.
-    """
-    if not changes:
-        return config
-    from lamina.builder.stage import apply, base_state
-    from lamina.lang.parser import parse_trigger
-    from lamina.lang.source import Source, Span
-    from lamina.values import replace
-
-    state = base_state(0, "", config, -1)
-    for text in changes:
-        keyword = text.split(None, 1)[0].upper() if text.split() else text
-        if keyword not in _CHANGES:
-            raise LaminaError(
-                f"{keyword or text!r} is no change that commit makes.",
-                hint=", ".join(_CHANGES),
-            )
-        span = Span(Source("--change", text), 0, len(text))
-        instruction = parse_trigger(text, "\\", span)
-        state = apply(state, instruction, cast("Scope", _NoSteps()))
-    return replace(state.config, history=config.history)
-
-
-class _NoSteps:
-    """The scope of a change: what it would do to files is not done (WORKDIR)."""
-
-    escape = "\\"
-    network = "default"
-
-    def add(self, *_: object) -> int:
-        return -1
 
 
 def _export(arguments: argparse.Namespace, settings: Settings) -> int:
