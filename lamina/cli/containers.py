@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from lamina.cli.request import RunUsage
@@ -84,7 +85,7 @@ def _each(
     parser.add_argument("containers", metavar="CONTAINER", nargs="+")
 
     def call(arguments: argparse.Namespace, settings: Settings) -> int:
-        store = open_store(settings)
+        store = open_store(settings, enter=False)
         code = 0
         for named in arguments.containers:
             try:
@@ -101,16 +102,23 @@ def _each(
     return parser
 
 
-def open_store(settings: Settings) -> Store:
-    """The store, with what dead supervisors left cleared away."""
+def open_store(settings: Settings, enter: bool = True) -> Store:
+    """The store, with what dead supervisors left cleared away.
+
+    `enter`: as an ordinary user's root, who may touch all of its files. From outside
+    that namespace, and only from there, the same user may signal and enter the
+    containers of other sessions, each of which has a namespace of its own.
+    """
     from lamina.oci.store import Store
     from lamina.runtime import userns
     from lamina.runtime.container import collect, make_places
 
-    userns.enter()
+    if enter:
+        userns.enter()
     store = Store.open(settings.root)
     make_places(store.root)
-    collect(store)
+    if enter or os.geteuid() == 0:
+        collect(store)
     return store
 
 
@@ -144,7 +152,7 @@ def _wait(store: Store, container: Container, _: argparse.Namespace) -> str:
 
 
 def _remove(store: Store, container: Container, arguments: argparse.Namespace) -> str:
-    from lamina.runtime import state, stop
+    from lamina.runtime import state, stop, userns
     from lamina.runtime.container import remove
 
     if state.see(store.root, container.id).is_running:
@@ -154,6 +162,7 @@ def _remove(store: Store, container: Container, arguments: argparse.Namespace) -
                 hint="Stop it first, or `lamina rm -f`.",
             )
         stop.finish(store.root, container)
+    userns.enter()
     remove(store, container, volumes=arguments.volumes or container.options.remove)
     return ""
 
@@ -201,7 +210,7 @@ def _top(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.tables import print_table
     from lamina.runtime import state
 
-    store = open_store(settings)
+    store = open_store(settings, enter=False)
     container = find(store, arguments.container)
     found = state.see(store.root, container.id)
     if not found.is_running or found.init is None:

@@ -41,7 +41,6 @@ def add(commands: Commands) -> None:
 def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run the command; its exit code is ours."""
     from lamina.cli.request import RunUsage
-    from lamina.runtime import userns
     from lamina.runtime.zygote import Options, Zygote
 
     if not arguments.command:
@@ -49,7 +48,10 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
             "`lamina exec` needs a command.", hint="lamina exec CONTAINER COMMAND"
         )
     check_terminal(arguments)
-    userns.enter()
+    if os.geteuid() != 0:
+        from lamina.runtime.exec import join_session
+
+        join_session(settings.root, arguments.container)
     with Zygote.start(Options(exec_only=True, warm=False)) as zygote:
         from lamina.oci.store import Store
         from lamina.runtime import exec as execution
