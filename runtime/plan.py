@@ -10,6 +10,7 @@ import os
 
 from lamina.runtime import spec as oci
 from lamina.runtime.errors import ContainerError
+from lamina.runtime.sysctls import check_sysctl
 from lamina.runtime.volumes import BIND, TMPFS, Volume
 from lamina.values import replace
 
@@ -295,5 +296,6 @@ def _sysctls(options: Options) -> dict[str, str]:
         name, equals, amount = text.partition("=")
         if not equals or not name:
             raise ContainerError(f"Invalid sysctl {text!r}; it is NAME=VALUE.")
+        check_sysctl(name, options.network == "host")
         result[name] = amount
     return result

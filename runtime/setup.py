@@ -23,6 +23,7 @@ from lamina.runtime.paths import Created, ensure, open_in_root, open_plain
 from lamina.runtime.reaper import split_off_command
 from lamina.runtime.snapshot import Snapshot, mount, needs_user_xattr
 from lamina.runtime.stage import STAGE, attach, new_file_system
+from lamina.runtime.sysctls import check_sysctl
 from lamina.runtime.users import Identity, resolve_user
 
 TYPE_CHECKING = False
@@ -50,6 +51,7 @@ class Sandbox:
         self.slave = -1
         self.marks: list[tuple[str, int]] = []
         self.own_cgroup = False
+        self.joined = False
 
     def mark(self, name: str) -> None:
         """Note the time at which a part was done, for the profile of a launch."""
@@ -129,6 +131,7 @@ def finish(sandbox: Sandbox, late: dict[str, Any], mount_fds: list[int]) -> NoRe
 def join(report: int, process: dict[str, Any], bpf: bytes) -> NoReturn:
     """Execute one more process in a container whose namespaces this one has joined."""
     sandbox = Sandbox("/")
+    sandbox.joined = True
     sandbox.report = report
     if process["terminal"]:
         flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -145,7 +148,8 @@ def execute(
     environment = _environment(process["env"], identity)
     # From here on no descriptor leads out of the root (CVE-2024-21626).
     keep_only(0, 1, 2, sandbox.report, sandbox.master, sandbox.slave)
-    _make_cwd(process["cwd"])
+    if not sandbox.joined:
+        _make_cwd(process["cwd"])
     if identity.uid:
         _give_streams(identity.uid, sandbox.slave)
     _become(process, identity)
@@ -397,6 +401,7 @@ def _loopback_up() -> None:
 
 def _set_sysctls(sysctl: dict[str, str]) -> None:
     for name, text in sysctl.items():
+        check_sysctl(name)
         try:
             _write_proc("sys/" + name.replace(".", "/"), text)
         except OSError as error:
@@ -465,13 +470,14 @@ def _enter_cwd(path: str) -> None:
     """chdir, and make sure that it led to a place inside (CVE-2024-21626)."""
     try:
         os.chdir(path)
-        inside = os.getcwd().startswith("/")
-    except FileNotFoundError:
-        inside = False
     except OSError as error:
         raise ContainerError(
             f"cannot enter the working directory {path}: {error.strerror}"
         ) from error
+    try:
+        inside = os.getcwd().startswith("/")
+    except FileNotFoundError:
+        inside = False
     if not inside:
         raise ContainerError(f"the working directory {path} is outside the container")
 

@@ -24,7 +24,11 @@ _MAX_GROUPS = 65536
 
 @value
 class Identity:
-    """A process's ids. `groups` are all supplementary groups, sorted."""
+    """A process's ids. `groups` are all supplementary groups, sorted.
+
+    `gid` is one of them: a program that sets another gid would else lose the group,
+    and with it what the group is denied (CVE-2022-36109).
+    """
 
     uid: int
     gid: int
@@ -58,6 +62,7 @@ def resolve_user(root: int, user: str, extra: tuple[int, ...] = ()) -> Identity:
         for line in _lines(root, "/etc/group", 4):
             if login and login in line[3].split(",") and _is_number(line[2]):
                 groups.add(_id(line[2], user))
+    groups.add(gid)
     if len(groups) > _MAX_GROUPS:
         raise ContainerError(f"user {user!r} has more than {_MAX_GROUPS} groups")
     return Identity(uid, gid, tuple(sorted(groups)), home)

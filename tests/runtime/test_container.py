@@ -159,3 +159,23 @@ def test_limits_as_docker_counts_them() -> None:
     limits = plan.resources(Options(memory=100 << 20, nano_cpus=1_500_000_000))
     assert limits.memory_swap == 200 << 20
     assert (limits.cpu_quota, limits.cpu_period) == (150_000, 100_000)
+
+
+@pytest.mark.parametrize(
+    ("sysctl", "network"),
+    [
+        ("kernel.panic=1", "default"),
+        ("kernel.shmmaxi=1", "default"),
+        ("vm.swappiness=1", "default"),
+        ("net.ipv4.ip_forward=1", "host"),
+        ("fs/mqueue/msg_max=1", "default"),
+    ],
+)
+def test_sysctls_of_the_host_are_refused(sysctl: str, network: str) -> None:
+    with pytest.raises(ContainerError, match="the sysctl"):
+        plan.check(Options(sysctls=(sysctl,), network=network))
+
+
+def test_sysctls_of_namespaces_are_not() -> None:
+    names = ("net.core.somaxconn", "kernel.sem", "fs.mqueue.msg_max")
+    plan.check(Options(sysctls=tuple(f"{name}=1" for name in names)))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lamina.runtime.cgroup import Cgroup
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.mounts import clone_source
 from lamina.runtime.spec import (
@@ -17,6 +18,7 @@ from lamina.runtime.spec import (
     Device,
     Mount,
     Process,
+    Resources,
     Rlimit,
     Spec,
 )
@@ -107,7 +109,7 @@ def test_a_user_has_no_capabilities(bench: Bench) -> None:
     assert "CapEff:\t0000000000000000" in text
     assert "CapPrm:\t0000000000000000" in text
     assert "CapBnd:\t00000000a80425fb" in text
-    assert "uid=1000(app) gid=1000(app) groups=63(audio)" in text
+    assert "uid=1000(app) gid=1000(app) groups=63(audio),1000(app)" in text
 
 
 def test_dropped_capabilities_are_gone(bench: Bench) -> None:
@@ -157,8 +159,40 @@ def test_sysctls_of_its_own_namespaces(bench: Bench) -> None:
     changed = spec(sysctl={"net.ipv4.ip_unprivileged_port_start": "0"})
     path = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
     assert bench.sh(f"cat {path}", spec=changed) == "0\n"
-    with pytest.raises(ContainerError, match=r"the sysctl no\.such=1"):
-        bench.run("true", spec=spec(sysctl={"no.such": "1"}))
+    with pytest.raises(ContainerError, match=r"the sysctl net\.such=1"):
+        bench.run("true", spec=spec(sysctl={"net.such": "1"}))
+
+
+def test_a_cgroup_of_its_own(bench: Bench) -> None:
+    group = Cgroup.create("test-launch", Resources(pids=50, memory=64 << 20))
+    try:
+        script = (
+            "cut -d: -f3 /proc/self/cgroup | sort -u; touch /sys/fs/cgroup/x;"
+            "cat /sys/fs/cgroup/*/pids.max /sys/fs/cgroup/pids.max; sleep 1000"
+        )
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        streams = (reader, writer, writer)
+        arguments = ("sh", "-c", script)
+        with bench.start(
+            *arguments, stdio=streams, cgroups=group.directories
+        ) as sandbox:
+            os.close(writer)
+            text = b""
+            while b"50\n" not in text:
+                text += os.read(reader, 4096)
+            assert text.startswith(b"/\n"), "the namespace makes it the root"
+            assert b"Read-only file system" in text
+            assert sandbox.pid in group.procs()
+            more = Process(("cat", "/proc/self/cgroup"))
+            with bench.zygote.launch_exec(
+                sandbox.pidfd, more, (reader,) * 3, cgroups=group.directories
+            ) as joined:
+                joined.wait()
+            group.kill()
+            assert sandbox.wait().signal == 9
+        os.close(reader)
+    finally:
+        group.delete()
 
 
 def test_an_empty_network_has_a_loopback(bench: Bench) -> None:
@@ -237,6 +271,14 @@ def test_a_missing_source_is_an_error(bench: Bench) -> None:
 def test_the_working_directory_is_made(bench: Bench) -> None:
     text = bench.sh("pwd; stat -c %u:%a .", process={"cwd": "/a/b", "user": "app"})
     assert text == "/a/b\n0:755\n"
+
+
+def test_a_command_more_makes_no_working_directory(bench: Bench) -> None:
+    with bench.start("sleep", "1000") as container:
+        with pytest.raises(ContainerError, match="directory /a/b: No such file"):
+            bench.zygote.launch_exec(container.pidfd, Process(("ls",), cwd="/a/b"))
+        container.kill()
+        container.wait()
 
 
 def test_home_and_path_have_defaults(bench: Bench) -> None:

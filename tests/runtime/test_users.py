@@ -41,21 +41,21 @@ def root(tmp_path: Path) -> Iterator[int]:
 @pytest.mark.parametrize(
     ("user", "identity"),
     [
-        ("", Identity(0, 0, (63,), "/root")),
-        ("root", Identity(0, 0, (63,), "/root")),
-        ("0", Identity(0, 0, (63,), "/root")),
-        ("app", Identity(1000, 1001, (44, 63), "/home/app")),
-        ("1000", Identity(1000, 1001, (44, 63), "/home/app")),
-        ("app:audio", Identity(1000, 63, (), "/home/app")),
-        ("app:77", Identity(1000, 77, (), "/home/app")),
-        ("app:", Identity(1000, 1001, (44, 63), "/home/app")),
-        (":video", Identity(0, 44, (), "/root")),
-        ("77", Identity(77, 0, (), "/")),
-        ("77:88", Identity(77, 88, (), "/")),
-        ("4000", Identity(4001, 4001, (), "/named-like-a-number")),
-        ("1:5000", Identity(1, 5001, (), "/")),
-        ("short", Identity(7, 7, (), "/")),
-        ("4294967294", Identity(4294967294, 0, (), "/")),
+        ("", Identity(0, 0, (0, 63), "/root")),
+        ("root", Identity(0, 0, (0, 63), "/root")),
+        ("0", Identity(0, 0, (0, 63), "/root")),
+        ("app", Identity(1000, 1001, (44, 63, 1001), "/home/app")),
+        ("1000", Identity(1000, 1001, (44, 63, 1001), "/home/app")),
+        ("app:audio", Identity(1000, 63, (63,), "/home/app")),
+        ("app:77", Identity(1000, 77, (77,), "/home/app")),
+        ("app:", Identity(1000, 1001, (44, 63, 1001), "/home/app")),
+        (":video", Identity(0, 44, (44,), "/root")),
+        ("77", Identity(77, 0, (0,), "/")),
+        ("77:88", Identity(77, 88, (88,), "/")),
+        ("4000", Identity(4001, 4001, (4001,), "/named-like-a-number")),
+        ("1:5000", Identity(1, 5001, (5001,), "/")),
+        ("short", Identity(7, 7, (7,), "/")),
+        ("4294967294", Identity(4294967294, 0, (0,), "/")),
     ],
 )
 def test_users(root: int, user: str, identity: Identity) -> None:
@@ -63,7 +63,7 @@ def test_users(root: int, user: str, identity: Identity) -> None:
 
 
 def test_further_groups(root: int) -> None:
-    assert resolve_user(root, "app", (9, 63)).groups == (9, 44, 63)
+    assert resolve_user(root, "app", (9, 63)).groups == (9, 44, 63, 1001)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_what_is_no_user(root: int, user: str, said: str) -> None:
 def test_a_root_without_user_files(tmp_path: Path) -> None:
     fd = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
     try:
-        assert resolve_user(fd, "") == Identity(0, 0, (), "/")
+        assert resolve_user(fd, "") == Identity(0, 0, (0,), "/")
         with pytest.raises(ContainerError):
             resolve_user(fd, "app")
     finally:
