@@ -81,9 +81,9 @@ class _Frontier:
                 self._users.setdefault(given, []).append(step.index)
         self._todo: SimpleQueue[Work | None] = SimpleQueue()
         self._done: SimpleQueue[tuple[Work, Digest | BaseException]] = SimpleQueue()
-        self._workers: list[threading.Thread] = []
         self._running = 0
         self._stopped = False
+        self._workers = _Crew()
 
     def run(self) -> dict[int, Layers]:
         try:
@@ -144,10 +144,8 @@ class _Frontier:
     def _submit(self, work: Work) -> None:
         self._running += 1
         self._todo.put(work)
-        if len(self._workers) < min(self._solver.jobs, self._running):
-            worker = threading.Thread(target=self._serve, name="lamina-step")
-            worker.start()
-            self._workers.append(worker)
+        if self._workers.size < min(self._solver.jobs, self._running):
+            self._workers.add(self._serve)
 
     def _serve(self) -> None:
         """A worker: execute what comes until None does."""
@@ -173,7 +171,42 @@ class _Frontier:
         return content
 
     def _join(self) -> None:
-        for _ in self._workers:
+        for _ in range(self._workers.size):
             self._todo.put(None)
-        for worker in self._workers:
-            worker.join()
+        self._workers.wait()
+
+
+class _Crew:
+    """Threads that can be waited for although Ctrl-C may come while one is started.
+
+    Thread.start can be interrupted before it returns and after the thread began, so
+    that nobody knows of it: here each signs on and off itself.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._at_work = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def add(self, serve: Callable[[], None]) -> None:
+        self.size += 1
+        threading.Thread(target=self._work, args=(serve,), name="lamina-step").start()
+
+    def _work(self, serve: Callable[[], None]) -> None:
+        with self._changed:
+            if self._closed:
+                return
+            self._at_work += 1
+        try:
+            serve()
+        finally:
+            with self._changed:
+                self._at_work -= 1
+                self._changed.notify()
+
+    def wait(self) -> None:
+        """Until all are done; who comes later does nothing."""
+        with self._changed:
+            self._closed = True
+            self._changed.wait_for(lambda: not self._at_work)
