@@ -35,16 +35,16 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Make or find the image; its ID is the last line on stdout."""
     from lamina.builder.bootstrap import bootstrap_image, parse_bootstrap
     from lamina.cli.console import console
+    from lamina.cli.opened import become_root
     from lamina.oci.reference import parse_reference
     from lamina.oci.store import Store
-    from lamina.runtime.userns import enter
 
     names = ("include", "variant", "mirror", "snapshot")
     flags = {name: getattr(arguments, name) for name in names}
     suite = arguments.suite.removeprefix("bootstrap:")
     wanted = parse_bootstrap(suite, flags)
     references = [parse_reference(tag) for tag in arguments.tag]
-    enter()
+    become_root()
     store = Store.open(settings.root)
     show = console("quiet" if arguments.quiet else arguments.progress, sys.stderr)
     try:

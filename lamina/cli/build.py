@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lamina.builder.export import Output
     from lamina.builder.inputs import BuildInputs
     from lamina.cli.console import Console
+    from lamina.cli.opened import become_root
     from lamina.cli.settings import Settings
     from lamina.oci.reference import Reference
     from lamina.oci.store import Store
@@ -63,12 +64,11 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.builder.build import build
     from lamina.builder.events import silent
     from lamina.oci.store import Store
-    from lamina.runtime.userns import enter
 
     inputs = _inputs(arguments, settings)
     outputs = _outputs(arguments.output)
     references = _references(arguments.tag)
-    enter()
+    become_root()
     store = Store.open(settings.root)
     show = _console(arguments)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
     from lamina.oci.store import Store
 
 
+def become_root() -> None:
+    """As an ordinary user, become root of a namespace; say what that one lacks."""
+    from lamina.runtime.userns import enter
+
+    lacking = enter()
+    if lacking:
+        print(f"lamina: warning: {lacking}", file=sys.stderr)
+
+
 @contextlib.contextmanager
 def opened(settings: Settings) -> Iterator[Store]:
     """The store of `settings`; an ordinary user is root of a namespace from here on.
@@ -19,9 +29,8 @@ def opened(settings: Settings) -> Iterator[Store]:
     No thread may exist yet (unshare(2), CLONE_NEWUSER).
     """
     from lamina.oci.store import Store
-    from lamina.runtime.userns import enter
 
-    enter()
+    become_root()
     store = Store.open(settings.root)
     try:
         yield store

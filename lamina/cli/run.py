@@ -47,10 +47,10 @@ def add(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run; the container's own exit code, or 0 and its ID with `-d`."""
-    from lamina.runtime import userns
+    from lamina.cli.opened import become_root
 
     check_terminal(arguments)
-    userns.enter()
+    become_root()
     if arguments.detach:
         from lamina.runtime.supervisor import detach
 
@@ -131,6 +131,8 @@ def find_image(store: Store, name: str, pull: str) -> Image:
 
     identity = None if pull == "always" else store.resolve_id(name)
     if identity is None:
+        if not name.isalnum():
+            parse_reference(name)  # one that no image can have says so itself
         error = NotFound(
             f"Unable to find image {name!r}: it was looked for in the store "
             f"{store.root}, and no registry is asked for it.",

@@ -139,6 +139,8 @@ def run_prune(arguments: argparse.Namespace, settings: Settings) -> int:
     with opened(settings) as store:
         collect_containers(store)
         collected = collect(store, _policy(store, arguments.all, until))
+    if arguments.all and _remove_network():
+        print("Deleted Networks:\nlamina0\n")
     if collected.references or collected.images:
         print("Deleted Images:")
         for name in collected.references:
@@ -153,6 +155,15 @@ def run_prune(arguments: argparse.Namespace, settings: Settings) -> int:
         print()
     print(f"Total reclaimed space: {human_size(collected.bytes)}")
     return 0
+
+
+def _remove_network() -> bool:
+    """Take the bridge away when no container is on it; the next one makes it anew."""
+    if os.geteuid() != 0 or not os.path.isdir("/sys/class/net/lamina0"):
+        return False
+    from lamina.runtime import network
+
+    return network.remove_network(network.STATE_DIR)
 
 
 def _policy(store: Store, everything: bool, until: int | None) -> Policy:
