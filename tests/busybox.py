@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import subprocess
 from pathlib import Path
 
 from lamina.oci.config import ImageConfig

@@ -669,3 +669,55 @@ def test_a_limit_of_memory_kills_and_is_recorded(lamina: Machine) -> None:
     lamina(*run, "sh", "-c", "x=$(head -c 200m /dev/zero | tr '\\0' x)", code=None)
     state = json.loads(lamina.out("inspect", "fat"))[0]["State"]
     assert state["OOMKilled"] and state["ExitCode"] != 0
+
+
+# An ordinary user
+
+_AS_USER = """
+import os, sys
+from pathlib import Path
+from lamina.cli.main import main
+from tests.busybox import make_image, open_store
+
+place = Path(sys.argv[1])
+os.environ["LAMINA_ROOT"] = str(place / "store")
+def lamina(*words):
+    # In a child: some commands change the user namespace of their process.
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        code = main(words)
+        sys.stdout.flush()
+        os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+store = open_store(place)
+make_image(store)
+store.close()
+print(lamina("run", "--rm", "--network", "none", "busybox", "id", "-u"))
+lamina("run", "-d", "--network", "none", "--name", "u1", "busybox", "sleep", "1000")
+print(lamina("exec", "u1", "sh", "-c", "touch /new; exit 5"))
+print(lamina("diff", "u1"))
+print(lamina("stop", "-t", "0", "u1"))
+print(lamina("rm", "u1"))
+print(os.listdir(place / "store" / "containers"))
+"""
+
+
+def test_an_ordinary_user_has_the_same_commands(tmp_path: Path) -> None:
+    from tests.runtime.people import public_package, run_as
+
+    user = 61_234
+    with public_package() as package:
+        subprocess.run(["cp", "-r", ROOT / "tests", f"{package}/tests"], check=True)
+        subprocess.run(["chmod", "-R", "a+rX", package], check=True)
+        place = Path(package) / "place"
+        place.mkdir()
+        os.chown(place, user, user)
+        done = run_as(user, package, _AS_USER, str(place))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.split("\n")
+    assert lines[0:2] == ["0", "0"], (lines, done.stderr)
+    assert lines[3:] == ["5", "A /new", "0", "u1", "0", "u1", "0", "[]", ""], (
+        lines,
+        done.stderr,
+    )
