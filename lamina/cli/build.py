@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from lamina.builder.export import Output
     from lamina.builder.inputs import BuildInputs
     from lamina.cli.console import Console
-    from lamina.cli.opened import become_root
     from lamina.cli.settings import Settings
     from lamina.oci.reference import Reference
     from lamina.oci.store import Store
@@ -63,6 +62,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Build; the image's ID is the last line on stdout."""
     from lamina.builder.build import build
     from lamina.builder.events import silent
+    from lamina.cli.opened import become_root
     from lamina.oci.store import Store
 
     inputs = _inputs(arguments, settings)
