@@ -8,6 +8,7 @@ import stat
 import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, Literal
 
 from lamina.oci.apply import Applied, Limits, apply
 
@@ -23,7 +24,7 @@ class Member(tarfile.TarInfo):
     content = b""
 
 
-def entry(name: str, content: bytes | None = None, **fields: object) -> Member:
+def entry(name: str, content: bytes | None = None, **fields: Any) -> Member:
     """A member; `content` makes it a file. Fields are those of TarInfo."""
     info = Member(name)
     info.mode = 0o755
@@ -37,7 +38,7 @@ def entry(name: str, content: bytes | None = None, **fields: object) -> Member:
     return info
 
 
-def directory(name: str, **fields: object) -> Member:
+def directory(name: str, **fields: Any) -> Member:
     return entry(name, type=tarfile.DIRTYPE, **fields)
 
 
@@ -53,7 +54,9 @@ def device(name: str, major: int, minor: int, kind: bytes = tarfile.CHRTYPE) -> 
     return entry(name, type=kind, devmajor=major, devminor=minor)
 
 
-def tar(*members: Member | bytes, format: int = tarfile.PAX_FORMAT) -> bytes:  # noqa: A002
+def tar(
+    *members: Member | bytes, format: Literal[0, 1, 2] = tarfile.PAX_FORMAT
+) -> bytes:  # noqa: A002
     """A whole archive; bytes among the members go in as they are."""
     parts = []
     for member in members:
