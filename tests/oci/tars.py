@@ -8,7 +8,7 @@ import stat
 import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from lamina.oci.apply import Applied, Limits, apply
 
@@ -55,13 +55,15 @@ def device(name: str, major: int, minor: int, kind: bytes = tarfile.CHRTYPE) -> 
 
 
 def tar(
-    *members: Member | bytes, format: Literal[0, 1, 2] = tarfile.PAX_FORMAT
-) -> bytes:  # noqa: A002
+    *members: Member | bytes,
+    format: int = tarfile.PAX_FORMAT,  # noqa: A002
+) -> bytes:
     """A whole archive; bytes among the members go in as they are."""
     parts = []
     for member in members:
         if isinstance(member, Member):
-            parts.append(member.tobuf(format, "utf-8", "surrogateescape"))
+            kind = cast("Literal[0, 1, 2]", format)
+            parts.append(member.tobuf(kind, "utf-8", "surrogateescape"))
             parts.append(member.content + bytes(-len(member.content) % 512))
         else:
             parts.append(member)
