@@ -127,7 +127,10 @@ class Server:
                     return
 
     def _request(self) -> bool:
-        data, fds = wire.receive(self.requests)
+        try:
+            data, fds = wire.receive(self.requests)
+        except OSError:
+            return True  # EMFILE: its descriptors are closed, the owner sees that
         if not data:
             return False
         request = wire.load(data)
@@ -147,7 +150,8 @@ class Server:
             _tell(fds[0], ContainerError(f"cannot start a container: {error}"))
         finally:
             for fd in fds:
-                os.close(fd)
+                if fd >= 0:
+                    os.close(fd)
         return True
 
     def _launch(self, request: dict[str, Any], fds: list[int]) -> None:
@@ -161,7 +165,7 @@ class Server:
             self._want(key, networks, 1 if child else 2)
         if child is None:
             child = self._clone(key, networks[0] if networks else -1, cgroups)
-        self._watch(child.pid, child.pidfd, os.dup(fds[1]))
+        self._watch(child.pid, child.pidfd, _taken(fds, 1))
         # Should it have been killed, then that is what the owner will hear.
         wire.tell(child.line, request["late"], (fds[0], *fds[2:5], *mounts))
         child.line.close()
@@ -243,7 +247,7 @@ class Server:
         os.waitpid(pid, 0)
         if data:
             number = wire.load(data)["pid"]
-            self._watch(number, born[0], os.dup(fds[1]), request["detached"])
+            self._watch(number, born[0], _taken(fds, 1), request["detached"])
 
     def _watch(self, pid: int, pidfd: int, line: int, detached: bool = False) -> None:
         """Tell the owner who runs, and later how it ended."""
@@ -337,6 +341,12 @@ def _join(line: _socket.socket, request: dict[str, Any], fds: list[int]) -> NoRe
         _die(report, error)
 
 
+def _taken(fds: list[int], index: int) -> int:
+    """Take a descriptor out of a request, so that it is not closed at its end."""
+    fd, fds[index] = fds[index], -1
+    return fd
+
+
 def _real(fd: int) -> tuple[int, ...]:
     return (fd,) if fd >= 0 else ()
 
@@ -359,10 +369,10 @@ def _tell(report: int, error: BaseException) -> None:
             place = f" ({name}:{trace.tb_lineno})"
         text = f"the container cannot be set up: {error}{place}"
         message = {"error": "ContainerError", "text": text, "hint": ""}
-    end = _socket.socket(fileno=os.dup(report))
+    end = _socket.socket(fileno=report)
     # Where the filter is on already and forbids it, the exit code has to do.
     wire.tell(end, message)
-    end.close()
+    end.detach()
 
 
 def _die(report: int, error: BaseException) -> NoReturn:

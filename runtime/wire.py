@@ -8,6 +8,7 @@ travels in a memfd.
 from __future__ import annotations
 
 import _socket
+import errno
 import marshal
 import os
 
@@ -57,16 +58,23 @@ def tell(end: _socket.socket, message: Any, fds: tuple[int, ...] = ()) -> bool:
 
 
 def receive(end: _socket.socket) -> tuple[bytes, list[int]]:
-    """The next message's bytes and descriptors; b"" when the other end is closed."""
+    """The next message's bytes and descriptors; b"" when the other end is closed.
+
+    Raises OSError EMFILE when this process may not have so many descriptors.
+    """
     flags = _socket.MSG_CMSG_CLOEXEC
     try:
-        data, ancillary, _, _ = end.recvmsg(_LIMIT, _FD_SPACE, flags)
+        data, ancillary, truncated, _ = end.recvmsg(_LIMIT, _FD_SPACE, flags)
     except ConnectionResetError:
         return b"", []
     fds: list[int] = []
     for _, _, rights in ancillary:
         for offset in range(0, len(rights) - 3, 4):
             fds.append(int.from_bytes(rights[offset : offset + 4], "little"))
+    if truncated & _socket.MSG_CTRUNC:
+        for fd in fds:
+            os.close(fd)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     if data == _BIG:
         memory = fds.pop(0)
         try:

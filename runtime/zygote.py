@@ -16,6 +16,7 @@ import _thread
 import errno
 import marshal
 import os
+import select
 import sys
 
 import lamina
@@ -270,7 +271,7 @@ class Zygote:
                 its.close()
             facts, terminal = _reported(report)
             data, born = wire.receive(line)
-            if not data:
+            if not data or not born:
                 raise self._died()
             if not facts:
                 os.close(born[0])
@@ -359,7 +360,13 @@ class Zygote:
                 "kernel.unprivileged_userns_clone, user.max_user_namespaces)",
             )
         with self._lock:
-            if not self._closed and self._pid > 0:
+            if not _hung_up(self._line):
+                # It could not take the descriptors; or another thread has replaced it.
+                return ContainerError(
+                    "the container was not started",
+                    hint="if it happens again: are too many files open (`ulimit -n`)?",
+                )
+            if not self._closed:
                 self._line.close()
                 self._reap()
                 self._spawn()
@@ -376,6 +383,13 @@ class Zygote:
                 os.waitpid(pid, 0)
             except ChildProcessError:
                 pass  # the application collects its children itself
+
+
+def _hung_up(line: _socket.socket) -> bool:
+    """Whether nobody has the other end any more."""
+    poll = select.poll()
+    poll.register(line.fileno(), 0)
+    return bool(poll.poll(0))
 
 
 def _sealed_interpreter() -> int:
@@ -469,13 +483,16 @@ def _bind_fds(planned: Plan, given: tuple[int, ...]) -> list[int]:
 
 
 def _open_cgroups(directories: tuple[str, ...]) -> list[int]:
+    """The files that who joins writes to.
+
+    v1 has `tasks` beside cgroup.procs: it moves one thread, which is all there is,
+    and does not wait for the grace period (10 ms) that moving a process takes.
+    """
     fds: list[int] = []
     try:
         for directory in directories:
-            # v1: for `cgroup.procs` the kernel waits 5 to 15 ms, for `tasks` it does
-            # not; one that has a single thread may use either (runtime/cgroup.py).
-            old = os.path.exists(f"{directory}/tasks")
-            path = f"{directory}/{'tasks' if old else 'cgroup.procs'}"
+            tasks = f"{directory}/tasks"
+            path = tasks if os.path.exists(tasks) else f"{directory}/cgroup.procs"
             fds.append(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
     except OSError as error:
         for fd in fds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -420,6 +422,47 @@ def test_a_killed_zygote_is_replaced(bench: Bench, tmp_path: Path) -> None:
         with pytest.raises(ContainerError, match="was killed"):
             alone.run("true")
         assert alone.run("true")[0] == ExitStatus(0)
+
+
+def test_threads_that_see_it_killed_replace_it_once(bench: Bench) -> None:
+    options = Options(keep=(str(bench.place), str(bench.root)))
+    with Zygote.start(options) as zygote:
+        alone = Bench(bench.place, bench.root, zygote)
+        alone.run("true")
+        snapshots = [alone.snapshot() for _ in range(6)]
+        os.kill(zygote._pid, signal.SIGKILL)
+        ends: list[object] = []
+
+        def work(snapshot: Snapshot) -> None:
+            try:
+                ends.append(alone.run("true", snapshot=snapshot)[0])
+            except ContainerError as error:
+                ends.append(error)
+
+        threads = [threading.Thread(target=work, args=(s,)) for s in snapshots]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(ends) == 6
+        assert alone.run("true")[0] == ExitStatus(0)
+
+
+def test_a_zygote_without_descriptors_to_spare_goes_on(bench: Bench) -> None:
+    options = Options(keep=(str(bench.place), str(bench.root)), warm=False)
+    with Zygote.start(options) as zygote, ExitStack() as running:
+        alone = Bench(bench.place, bench.root, zygote)
+        alone.run("true")
+        resource.prlimit(zygote._pid, resource.RLIMIT_NOFILE, (24, 24))
+        first = running.enter_context(alone.start("sleep", "1000"))
+        with pytest.raises(ContainerError):
+            while True:
+                running.enter_context(alone.start("sleep", "1000"))
+        assert exists(first.pid), "the others are not touched"
+        first.kill()
+        assert first.wait() == ExitStatus(137, 9)
+        second = running.enter_context(alone.start("sleep", "1000"))
+        assert exists(second.pid)
 
 
 def test_nothing_of_it_shows_on_the_host(bench: Bench) -> None:
