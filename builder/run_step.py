@@ -27,6 +27,7 @@ from lamina.runtime.spec import (
     Spec,
 )
 from lamina.runtime.stubs import stub_layer
+from lamina.runtime.userns import require_namespaces
 from lamina.runtime.zygote import ExitStatus, Options, Sandbox, Zygote
 
 TYPE_CHECKING = False
@@ -45,6 +46,8 @@ _FILES = ("resolv.conf", "hosts", "hostname")
 # The last output that an error shows.
 _SHOWN_LINES = 30
 _KEPT_BYTES = 64 << 10
+# Less than this is a full disk.
+_FULL = 1 << 20
 
 
 class Runner:
@@ -58,6 +61,7 @@ class Runner:
         emit: Emit,
         workspace: Workspace,
     ) -> None:
+        require_namespaces()
         self._store = store
         self._inputs = inputs
         self._emit = emit
@@ -121,7 +125,23 @@ class Runner:
             )
         _take_away(upper, created)
         if status.code:
-            raise _failure(work, operation, status, output, self._cgroup.oom_killed)
+            raise _failure(work, status, output, self._hint(status))
+
+    def _hint(self, status: ExitStatus) -> str:
+        """What may have made a command fail that is not its own fault."""
+        if self._cgroup.oom_killed:
+            return "The kernel killed a process because the memory limit was reached."
+        disk = os.statvfs(self._store.root)
+        # btrfs counts no inodes: all its numbers of them are 0.
+        no_inodes = disk.f_files and not disk.f_favail
+        if disk.f_bavail * disk.f_frsize < _FULL or no_inodes:
+            return (
+                f"The disk that holds {self._store.root} is full: `lamina system "
+                "prune` frees what nothing needs."
+            )
+        if status.code == 127:
+            return "127: a command was not found. Does the image have it, on PATH?"
+        return ""
 
     def _launch(
         self,
@@ -243,20 +263,13 @@ def _made(path: str) -> str:
     return path
 
 
-def _failure(
-    work: Work, operation: RunOp, status: ExitStatus, output: bytes, oom: bool
-) -> StepFailed:
+def _failure(work: Work, status: ExitStatus, output: bytes, hint: str) -> StepFailed:
     """What a failed step says: the place, its last lines, how it ended, what to do."""
     from lamina.builder.output import printable
 
     ended = f"ended with exit code {status.code}"
-    hint = ""
     if status.signal:
         ended = f"was killed by signal {status.signal}"
-    if oom:
-        hint = "The kernel killed a process because the memory limit was reached."
-    elif status.code == 127:
-        hint = "127: a command was not found. Does the image have it, on PATH?"
     span = work.step.span
     lines = printable(output).rstrip().split("\n")[-_SHOWN_LINES:]
     shown = "\n".join(f"  | {line}" for line in lines if output)

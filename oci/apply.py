@@ -125,7 +125,8 @@ class _Changeset:
         except FileExistsError as error:
             raise _twice(path) from error
         except OSError as error:
-            raise translate(error, path) from error
+            where = os.readlink(f"/proc/self/fd/{self._root}")
+            raise translate(error, path, where) from error
 
     def finish(self) -> None:
         """Set what is left of the directories; the deepest need not come first, for

@@ -178,7 +178,8 @@ def _translated(error: sqlite3.Error, path: str) -> StoreError:
     if "full" in text or "disk I/O" in text:
         return StoreError(
             f"No space left on the disk that holds {path}.",
-            hint="`lamina system df` shows what the store uses.",
+            hint="`lamina system df` shows what the store uses, "
+            "`lamina system prune` frees what nothing needs.",
         )
     if "locked" in text:
         return StoreError(

@@ -152,13 +152,17 @@ class Inodes:
         os.utime(name, ns=times, dir_fd=directory, follow_symlinks=False)
 
 
-def translate(error: OSError, name: bytes) -> StoreError | InvalidArchive:
-    """An OSError of unpacking the member `name` as a sentence."""
+def translate(
+    error: OSError, name: bytes, where: str = ""
+) -> StoreError | InvalidArchive:
+    """An OSError of unpacking the member `name` (below `where`) as a sentence."""
     shown = show(name)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        disk = f"the disk that holds {where}" if where else "the disk"
         return StoreError(
-            f"No space is left for {shown}.",
-            hint="`lamina system prune` frees some; nothing was kept of this archive.",
+            f"No space left on {disk}: {shown} cannot be unpacked.",
+            hint="`lamina system df` shows what the store uses, "
+            "`lamina system prune` frees what nothing needs.",
         )
     if error.errno == errno.EINVAL:
         return StoreError(

@@ -15,7 +15,6 @@ from __future__ import annotations
 import errno
 import os
 import time
-from typing import TYPE_CHECKING
 
 from lamina.runtime.errors import ContainerError, LimitError
 from lamina.runtime.hierarchy import (
@@ -31,6 +30,7 @@ from lamina.runtime.owner import Owner
 from lamina.runtime.spec import Resources
 from lamina.values import replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -248,18 +248,19 @@ class Cgroup:
         if not place:
             return
         access = device_filter.rules_for(resources.devices)
-        if self._version("devices") == 1:
-            for file, lines in device_filter.v1_writes(access):
-                write(f"{place}/{file}", *lines)
-            return
-        fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            device_filter.attach(fd, device_filter.v2_program(access))
+            if self._version("devices") == 1:
+                for file, lines in device_filter.v1_writes(access):
+                    write(f"{place}/{file}", *lines)
+            else:
+                fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                try:
+                    device_filter.attach(fd, device_filter.v2_program(access))
+                finally:
+                    os.close(fd)
         except PermissionError:
-            # A delegated cgroup: in a user namespace no device can be made anyway.
+            # Without CAP_SYS_ADMIN on the host no device can be made anyway.
             pass
-        finally:
-            os.close(fd)
 
     def _set_frozen(self, frozen: bool) -> None:
         place = self._directory("freezer")

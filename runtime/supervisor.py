@@ -95,7 +95,9 @@ class Supervisor:
 
     def _make_cgroup(self, spec: Spec) -> Cgroup:
         from lamina.runtime.cgroup import Cgroup
+        from lamina.runtime.userns import require_namespaces
 
+        require_namespaces()
         group = Cgroup.create(self.container.id, spec.resources)
         self._state = replace(self._state, cgroup=group.path)
         return group

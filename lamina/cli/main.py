@@ -10,6 +10,9 @@ import argparse
 import os
 import sys
 
+# The module `signal` makes enums of its numbers, in 5 ms.
+from _signal import signal  # type: ignore[import-not-found]
+
 from lamina import __version__
 from lamina.cli.settings import settings_from
 from lamina.errors import LaminaError
@@ -17,7 +20,9 @@ from lamina.errors import LaminaError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, NoReturn
+
+_SIGTERM = 15
 
 # Each command: the module that adds it, and what `lamina --help` says of it.
 COMMANDS = {
@@ -49,14 +54,25 @@ COMMANDS = {
 }
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: all that Ctrl-C cleans up is cleaned up for it too."""
+
+
+def _terminated(_number: int, _frame: object) -> None:
+    raise Terminated
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    signal(_SIGTERM, _terminated)
     try:
         return _main(arguments)
     except LaminaError as error:
         print_error(error)
         return error.exit_code
+    except Terminated:
+        return 128 + _SIGTERM
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -102,6 +118,21 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **given: Any) -> None:
         super().__init__(formatter_class=Help, **given)
+
+    def parse_known_args(
+        self, args: Any = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """Unknown words are an error of the command that got them, with its usage."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            kind = "unknown flag:" if unknown[0].startswith("-") else "one too many:"
+            self.error(f"{kind} {unknown[0]}")
+        return parsed, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Usage and the message, as a sentence, with a way on; exit code 2."""
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: {message}\nTry `{self.prog} --help`.\n")
 
 
 def _parser(name: str) -> argparse.ArgumentParser:

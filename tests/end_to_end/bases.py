@@ -64,7 +64,7 @@ class Lamina:
     def __init__(self, place: Path, store: Path | None = None) -> None:
         self.place = place
         self.store = store or place / "store"
-        self._pids: list[int] = []
+        self._started: list[subprocess.Popen[bytes]] = []
 
     def with_base(self) -> Lamina:
         """Put the image `busybox` into the store."""
@@ -109,7 +109,7 @@ class Lamina:
             cwd=cwd or self.place,
             start_new_session=True,
         )
-        self._pids.append(process.pid)
+        self._started.append(process)
         return process
 
     def build(self, folder: Path, *args: str | Path, **options: Any) -> str:
@@ -134,6 +134,13 @@ class Lamina:
         """The store is sound."""
         self.run("system", "check")
 
+    def end(self) -> None:
+        """Kill what a test that failed did not wait for."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
     def left_behind(self) -> list[str]:
         """What outlived the test, once it had time to end."""
         deadline = time.monotonic() + PATIENCE
@@ -146,9 +153,8 @@ class Lamina:
         tmp = self.store / "tmp"
         found += [f"workspace {path}" for path in tmp.glob("*")]
         found += [f"lock {path}" for path in _held_locks(self.store / "locks")]
-        for pid in self._pids:
-            for place in _cgroups_of(pid):
-                found.append(f"cgroup {place}")
+        for process in self._started:
+            found += [f"cgroup {place}" for place in _cgroups_of(process.pid)]
         return found
 
 

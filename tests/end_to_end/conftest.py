@@ -15,4 +15,5 @@ def lamina(tmp_path: Path) -> Iterator[Lamina]:
     """The command on a store of its own; nothing may be left when the test ends."""
     command = Lamina(tmp_path).with_base()
     yield command
+    command.end()
     assert command.left_behind() == []
