@@ -85,6 +85,8 @@ def _each(
     parser.add_argument("containers", metavar="CONTAINER", nargs="+")
 
     def call(arguments: argparse.Namespace, settings: Settings) -> int:
+        from lamina.runtime.errors import NoSuchContainer
+
         store = open_store(settings, enter=False)
         code = 0
         for named in arguments.containers:
@@ -95,7 +97,8 @@ def _each(
                 # As docker does: the others get their turn.
                 hint = f"\n  hint: {error.hint}" if error.hint else ""
                 print(f"lamina: {error}{hint}", file=sys.stderr)
-                code = 1
+                forced = getattr(arguments, "force", False)
+                code = code if forced and isinstance(error, NoSuchContainer) else 1
         return code
 
     parser.set_defaults(call=call)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 
-from lamina.cli.request import RunParser, check_terminal, console_from, env_from
+from lamina.cli.request import (
+    RunParser,
+    check_terminal,
+    console_from,
+    env_from,
+    working_dir,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +71,7 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
             args=tuple(arguments.command),
             env=env_from(arguments, settings.environment),
             user=arguments.user,
-            working_dir=arguments.workdir and os.path.join("/", arguments.workdir),
+            working_dir=working_dir(arguments.workdir),
             terminal=arguments.tty,
             interactive=arguments.interactive,
             privileged=arguments.privileged,

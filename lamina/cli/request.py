@@ -143,7 +143,7 @@ def overrides_from(
         entrypoint=None if entrypoint is None else (entrypoint,) if entrypoint else (),
         env=env_from(arguments, environment),
         user=arguments.user,
-        working_dir=_working_dir(arguments.workdir),
+        working_dir=working_dir(arguments.workdir),
         labels=tuple((key, given) for key, _, given in map(_pair, labels)),
         stop_signal=arguments.stop_signal,
         exposed_ports=tuple(map(_exposed, arguments.expose)),
@@ -217,7 +217,8 @@ def _host_name(text: str) -> str:
     return text
 
 
-def _working_dir(text: str) -> str:
+def working_dir(text: str) -> str:
+    """What `-w` names, normal; raises RunUsage for a relative path."""
     if text and not text.startswith("/"):
         raise RunUsage(
             f"The working directory {text!r} is not an absolute path.",

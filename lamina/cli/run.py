@@ -127,20 +127,25 @@ def _created(
 
 def find_image(store: Store, name: str, pull: str) -> Image:
     """The image to run; raises NotFound, saying where it was looked for."""
-    from lamina.oci.errors import NotFound
+    from lamina.oci.errors import InvalidReference, NotFound
 
     identity = None if pull == "always" else store.resolve_id(name)
     if identity is None:
-        if not name.isalnum():
-            parse_reference(name)  # one that no image can have says so itself
-        error = NotFound(
+        from lamina.oci.reference import parse_reference
+
+        try:
+            parse_reference(name)
+        except InvalidReference as error:
+            error.exit_code = 125
+            raise
+        missing = NotFound(
             f"Unable to find image {name!r}: it was looked for in the store "
             f"{store.root}, and no registry is asked for it.",
             hint="`lamina build`, `load`, `import` and `bootstrap` make images; "
             "`lamina images` lists those that are here.",
         )
-        error.exit_code = 125
-        raise error
+        missing.exit_code = 125
+        raise missing
     return store.image(identity)
 
 
