@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CHUNK = 1 << 20
-# Pieces below this are put together first; a digest of small pieces is mostly calls.
-_PIECE = 1 << 16
-_GATHERED = 1 << 18
+# What is smaller is put together first. Two threads hand Python's lock to each other
+# for each piece, which takes longer than to digest a small one.
+_PIECE = 1 << 20
 # From here on a thread digests: below, starting it costs more than it saves.
 _MANY = 4 << 20
 _KINDS = {
@@ -131,7 +131,7 @@ class _Sink:
         self._reals.append(real)
         self._timeless.append(timeless)
         self._gathered += len(real)
-        if self._gathered > _GATHERED:
+        if self._gathered >= _PIECE:
             self.flush()
 
     def data(self, data: bytes) -> None:

@@ -312,7 +312,7 @@ def test_an_error_of_the_reader_is_the_error(tmp_path: Path) -> None:
 
 def test_what_vanishes_meanwhile_is_left_out(tmp_path: Path) -> None:
     """A container that runs may be committed; `write` removes what comes later."""
-    (tmp_path / "a").write_bytes(bytes(100_000))
+    (tmp_path / "a").write_bytes(bytes(2 << 20))
     (tmp_path / "b").touch()
     (tmp_path / "c/d").mkdir(parents=True)
 
