@@ -6,9 +6,7 @@ writes `config` in the order of Go's types), so that equal images get equal IDs.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from lamina.oci.config import Healthcheck, History, ImageConfig
 from lamina.oci.digest import Digest
@@ -25,6 +23,10 @@ from lamina.oci.strict_json import (
     text_of,
     texts_of,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _WHAT = "the image's config"
 # fmt: off
@@ -103,6 +105,8 @@ def image_id(config: ImageConfig) -> Digest:
 
 def chain_id(diff_ids: Iterable[Digest]) -> Digest:
     """The name of a stack of layers, bottom first: image-spec, "Layer ChainID"."""
+    import hashlib
+
     chain: Digest | None = None
     for diff_id in diff_ids:
         if chain is None:

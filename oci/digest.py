@@ -5,8 +5,6 @@ OCI image-spec, descriptor.md, "Digests".
 
 from __future__ import annotations
 
-import hashlib
-
 from lamina.oci.errors import InvalidDigest
 
 _HEX = frozenset("0123456789abcdef")
@@ -31,6 +29,8 @@ class Digest(str):
     @classmethod
     def of(cls, data: bytes) -> Digest:
         """The digest of `data`."""
+        import hashlib  # OpenSSL: 3 ms that a command without digests saves
+
         return cls("sha256:" + hashlib.sha256(data).hexdigest())
 
     @property

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NoReturn
 
 from lamina.oci.digest import Digest
 from lamina.oci.errors import InvalidImage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 # The limits of containers/image; registries have to accept manifests of 4 MiB.
 MAX_DOCUMENT = 4 << 20
@@ -30,7 +33,7 @@ _GO_ESCAPES = str.maketrans(
     }
 )
 
-Object = Mapping[str, Any]
+Object = Mapping[str, "Any"]
 
 
 def parse_json(data: bytes, what: str) -> Any:

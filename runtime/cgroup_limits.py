@@ -6,10 +6,9 @@ cgroup-v1/*.rst, the conversions of the OCI runtimes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lamina.values import value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.runtime.spec import Resources
 

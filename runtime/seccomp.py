@@ -10,10 +10,10 @@ fall back on that and not on EPERM; a foreign architecture kills the process.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lamina.runtime.errors import ContainerError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from typing import Any

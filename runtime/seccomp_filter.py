@@ -8,9 +8,12 @@ six arguments of 64 bits (seccomp(2)).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from lamina.runtime import bpf
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 Condition = tuple[int, str, int, int]  # argument, relation, value, second value
 Rule = tuple[tuple[Condition, ...], int]  # all of these hold: this action

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
 
 from lamina.runtime.errors import NotPermitted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
