@@ -20,7 +20,9 @@ import select
 import sys
 
 from lamina.runtime import privileges, setup, snapshot, syscalls, wire
+from lamina.runtime.assembly import Assembly
 from lamina.runtime.errors import ContainerError, NotPermitted
+from lamina.runtime.execution import keep_only
 from lamina.runtime.stage import set_the_stage
 
 TYPE_CHECKING = False
@@ -284,17 +286,17 @@ def _be_container(
 ) -> NoReturn:
     """The child's life: prepare, wait for the rest, finish."""
     failure: BaseException | None = None
-    sandbox = setup.Sandbox()
+    assembly = Assembly()
     try:
-        setup.keep_only(0, 1, 2, line.fileno(), sandbox.root, *cgroups, *_real(network))
+        keep_only(0, 1, 2, line.fileno(), assembly.root, *cgroups, *_real(network))
         for cgroup in cgroups:
             os.write(cgroup, b"0")
         if cgroups:
             syscalls.unshare(syscalls.CLONE_NEWCGROUP)
-            sandbox.own_cgroup = True
+            assembly.own_cgroup = True
         if network >= 0:
             syscalls.setns(network, syscalls.CLONE_NEWNET)
-        setup.prepare(sandbox, early)
+        setup.prepare(assembly, early)
     except BaseException as error:
         failure = error
     data, fds = wire.receive(line)
@@ -306,8 +308,8 @@ def _be_container(
             raise failure
         for number, fd in enumerate(streams):
             os.dup2(fd, number)
-        sandbox.report = report
-        setup.finish(sandbox, wire.load(data), fds[4:])
+        assembly.report = report
+        setup.finish(assembly, wire.load(data), fds[4:])
     except BaseException as error:
         _die(report, error)
 
@@ -332,7 +334,7 @@ def _join(line: _socket.socket, request: dict[str, Any], fds: list[int]) -> NoRe
             os.write(cgroup, b"0")
         for number, fd in enumerate(streams):
             os.dup2(fd, number)
-        setup.keep_only(0, 1, 2, report)
+        keep_only(0, 1, 2, report)
         os.setsid()
         process = request["process"]
         privileges.bound(process["capabilities"])

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 
 from lamina.runtime import syscalls
+from lamina.runtime.paths import open_plain
 from lamina.runtime.snapshot import needs_user_xattr
 
 STAGE = "/sys"
@@ -65,6 +66,19 @@ def new_file_system(
         return syscalls.fsmount(context, attributes)
     finally:
         os.close(context)
+
+
+def write_proc(path: str, text: str) -> None:
+    """Write through a procfs of our own, which nobody else can have arranged."""
+    proc = new_file_system("proc")
+    try:
+        fd = open_plain(proc, path, os.O_WRONLY)
+        try:
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
+    finally:
+        os.close(proc)
 
 
 def attach(mount: int, target: int) -> None:

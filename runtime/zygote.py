@@ -17,14 +17,20 @@ import errno
 import marshal
 import os
 import select
-import sys
 
-import lamina
-import lamina.runtime
 from lamina.runtime import errors, syscalls, wire
 from lamina.runtime.errors import ContainerError, NotPermitted
-from lamina.runtime.mounts import Plan, clone_source, plan, set_attributes
-from lamina.runtime.privileges import capability_set, rlimit_number
+from lamina.runtime.interpreter import sealed_interpreter, spawn_interpreter
+from lamina.runtime.mounts import Plan, plan
+from lamina.runtime.privileges import capability_set
+from lamina.runtime.request import (
+    bind_fds,
+    layers,
+    namespaces_of,
+    open_cgroups,
+    pid_of,
+    process_of,
+)
 from lamina.runtime.snapshot import Snapshot
 from lamina.runtime.spec import Process, Spec
 from lamina.values import value
@@ -35,28 +41,7 @@ if TYPE_CHECKING:
 
     from lamina.runtime.paths import Created
 
-# The packages' own __init__ files are not run: an import costs, and can go wrong.
-_PROGRAM = """
-import sys
-for name, path in zip(("lamina", "lamina.runtime"), sys.argv[2:]):
-    sys.modules[name] = module = type(sys)(name)
-    module.__path__ = [path]
-from lamina.runtime.init import main
-main(int(sys.argv[1]))
-"""
 _SIGKILL = 9
-# Where the zygote finds its request socket.
-_REQUESTS = 3
-# /proc/PID/ns names with the flag that setns takes.
-_NAMESPACES = (
-    ("mnt", syscalls.CLONE_NEWNS),
-    ("pid", syscalls.CLONE_NEWPID),
-    ("uts", syscalls.CLONE_NEWUTS),
-    ("ipc", syscalls.CLONE_NEWIPC),
-    ("net", syscalls.CLONE_NEWNET),
-    ("cgroup", syscalls.CLONE_NEWCGROUP),
-    ("user", syscalls.CLONE_NEWUSER),
-)
 
 
 @value
@@ -187,8 +172,8 @@ class Zygote:
         planned, early = self._planned(spec, network)
         late = {
             "operations": tuple(op.wire() for op in planned.late),
-            "root": None if isinstance(snapshot, int) else _layers(snapshot),
-            "process": _process(spec.process),
+            "root": None if isinstance(snapshot, int) else layers(snapshot),
+            "process": process_of(spec.process),
             "bpf": bpf,
         }
         request = {
@@ -200,9 +185,9 @@ class Zygote:
             "warm": self._options.warm,
         }
         given = [network] if isinstance(network, int) else []
-        opened = _open_cgroups(cgroups)
+        opened = open_cgroups(cgroups)
         try:
-            opened += _bind_fds(planned, mount_fds)
+            opened += bind_fds(planned, mount_fds)
             root = (snapshot,) if isinstance(snapshot, int) else ()
             count = len(cgroups)
             fds = (*given, *opened[:count], *root, *opened[count:])
@@ -228,12 +213,12 @@ class Zygote:
         """
         request = {
             "op": "exec",
-            "process": _process(process),
+            "process": process_of(process),
             "bpf": bpf,
-            "namespaces": _namespaces_of(pidfd),
+            "namespaces": namespaces_of(pidfd),
             "detached": detached,
         }
-        opened = _open_cgroups(cgroups)
+        opened = open_cgroups(cgroups)
         try:
             return self._ask(request, (*stdio, pidfd, *opened))
         finally:
@@ -281,7 +266,7 @@ class Zygote:
             raise
         finally:
             report.close()
-        sandbox = Sandbox(line, _pid_of(born[0]), born[0])
+        sandbox = Sandbox(line, pid_of(born[0]), born[0])
         sandbox.terminal = terminal
         sandbox.created = facts.get("created", ())
         sandbox.marks = facts.get("marks", ())
@@ -322,7 +307,7 @@ class Zygote:
             "keep": self._options.keep,
             "overlay": self._options.overlay,
         }
-        opened = _open_cgroups(self._options.cgroups)
+        opened = open_cgroups(self._options.cgroups)
         try:
             wire.send(self._line, options, tuple(opened))
         finally:
@@ -332,13 +317,13 @@ class Zygote:
 
     def _start_process(self, theirs: _socket.socket, spawned: _thread.LockType) -> None:
         try:
-            program = _sealed_interpreter()
+            program = sealed_interpreter()
             try:
                 if not self._options.exec_only:
                     # For this thread's children: the zygote becomes PID 1, and the
                     # kernel ends all that it started when it ends.
                     syscalls.unshare(syscalls.CLONE_NEWPID)
-                self._pid = _spawn_interpreter(program, theirs.fileno())
+                self._pid = spawn_interpreter(program, theirs.fileno())
             finally:
                 os.close(program)
         except OSError as error:
@@ -392,39 +377,6 @@ def _hung_up(line: _socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-def _sealed_interpreter() -> int:
-    """The interpreter's file on a read-only mount that nobody can make writable.
-
-    A container that executes /proc/self/exe can open it, but not write it.
-    """
-    fd = syscalls.open_tree(os.path.realpath(sys.executable), recursive=False)
-    try:
-        syscalls.mount_setattr(fd, syscalls.MOUNT_ATTR_RDONLY)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
-
-
-def _spawn_interpreter(program: int, requests: int) -> int:
-    name = os.path.realpath(sys.executable)
-    paths = (lamina.__path__[0], lamina.runtime.__path__[0])
-    options = ("-I", "-S", "-X", "utf8", "-c", _PROGRAM)
-    null = (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDWR, 0)
-    return os.posix_spawn(
-        f"/proc/self/fd/{program}",
-        (name, *options, str(_REQUESTS), *(os.path.realpath(p) for p in paths)),
-        {},
-        file_actions=(
-            (os.POSIX_SPAWN_DUP2, requests, _REQUESTS),
-            null,
-            (os.POSIX_SPAWN_DUP2, 0, 1),
-        ),
-        setsid=True,
-        setsigmask=(),
-    )
-
-
 def _reported(report: _socket.socket) -> tuple[dict[str, Any], int | None]:
     """What a child says until it executes (the end of file) or fails (raised)."""
     facts: dict[str, Any] = {}
@@ -447,82 +399,3 @@ def _reported(report: _socket.socket) -> tuple[dict[str, Any], int | None]:
 def _exit_status(status: int) -> ExitStatus:
     code = os.waitstatus_to_exitcode(status)
     return ExitStatus(code) if code >= 0 else ExitStatus(128 - code, -code)
-
-
-def _layers(snapshot: Snapshot) -> tuple[object, ...]:
-    return snapshot.lowers, snapshot.upper, snapshot.work, snapshot.volatile
-
-
-def _process(process: Process) -> dict[str, Any]:
-    return {
-        **process.__dict__,
-        "capabilities": capability_set(process.capabilities),
-        "rlimits": tuple(
-            (rlimit_number(r.type), r.soft, r.hard) for r in process.rlimits
-        ),
-    }
-
-
-def _bind_fds(planned: Plan, given: tuple[int, ...]) -> list[int]:
-    """A descriptor for each bind mount: the path's, or the next of those given."""
-    fds: list[int] = []
-    rest = list(given)
-    try:
-        for mount in planned.binds:
-            if mount.source:
-                fds.append(clone_source(mount))
-            else:
-                set_attributes(rest[0], mount)
-                fds.append(os.dup(rest.pop(0)))
-        assert not rest, "more descriptors than bind mounts without a source"
-    except BaseException:
-        for fd in fds:
-            os.close(fd)
-        raise
-    return fds
-
-
-def _open_cgroups(directories: tuple[str, ...]) -> list[int]:
-    """The files that who joins writes to.
-
-    v1 has `tasks` beside cgroup.procs: it moves one thread, which is all there is,
-    and does not wait for the grace period (10 ms) that moving a process takes.
-    """
-    fds: list[int] = []
-    try:
-        for directory in directories:
-            tasks = f"{directory}/tasks"
-            path = tasks if os.path.exists(tasks) else f"{directory}/cgroup.procs"
-            fds.append(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
-    except OSError as error:
-        for fd in fds:
-            os.close(fd)
-        raise ContainerError(
-            f"cannot join the cgroup {directory}: {error.strerror}"
-        ) from error
-    return fds
-
-
-def _pid_of(pidfd: int) -> int:
-    """The pid, as this process sees it, from the descriptor's fdinfo (proc(5))."""
-    with open(f"/proc/self/fdinfo/{pidfd}", "rb") as file:
-        for line in file:
-            if line.startswith(b"Pid:"):
-                return int(line[4:])
-    return -1
-
-
-def _namespaces_of(pidfd: int) -> int:
-    """Those namespaces of a process that are not ours: what to give to setns."""
-    pid = _pid_of(pidfd)
-    flags = 0
-    try:
-        for name, flag in _NAMESPACES:
-            if os.stat(f"/proc/{pid}/ns/{name}") != os.stat(f"/proc/self/ns/{name}"):
-                flags |= flag
-    except OSError as error:
-        raise ContainerError(
-            f"cannot enter the container: {error.strerror}",
-            hint="it has ended, or it belongs to another user",
-        ) from error
-    return flags

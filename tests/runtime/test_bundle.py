@@ -101,7 +101,7 @@ def test_runc_makes_the_same_container(bench: Bench, tmp_path: Path) -> None:
         rlimits=(Rlimit("RLIMIT_NOFILE", 64, 64),),
     )
     spec = Spec(process, hostname="box", mounts=DEFAULT_MOUNTS)
-    config = to_config(spec, str(bench.root), (1000, 1000, ()))
+    config = to_config(spec, str(bench.root), (1000, 1000, (1000,)))
     (tmp_path / "config.json").write_bytes(config)
     name = f"lamina-test-{uuid.uuid4().hex}"
     done = subprocess.run(
