@@ -34,13 +34,12 @@ def parse_records(body: bytes) -> Records:
     return records
 
 
-def merge(general: Records, own: Records) -> dict[bytes, bytes]:
+def merge(general: dict[bytes, bytes], own: Records) -> dict[bytes, bytes]:
     """What holds for one member: its own records over the archive's general ones.
 
     The last of a key counts, and an empty value takes the record away (POSIX).
     """
-    merged = dict(general)
-    merged.update(own)
+    merged = general | dict(own)
     return {key: data for key, data in merged.items() if data or _XATTR in key}
 
 

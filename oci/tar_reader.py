@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _NOBODY = (1 << 32) - 1
+_BY_WEIGHT = (b"L", b"K", b"x")
+_EXTENSIONS = frozenset((*_BY_WEIGHT, b"g"))
 _GNU_NAMES = {b"L": b"path", b"K": b"linkpath"}
 
 
@@ -64,7 +66,7 @@ class TarReader:
         self._source = source
         self._limits = limits
         self._record = record
-        self._general: pax.Records = []
+        self._general: dict[bytes, bytes] = {}
         self._stored = 0
         self._block = EMPTY_BLOCK
 
@@ -72,7 +74,7 @@ class TarReader:
         while (entry := self._next()) is not None:
             self.entries += 1
             self.bytes += entry.size
-            self._check_limits(entry)
+            self._check(entry)
             yield entry
             if self._stored:
                 for _ in self.payload():
@@ -106,30 +108,46 @@ class TarReader:
 
     def _next(self) -> Entry | None:
         """The next member with what the headers before it say; None at the end."""
-        records: pax.Records | None = None
-        names: pax.Records = []
+        before: dict[bytes, pax.Records] = {}
+        held = 0
         while True:
             block = self._header_block()
             if block == EMPTY_BLOCK:
-                if records is not None or names:
+                if before:
                     raise InvalidArchive("The archive ends with a header for nobody.")
                 return None
             header = parse_header(block)
-            if header.kind == b"x":
-                if records is not None:
-                    raise InvalidArchive(
-                        "The archive has two pax headers for one member."
-                    )
-                records = pax.parse_records(self._extended(header))
-            elif header.kind == b"g":
-                general = pax.parse_records(self._extended(header))
-                pax.check_general(general)
-                self._general += general
-            elif header.kind in _GNU_NAMES:
-                name = self._extended(header).partition(b"\0")[0]
-                names.append((_GNU_NAMES[header.kind], name))
-            else:
-                return self._entry(header, names + (records or []))
+            if header.kind not in _EXTENSIONS:
+                if not before:
+                    return self._entry(header, [])
+                # What pax says counts more than what GNU's headers say.
+                own = [r for kind in _BY_WEIGHT for r in before.get(kind, ())]
+                return self._entry(header, own)
+            held += header.size + BLOCK
+            if held > self._limits.extended:
+                raise InvalidArchive(
+                    f"A member of the archive has headers of {held} bytes;"
+                    f" over {self._limits.extended} are not read."
+                )
+            data = self._take(header.size + -header.size % BLOCK)[: header.size]
+            self._extension(header.kind, data, before)
+
+    def _extension(
+        self, kind: bytes, data: bytes, before: dict[bytes, pax.Records]
+    ) -> None:
+        """Note in `before` what a header says of the member after it."""
+        if kind == b"g":
+            general = pax.parse_records(data)
+            pax.check_general(general)
+            self._general = dict([*self._general.items(), *general])
+            if sum(map(len, self._general.values())) > self._limits.extended:
+                raise InvalidArchive("The archive has general headers without end.")
+        elif kind in before:
+            raise InvalidArchive("The archive has two headers of a kind for a member.")
+        elif kind == b"x":
+            before[kind] = pax.parse_records(data)
+        else:
+            before[kind] = [(_GNU_NAMES[kind], data.partition(b"\0")[0])]
 
     def _header_block(self) -> bytes:
         block = bytes(self._source.rest(BLOCK))
@@ -144,14 +162,6 @@ class TarReader:
             self._record(block)
         self._block = block
         return block
-
-    def _extended(self, header: Entry) -> bytes:
-        if header.size > self._limits.extended:
-            raise InvalidArchive(
-                f"The archive has a header of {header.size} bytes;"
-                f" over {self._limits.extended} are not read."
-            )
-        return self._take(header.size + -header.size % BLOCK)[: header.size]
 
     def _entry(self, header: Entry, own: pax.Records) -> Entry:
         entry = header
@@ -205,7 +215,7 @@ class TarReader:
         self._stored -= size
         return self._take(size)
 
-    def _check_limits(self, entry: Entry) -> None:
+    def _check(self, entry: Entry) -> None:
         limits = self._limits
         if self.entries > limits.entries:
             raise InvalidArchive(
@@ -217,8 +227,6 @@ class TarReader:
                 f"The files in the archive have over {limits.bytes} bytes.",
                 hint="Nothing of it was kept.",
             )
-        if b"\0" in entry.name or b"\0" in entry.link:
-            raise InvalidArchive(f"{show(entry.name)} in the archive has a NUL byte.")
         # 2**32 - 1 means "leave it as it is" to chown(2).
         if entry.uid >= _NOBODY or entry.gid >= _NOBODY:
             raise InvalidArchive(
@@ -246,6 +254,9 @@ class TarReader:
 
 def _with_records(header: Entry, records: dict[bytes, bytes]) -> Entry:
     """What pax records say over what the header says."""
+    for key in (b"path", b"linkpath", b"GNU.sparse.name"):
+        if b"\0" in records.get(key, b""):
+            raise InvalidArchive(f"{show(header.name)} in the archive has a NUL byte.")
     size, mtime = header.size, header.mtime
     if b"size" in records:
         size = pax.parse_count(records[b"size"])

@@ -333,6 +333,9 @@ def test_headers_without_end(root: Path) -> None:
     huge = raw(b"pax", b"x", size=b"77777777777")
     assert "header" in refuse(tar(huge), root)
     assert "header" in refuse(tar(raw(b"long", b"L", size=b"77777777777")), root)
+    many = [pax((b"k%d" % n, b"x" * 100_000), kind=b"g") for n in range(12)]
+    assert "header" in refuse(tar(*many, entry("f", b"")), root)
+    assert "header" in refuse(tar(*[pax(kind=b"g")] * 2100, entry("f", b"")), root)
     assert "too large" in refuse(
         tar(pax((b"SCHILY.xattr.user.x", b"y" * 70_000)), entry("f", b"")), root
     )
@@ -398,8 +401,10 @@ def test_damaged_pax_headers(root: Path) -> None:
 def test_headers_in_odd_company(root: Path) -> None:
     one = pax((b"path", b"a"))
     refuse(tar(one, one, entry("f", b"")), root)
+    long = raw(b"l", b"L", b"name\0")
+    refuse(tar(long, long, entry("f", b"")), root)
     refuse(tar(one), root)
-    refuse(tar(raw(b"l", b"L", b"name\0")), root)
+    refuse(tar(long), root)
     refuse(tar(pax((b"path", b"a"), kind=b"g"), entry("f", b"")), root)
     refuse(tar(pax((b"size", b"9"), kind=b"g"), entry("f", b"")), root)
 
