@@ -57,7 +57,7 @@ class Podman:
         self._program = (
             *("podman", "--root", f"{root}/root", "--runroot", f"{root}/run"),
             *("--storage-driver", "vfs", "--events-backend", "file"),
-            *("--cgroup-manager", "cgroupfs"),
+            *("--cgroup-manager", "cgroupfs", "--runtime", "runc"),
         )
 
     def __call__(self, *words: str) -> str:
