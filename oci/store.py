@@ -22,7 +22,7 @@ import time
 from lamina.oci.digest import Digest
 from lamina.oci.errors import DigestMismatch, InUse, NotFound, StoreError
 from lamina.oci.index import Index, Transaction
-from lamina.oci.workspace import Workspace, remove_tree, space_error
+from lamina.oci.workspace import Workspace, collect, remove_tree, space_error
 from lamina.values import value
 
 TYPE_CHECKING = False
@@ -109,8 +109,14 @@ class Store:
             settle_later(self.root)
 
     def workspace(self) -> Workspace:
-        """A private directory on the store's file system; use it with `with`."""
-        return Workspace(f"{self.root}/tmp")
+        """A private directory on the store's file system; use it with `with`.
+
+        Those of processes that died are removed first.
+        """
+        place = f"{self.root}/tmp"
+        if os.listdir(place):
+            collect(place)
+        return Workspace(place)
 
     def transaction(self) -> Transaction:
         """All or nothing, alone among writers; do nothing slow in it."""

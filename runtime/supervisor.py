@@ -82,6 +82,11 @@ class Supervisor:
         self._uplink.detach_namespace()
         self._record_start()
 
+    @property
+    def warning(self) -> str:
+        """A sentence on what of the asked was not done, or ""."""
+        return self._cgroup.warning if self._cgroup is not None else ""
+
     def _write_etc(self) -> tuple[str, ...]:
         name = plan.hostname(self.container)
         files = etc_files(self.container, self._uplink, name)
@@ -94,10 +99,11 @@ class Supervisor:
         return tuple(files)
 
     def _make_cgroup(self, spec: Spec) -> Cgroup:
-        from lamina.runtime.cgroup import Cgroup
+        from lamina.runtime.cgroup import Cgroup, collect
         from lamina.runtime.userns import require_namespaces
 
         require_namespaces()
+        collect()
         group = Cgroup.create(self.container.id, spec.resources)
         self._state = replace(self._state, cgroup=group.path)
         return group
@@ -279,8 +285,10 @@ class Supervisor:
         self._uplink.close()
 
 
-def detach(work: Callable[[], Supervisor]) -> str:
-    """Start a container in a background process that supervises it; its ID.
+def detach(work: Callable[[], Supervisor]) -> tuple[str, str]:
+    """Start a container in a background process that supervises it.
+
+    What comes back is its ID, and what the user is to be warned of, or "".
 
     `work` creates the container there and starts it. What it raises is raised here.
     Only for a process with one thread, in which no zygote was started.
@@ -307,7 +315,7 @@ def detach(work: Callable[[], Supervisor]) -> str:
         error = ContainerError(result, hint=hint)
         error.exit_code = code
         raise error
-    return str(result)
+    return str(result), str(hint)
 
 
 def _background(work: Callable[[], Supervisor], writer: int) -> NoReturn:
@@ -336,7 +344,7 @@ def _said(work: Callable[[], Supervisor], writer: int) -> Supervisor | None:
     supervisor = None
     try:
         supervisor = work()
-        said = (supervisor.container.id, "", 0)
+        said = (supervisor.container.id, supervisor.warning, 0)
     except LaminaError as error:
         said = (error.message, error.hint, _code(error))
     except Exception:

@@ -1,13 +1,25 @@
-"""Every test gets `lamina`: the command, on a store with one image, `busybox`."""
+"""Every test gets `lamina`: the command, on a store with one image, `busybox`.
+
+Tests of real distributions get `bootstrapped`: a copy of a store in which Debian was
+made from packages, once a day on a machine.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.bases import Lamina
+from tests.end_to_end.bases import Lamina, project
+
+_SHARED = Path("/var/tmp/lamina-tests")
+_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 
 @pytest.fixture
@@ -17,3 +29,43 @@ def lamina(tmp_path: Path) -> Iterator[Lamina]:
     yield command
     command.end()
     assert command.left_behind() == []
+
+
+@pytest.fixture(scope="session")
+def debian() -> Path:
+    """A store with the bases of the samples; not to be changed, only copied."""
+    place = _SHARED / time.strftime("%Y-%m-%d", time.gmtime())
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(place / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (place / "done").exists():
+            for old in _SHARED.iterdir():
+                if old != place:
+                    shutil.rmtree(old, ignore_errors=True)
+            command = Lamina(place)
+            for number, flags in enumerate(("", "--include=ca-certificates ")):
+                recipe = f"FROM {flags}bootstrap:debian/bookworm\n"
+                command.build(project(place / str(number), recipe))
+            with contextlib.suppress(OSError):
+                os.sync()
+            assert command.left_behind() == []
+            (place / "done").touch()
+    return place / "store"
+
+
+@pytest.fixture
+def bootstrapped(tmp_path: Path, debian: Path) -> Iterator[Lamina]:
+    """The command on a store of its own that has Debian."""
+    command = Lamina(tmp_path)
+    shutil.copytree(debian, command.store, symlinks=True)
+    yield command
+    command.end()
+    assert command.left_behind() == []
+
+
+@pytest.fixture(scope="session")
+def certificates() -> tuple[str, ...]:
+    """Flags that lend the host's certificates to steps: a network may have its own."""
+    if os.path.exists(_BUNDLE):
+        return ("--secret", f"id=ca,src={_BUNDLE}")
+    return ()
