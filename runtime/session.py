@@ -36,7 +36,6 @@ class Console:
     stdout: int = -1
     stderr: int = -1
     terminal: int = -1
-    detach_keys: bytes = b""
 
 
 @value
@@ -121,7 +120,7 @@ class Session:
         ]
         given = None
         if console.stdin >= 0 and target >= 0:
-            given = streams.Input(console.stdin, target, console.detach_keys)
+            given = streams.Input(console.stdin, target)
         return streams.Pump(outputs, given, self._sandbox.fileno(), self._watched)
 
     @contextlib.contextmanager

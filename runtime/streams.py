@@ -12,8 +12,6 @@ import errno
 import os
 import select
 
-from lamina.runtime.errors import ContainerError
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,20 +21,6 @@ else:
 
 _CHUNK = 64 * 1024
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
-
-
-def parse_keys(text: str) -> bytes:
-    """`ctrl-p,ctrl-q` as the bytes that a terminal sends; raises ContainerError."""
-    keys = bytearray()
-    for word in text.split(",") if text else ():
-        letter = word.removeprefix("ctrl-")
-        if len(letter) != 1 or not letter.isascii():
-            raise ContainerError(
-                f"Invalid detach keys {text!r}.", hint="As in ctrl-p,ctrl-q."
-            )
-        control = word != letter
-        keys.append(ord(letter.upper()) & 0x1F if control else ord(letter))
-    return bytes(keys)
 
 
 class Output:
@@ -75,15 +59,12 @@ class Input:
     What the container has no room for waits here, and no more is read meanwhile.
     """
 
-    def __init__(self, source: int, target: int, detach_keys: bytes = b"") -> None:
+    def __init__(self, source: int, target: int) -> None:
         os.set_blocking(target, False)
         self.source = source
         self.target = target
         self.pending = b""
         self.ended = False
-        self.detached = False
-        self._keys = detach_keys
-        self._matched = 0
 
     def read(self) -> None:
         """Take what is there."""
@@ -95,24 +76,7 @@ class Input:
             data = b""  # the caller's terminal is gone
         if not data:
             self.ended = True
-        self.pending += self._watched(data) if self._keys else data
-
-    def _watched(self, data: bytes) -> bytes:
-        """`data` without the keys that detach; a begun sequence is held back."""
-        result = bytearray()
-        for byte in data:
-            if byte == self._keys[self._matched]:
-                self._matched += 1
-                if self._matched == len(self._keys):
-                    self.detached = True
-                    self._matched = 0
-                    break
-                continue
-            result += self._keys[: self._matched]
-            self._matched = 1 if byte == self._keys[0] else 0
-            if not self._matched:
-                result.append(byte)
-        return bytes(result)
+        self.pending += data
 
     def write(self) -> bool:
         """Pass on what waits; False when the container takes no more."""
@@ -151,8 +115,8 @@ class Pump:
         self._end = end
         self._watched = watched
 
-    def run(self) -> bool:
-        """Move bytes until `end` is readable and all was read; False: detached."""
+    def run(self) -> None:
+        """Move bytes until `end` is readable and all was read."""
         while True:
             poll = select.poll()
             for descriptor, events in self._wanted():
@@ -161,11 +125,11 @@ class Pump:
             self._pump_outputs(ready)
             if self._watched and self._watched.fileno() in ready:
                 self._watched.serve()
-            if self._input and not self._pump_input(self._input, ready):
-                return False
+            if self._input:
+                self._pump_input(self._input, ready)
             if self._end in ready:
                 self._drain()
-                return True
+                return
 
     def _wanted(self) -> Iterator[tuple[int, int]]:
         yield self._end, select.POLLIN
@@ -197,7 +161,7 @@ class Pump:
             self._input = None
         os.close(descriptor)
 
-    def _pump_input(self, given: Input, ready: dict[int, int]) -> bool:
+    def _pump_input(self, given: Input, ready: dict[int, int]) -> None:
         if ready.get(given.source, 0):
             given.read()
         closed = given.target not in self._outputs and (
@@ -205,7 +169,6 @@ class Pump:
         )
         if closed or not given.write():
             self._end_input(given)
-        return not given.detached
 
     def _end_input(self, given: Input) -> None:
         """Half-close: a pipe ends; a terminal stays, since output comes from it."""

@@ -58,22 +58,17 @@ def check_terminal(arguments: argparse.Namespace) -> None:
 def console_from(arguments: argparse.Namespace, attach: tuple[str, ...]) -> Console:
     """What of ours the container is shown on; `-a` narrows it."""
     from lamina.runtime.session import Console
-    from lamina.runtime.streams import parse_keys
 
     chosen = [name.lower() for name in attach]
     if set(chosen) - {"stdin", "stdout", "stderr"}:
         raise RunUsage("`--attach` takes stdin, stdout or stderr.")
     shown = chosen or ["stdin", "stdout", "stderr"]
-    keys = b""
-    if arguments.tty and "detach_keys" in arguments:
-        keys = parse_keys(arguments.detach_keys)
     terminal = 0 if arguments.tty and os.isatty(0) else -1
     return Console(
         stdin=0 if "stdin" in shown and arguments.interactive else -1,
         stdout=1 if "stdout" in shown else -1,
         stderr=2 if "stderr" in shown else -1,
         terminal=terminal if "stdin" in shown and arguments.interactive else -1,
-        detach_keys=keys,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from lamina.cli.request import RunParser, RunUsage, check_terminal, console_from
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from lamina.runtime.session import Console
     from lamina.runtime.state import Container
     from lamina.runtime.supervisor import Supervisor
+    from lamina.runtime.uplink import Connecting
     from lamina.runtime.zygote import Zygote
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -54,16 +56,27 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.detach:
         from lamina.runtime.supervisor import detach
 
-        print(detach(lambda: _started(arguments, settings, None)))
+        identity, warning = detach(lambda: _started(arguments, settings)[0])
+        _warn(warning)
+        print(identity)
         return 0
-    console = console_from(arguments, tuple(arguments.attach))
-    return _started(arguments, settings, console).supervise(console)
+    supervisor, console = _started(arguments, settings)
+    _warn(supervisor.warning)
+    return supervisor.supervise(console)
+
+
+def _warn(warning: str) -> None:
+    if warning:
+        print(f"lamina: warning: {warning}", file=sys.stderr)
 
 
 def _started(
-    arguments: argparse.Namespace, settings: Settings, console: Console | None
-) -> Supervisor:
-    """The container, created and started. The zygote boots while it is looked up."""
+    arguments: argparse.Namespace, settings: Settings
+) -> tuple[Supervisor, Console | None]:
+    """The container, created and started; and who watches it, unless it is detached.
+
+    First of all the zygote, which boots while the rest is imported and looked up.
+    """
     from lamina.runtime import zygote as zygotes
 
     zygote = zygotes.Zygote.start(zygotes.Options(keep=(settings.root,), warm=False))
@@ -71,19 +84,21 @@ def _started(
         from lamina.cli.request import options_from
 
         options = options_from(arguments)
-        return _start(arguments, settings, options, zygote, console)
+        supervisor, connecting = _prepared(arguments, settings, options, zygote)
+        console = None
+        if not arguments.detach:
+            console = console_from(arguments, tuple(arguments.attach))
+        supervisor.start(console, connecting if connecting.complete else None)
+        return supervisor, console
     except BaseException:
         zygote.close()
         raise
 
 
-def _start(
-    arguments: argparse.Namespace,
-    settings: Settings,
-    options: Options,
-    zygote: Zygote,
-    console: Console | None,
-) -> Supervisor:
+def _prepared(
+    arguments: argparse.Namespace, settings: Settings, options: Options, zygote: Zygote
+) -> tuple[Supervisor, Connecting]:
+    """The container on disk, and its network, which a thread makes meanwhile."""
     from lamina.runtime.state import new_id
     from lamina.runtime.uplink import Connecting
 
@@ -95,12 +110,10 @@ def _start(
 
         store = Store.open(settings.root)
         container = _created(arguments, settings, store, options, identity)
-        supervisor = Supervisor(store, zygote, container)
+        return Supervisor(store, zygote, container), connecting
     except BaseException:
         connecting.cancel()
         raise
-    supervisor.start(console, connecting if connecting.complete else None)
-    return supervisor
 
 
 def _created(
@@ -218,6 +231,5 @@ _TEXTS = (
     (("--oom-score-adj",), "NUMBER", "0", "who is killed first when memory is short"),
     (("--cidfile",), "FILE", "", "write the container's ID to FILE"),
     (("--pull",), "WHEN", "missing", "always, missing or never"),
-    (("--detach-keys",), "KEYS", "ctrl-p,ctrl-q", "the keys that detach"),
 )
 # fmt: on
