@@ -188,7 +188,7 @@ def history(arguments: argparse.Namespace, settings: Settings) -> int:
         sizes = _sizes(store, image)
     whole = arguments.no_trunc
     human = arguments.human == "true"
-    rows = []
+    rows: list[dict[str, str]] = []
     for entry, size in reversed(list(zip(image.config.history, sizes, strict=True))):
         first = image.id if whole else image.id.short
         created = parse_time(entry.created)
