@@ -16,6 +16,8 @@ from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lamina.builder.epoch import Epoch
     from lamina.builder.events import Emit
     from lamina.builder.inputs import BuildInputs
@@ -24,6 +26,14 @@ if TYPE_CHECKING:
     from lamina.oci.config import ImageConfig
     from lamina.oci.digest import Digest
     from lamina.oci.store import Image, Store
+
+# What steps get, or a build follows, without an ARG.
+_READ_ANYWAY = frozenset(
+    (
+        *("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"),
+        "SOURCE_DATE_EPOCH",
+    )
+)
 
 
 def build(store: Store, inputs: BuildInputs, emit: Emit) -> Digest:
@@ -81,7 +91,29 @@ def _recipe(store: Store, inputs: BuildInputs, emit: Emit) -> Recipe:
         if finding.level == "error":
             raise FindingError(finding.message, finding.span, hint=finding.hint)
         emit(Note(f"warning: {finding.message} ({finding.rule}) {finding.span}"))
+    for name in unused_arguments(recipe, inputs.build_args):
+        emit(Note(f"warning: no ARG of the recipe takes --build-arg {name}"))
     return recipe
+
+
+def unused_arguments(recipe: Recipe, build_args: Mapping[str, str]) -> tuple[str, ...]:
+    """Those of the user's arguments that nothing reads: one may be misspelt."""
+    from lamina.lang.nodes import Arg
+
+    stages = (i for stage in recipe.stages for i in stage.instructions)
+    declared = {
+        name
+        for found in (*recipe.global_args, *stages)
+        if isinstance(found, Arg)
+        for name, _ in found.args
+    }
+    return tuple(
+        name
+        for name in build_args
+        if name not in declared
+        and name.upper() not in _READ_ANYWAY
+        and not name.startswith(("TARGET", "BUILD"))
+    )
 
 
 def asks_for(recipe: Recipe, name: str) -> bool:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 RECIPES = ("Recipe", "Dockerfile", "Containerfile")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 
+# How gzip, zstd, xz and bzip2 begin: no recipe does.
+_PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh")
+
 
 class BuildUsage(LaminaError):
     """Flags that do not go together, or a recipe that is not there."""
@@ -133,7 +136,13 @@ def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:
 def _read(context: str, file: str | None) -> tuple[str, str, bytes, bytes]:
     """The context's folder, the recipe's name and text, the ignore patterns."""
     if context == "-":
-        return "", "-", sys.stdin.buffer.read(), b""
+        text = sys.stdin.buffer.read()
+        if text.startswith(_PACKED) or text[257:262] == b"ustar":
+            raise BuildUsage(
+                "A context cannot come through stdin; only a recipe can.",
+                hint="Unpack it: `mkdir c && tar -xf FILE -C c && lamina build c`.",
+            )
+        return "", "-", text, b""
     if not os.path.isdir(context):
         raise BuildUsage(
             f"The context {context!r} is not a folder.",

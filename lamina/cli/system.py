@@ -139,7 +139,7 @@ def run_prune(arguments: argparse.Namespace, settings: Settings) -> int:
     with opened(settings) as store:
         collect_containers(store)
         collected = collect(store, _policy(store, arguments.all, until))
-    if arguments.all and _remove_network():
+    if arguments.all and store.xattrs == "trusted" and _remove_network():
         print("Deleted Networks:\nlamina0\n")
     if collected.references or collected.images:
         print("Deleted Images:")
@@ -158,8 +158,8 @@ def run_prune(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _remove_network() -> bool:
-    """Take the bridge away when no container is on it; the next one makes it anew."""
-    if os.geteuid() != 0 or not os.path.isdir("/sys/class/net/lamina0"):
+    """Take root's bridge away when no container is on it; the next makes it anew."""
+    if not os.path.isdir("/sys/class/net/lamina0"):
         return False
     from lamina.runtime import network
 
