@@ -39,6 +39,7 @@ class Assembly:
         self.slave = -1
         self.marks: list[tuple[str, int]] = []
         self.own_cgroup = False
+        self.deferred: list[tuple[Any, ...]] = []
         self.joined = False
 
     def mark(self, name: str) -> None:

@@ -160,16 +160,16 @@ class Server:
         """Fds: report, owner's line, the streams, [network], cgroups, mounts."""
         networks = fds[5 : 5 + request["networks"]]
         rest = fds[5 + request["networks"] :]
-        cgroups, mounts = rest[: request["cgroups"]], rest[request["cgroups"] :]
         key = self._key(request["early"], networks)
-        child = None if cgroups else self._take(key)
-        if request["warm"] and not cgroups:
+        child = self._take(key)
+        if request["warm"]:
             self._want(key, networks, 1 if child else 2)
         if child is None:
-            child = self._clone(key, networks[0] if networks else -1, cgroups)
+            child = self._clone(key, networks[0] if networks else -1)
         self._watch(child.pid, child.pidfd, _taken(fds, 1))
         # Should it have been killed, then that is what the owner will hear.
-        wire.tell(child.line, request["late"], (fds[0], *fds[2:5], *mounts))
+        late = (fds[0], *fds[2:5], *rest)
+        wire.tell(child.line, request["late"], late)
         child.line.close()
 
     def _key(self, early: bytes, networks: list[int]) -> Key:
@@ -209,7 +209,7 @@ class Server:
 
     def _add_waiting(self, key: Key) -> None:
         try:
-            child = self._clone(key, self.wanted[key][1], [])
+            child = self._clone(key, self.wanted[key][1])
         except OSError:
             self._forget(key)  # no more processes now; the next launch will tell
             return
@@ -224,7 +224,7 @@ class Server:
                 return child
         return None
 
-    def _clone(self, key: Key, network: int, cgroups: list[int]) -> Child:
+    def _clone(self, key: Key, network: int) -> Child:
         early = marshal.loads(key[0])
         flags = _NAMESPACES
         if early["network"] == "none":
@@ -232,7 +232,7 @@ class Server:
         ours, theirs = wire.pair()
         pid, pidfd = syscalls.clone3(flags, _SIGCHLD)
         if pid == 0:
-            _be_container(theirs, early, network, cgroups)
+            _be_container(theirs, early, network)
         theirs.close()
         return Child(pid, pidfd, ours, key)
 
@@ -282,18 +282,13 @@ class Server:
 
 
 def _be_container(
-    line: _socket.socket, early: dict[str, Any], network: int, cgroups: list[int]
+    line: _socket.socket, early: dict[str, Any], network: int
 ) -> NoReturn:
     """The child's life: prepare, wait for the rest, finish."""
     failure: BaseException | None = None
     assembly = Assembly()
     try:
-        keep_only(0, 1, 2, line.fileno(), assembly.root, *cgroups, *_real(network))
-        for cgroup in cgroups:
-            os.write(cgroup, b"0")
-        if cgroups:
-            syscalls.unshare(syscalls.CLONE_NEWCGROUP)
-            assembly.own_cgroup = True
+        keep_only(0, 1, 2, line.fileno(), assembly.root, network)
         if network >= 0:
             syscalls.setns(network, syscalls.CLONE_NEWNET)
         setup.prepare(assembly, early)
@@ -347,10 +342,6 @@ def _taken(fds: list[int], index: int) -> int:
     """Take a descriptor out of a request, so that it is not closed at its end."""
     fd, fds[index] = fds[index], -1
     return fd
-
-
-def _real(fd: int) -> tuple[int, ...]:
-    return (fd,) if fd >= 0 else ()
 
 
 def _tell(report: int, error: BaseException) -> None:

@@ -44,7 +44,10 @@ def prepare(assembly: Assembly, early: dict[str, Any]) -> None:
         syscalls.setdomainname(early["domainname"].encode())
     assembly.mark("names")
     for operation in early["operations"]:
-        assembly.perform(operation)
+        if early["own_cgroup"] and operation[2] == "cgroup":
+            assembly.deferred.append(operation)
+        else:
+            assembly.perform(operation)
     assembly.mark("proc, dev, sys")
     if early["sysctl"]:
         _set_sysctls(early["sysctl"], early["network"] == "host")
@@ -52,10 +55,16 @@ def prepare(assembly: Assembly, early: dict[str, Any]) -> None:
     assembly.mark("bounding set")
 
 
-def finish(assembly: Assembly, late: dict[str, Any], mount_fds: list[int]) -> NoReturn:
-    """Enter the root and execute: returns by an exception or not at all."""
+def finish(assembly: Assembly, late: dict[str, Any], fds: list[int]) -> NoReturn:
+    """Enter the root and execute: returns by an exception or not at all.
+
+    `fds`: the files of cgroups to join, [the root's mount], the mounts to bind.
+    """
     assembly.mark("request")
     process = late["process"]
+    cgroups, mount_fds = fds[: late["cgroups"]], fds[late["cgroups"] :]
+    if cgroups:
+        _join_cgroups(assembly, cgroups)
     root = mount_fds.pop(0) if late["root"] is None else mount(Snapshot(*late["root"]))
     stage = assembly.root
     place = os.open("root", os.O_PATH | os.O_CLOEXEC, dir_fd=stage)
@@ -86,6 +95,17 @@ def join(report: int, process: dict[str, Any], bpf: bytes) -> NoReturn:
         _open_terminal(assembly, process["console_size"])
     identity = resolve_user(assembly.root, process["user"], process["groups"])
     execute(assembly, process, identity, bpf)
+
+
+def _join_cgroups(assembly: Assembly, cgroups: list[int]) -> None:
+    for cgroup in cgroups:
+        os.write(cgroup, b"0")
+    syscalls.unshare(syscalls.CLONE_NEWCGROUP)
+    assembly.own_cgroup = True
+    # Now they show this cgroup as the root.
+    for operation in assembly.deferred:
+        assembly.perform(operation)
+    assembly.mark("cgroup")
 
 
 def _loopback_up() -> None:

@@ -12,6 +12,10 @@ import errno
 import os
 from struct import pack, unpack
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
@@ -133,6 +137,9 @@ _syscall_locked = ctypes.PyDLL(None, use_errno=True).syscall
 _syscall_locked.restype = ctypes.c_long
 _syscall_locked.argtypes = [ctypes.c_long] + [ctypes.c_void_p] * 6
 
+# As many as libpathrs has; each is some microseconds.
+_RETRIES = 128
+
 _Pointer = bytes | int | None
 _PADDING = (0,) * 6
 
@@ -144,7 +151,7 @@ def _call(name: str, number: int, *arguments: _Pointer) -> int:
     return result
 
 
-def _fail(name: str, subject: str = "") -> None:
+def _fail(name: str, subject: str = "") -> NoReturn:
     number = ctypes.get_errno()
     meaning = _MEANINGS.get((name, number)) or os.strerror(number)
     raise OSError(number, f"{name}: {meaning}", subject or None)
@@ -284,10 +291,15 @@ def openat2(
 ) -> int:
     """open(2) with limits on where and how the path may lead (openat2(2))."""
     how = pack("3Q", flags | os.O_CLOEXEC, mode, resolve)
-    result: int = _syscall(_OPENAT2, dirfd, _path(path) + b"\0", how, 24, 0, 0)
-    if result < 0:
-        _fail("openat2", os.fsdecode(path))
-    return result
+    name = _path(path) + b"\0"
+    for _ in range(_RETRIES):
+        result: int = _syscall(_OPENAT2, dirfd, name, how, 24, 0, 0)
+        if result >= 0:
+            return result
+        # A rename or mount anywhere while it passed a "..": not sure, so again.
+        if ctypes.get_errno() != errno.EAGAIN:
+            break
+    _fail("openat2", os.fsdecode(path))
 
 
 def close_range(first: int, last: int = 0x7FFFFFFF, cloexec: bool = False) -> None:

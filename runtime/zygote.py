@@ -142,9 +142,15 @@ class Zygote:
         """Begin to start a zygote; its errors show at the first launch."""
         return cls(options or Options())
 
-    def prepare(self, spec: Spec, network: int | str = "none") -> None:
-        """Say what the first launch will be like: a child gets ready for it."""
-        _, early = self._planned(spec, network)
+    def prepare(
+        self, spec: Spec, network: int | str = "none", own_cgroup: bool = False
+    ) -> None:
+        """Say what the first launch will be like: a child gets ready for it.
+
+        Of `spec` count the mounts of /proc, /dev and /sys, names, sysctls, masks and
+        capabilities; `own_cgroup`: launch will be given cgroups.
+        """
+        _, early = self._planned(spec, network, own_cgroup)
         fds = (network,) if isinstance(network, int) else ()
         wire.tell(self._line, {"op": "prepare", "early": early}, fds)
 
@@ -169,19 +175,19 @@ class Zygote:
 
         Raises CommandNotFound, NotExecutable, NotPermitted, ContainerError.
         """
-        planned, early = self._planned(spec, network)
+        planned, early = self._planned(spec, network, bool(cgroups))
         late = {
             "operations": tuple(op.wire() for op in planned.late),
             "root": None if isinstance(snapshot, int) else layers(snapshot),
             "process": process_of(spec.process),
             "bpf": bpf,
+            "cgroups": len(cgroups),
         }
         request = {
             "op": "launch",
             "early": early,
             "late": marshal.dumps(late),
             "networks": int(isinstance(network, int)),
-            "cgroups": len(cgroups),
             "warm": self._options.warm,
         }
         given = [network] if isinstance(network, int) else []
@@ -272,13 +278,16 @@ class Zygote:
         sandbox.marks = facts.get("marks", ())
         return sandbox
 
-    def _planned(self, spec: Spec, network: int | str) -> tuple[Plan, bytes]:
+    def _planned(
+        self, spec: Spec, network: int | str, own_cgroup: bool
+    ) -> tuple[Plan, bytes]:
         """The plan, and the part of a request that many launches share."""
         kind = network if isinstance(network, str) else "given"
         assert kind in ("none", "host", "given"), network
         # The steps of a build are alike: 0.4 ms each that the last plan can save.
         alike = {**spec.__dict__, "process": spec.process.terminal, "network": kind}
         alike["capabilities"] = spec.process.capabilities
+        alike["own_cgroup"] = own_cgroup
         last = self._last
         if last is not None and last[0] == alike:
             return last[1], last[2]
@@ -290,6 +299,7 @@ class Zygote:
             "sysctl": dict(spec.sysctl),
             "capabilities": capability_set(spec.process.capabilities),
             "network": kind,
+            "own_cgroup": own_cgroup,
         }
         data = marshal.dumps(early)
         self._last = alike, planned, data

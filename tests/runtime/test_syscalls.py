@@ -54,6 +54,22 @@ def test_openat2_stays_in_its_root(tmp_path: Path) -> None:
     os.close(root)
 
 
+def test_openat2_is_sure_even_while_others_rename(tmp_path: Path) -> None:
+    (tmp_path / "a/b/c").mkdir(parents=True)
+    root = os.open(tmp_path, os.O_PATH)
+    program = "import os, sys\nwhile True: os.rename('x', 'y'); os.rename('y', 'x')\n"
+    (tmp_path / "x").mkdir()
+    busy = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path)
+    try:
+        for _ in range(2000):
+            flags = syscalls.RESOLVE_IN_ROOT
+            os.close(syscalls.openat2("a/b/../b/../b/c", os.O_PATH, flags, root))
+    finally:
+        busy.kill()
+        busy.wait()
+        os.close(root)
+
+
 def test_pidfds_signal_one_process() -> None:
     child = subprocess.Popen(["sleep", "1000"])
     fd = syscalls.pidfd_open(child.pid)

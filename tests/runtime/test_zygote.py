@@ -502,7 +502,7 @@ def test_a_child_that_was_prepared_serves_the_first_launch(
     with Zygote.start(Options(keep=(str(tmp_path), str(bench.root)))) as zygote:
         spec = Spec(Process(()), hostname="prepared")
         zygote.prepare(spec)
-        zygote.prepare(spec, "host")
+        zygote.prepare(spec, "host", own_cgroup=True)
         alone = Bench(tmp_path, bench.root, zygote)
         assert alone.sh("hostname", spec=spec) == "prepared\n"
         ours = os.readlink("/proc/self/ns/net")
