@@ -50,9 +50,11 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run; the container's own exit code, or 0 and its ID with `-d`."""
     from lamina.cli.opened import become_root
+    from lamina.runtime.userns import require_namespaces
 
     check_terminal(arguments)
     become_root()
+    require_namespaces()
     if arguments.detach:
         from lamina.runtime.supervisor import detach
 
