@@ -143,7 +143,7 @@ def test_the_table(run: Shell) -> None:
 def test_some_of_the_images(run: Shell) -> None:
     add_two(run)
     one, two = ID_ONE[7:19], ID_TWO[7:19]
-    assert run("images", "-q").split() == sorted((one, two))
+    assert sorted(run("images", "-q").split()) == sorted((one, two))
     assert run("images", "-q", "app").split() == [one]
     assert run("images", "-q", "app:9").split() == []
     assert run("images", "-q", "-f", "dangling=true").split() == [two]
