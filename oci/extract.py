@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import stat
 from struct import pack
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _OPEN = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_RETRIES = 128
 _SYS_OPENAT2 = 437  # the same on every architecture but alpha
 _RESOLVE_IN_ROOT = 0x10
 _MAX_OPEN = 128
@@ -98,11 +100,16 @@ def open_in_root(root: int, path: bytes) -> int:
     """A descriptor (O_PATH) of the directory at `path`; no link leads out of `root`."""
     how = pack("QQQ", _OPEN, 0, _RESOLVE_IN_ROOT)
     libc = ctypes.CDLL(None, use_errno=True)
-    fd: int = libc.syscall(_SYS_OPENAT2, root, path or b".", how, len(how))
-    if fd < 0:
+    number = 0
+    for _ in range(_RETRIES):
+        fd: int = libc.syscall(_SYS_OPENAT2, root, path or b".", how, len(how))
+        if fd >= 0:
+            return fd
+        # EAGAIN: a rename or mount anywhere while it passed a ".."; not sure, so again.
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), os.fsdecode(path))
-    return fd
+        if number != errno.EAGAIN:
+            break
+    raise OSError(number, os.strerror(number), os.fsdecode(path))
 
 
 class _Places:
