@@ -194,21 +194,26 @@ def _make_upper(store: Store, container: Container, path: str) -> None:
 
 def remove(store: Store, container: Container, volumes: bool = True) -> None:
     """Remove a container that does not run, and the volumes that were made for it."""
-    root, identity = store.root, container.id
+    with contextlib.suppress(NoSuchContainer, state.DamagedRecord):
+        # It may have another name by now.
+        container = state.load_container(store.root, container.id)
+    remove_files(store, container.id, container.name, volumes)
+
+
+def remove_files(store: Store, identity: str, name: str, volumes: bool) -> None:
+    """Remove what there is of a container, whether or not its record can be read."""
+    root = store.root
+    aside = f"{root}/containers/.{identity}"
     with state.locked(root):
-        with contextlib.suppress(NoSuchContainer):
-            # It may have another name by now.
-            container = state.load_container(root, identity)
-        state.release_name(root, container.name, identity)
-        place = state.directory(root, identity)
-        aside = f"{root}/containers/.{identity}"
+        if name:
+            state.release_name(root, name, identity)
         with contextlib.suppress(FileNotFoundError):
-            os.rename(place, aside)
+            os.rename(state.directory(root, identity), aside)
         state.mark_free(root, identity)
     made = _own_volumes(aside) if volumes else ()
     store.discard(aside)
-    for name in made:
-        store.discard(f"{root}/volumes/{name}")
+    for volume in made:
+        store.discard(f"{root}/volumes/{volume}")
     store.unpin(f"container:{identity}")
 
 
@@ -245,6 +250,8 @@ def _collect_one(store: Store, identity: str) -> None:
     except NoSuchContainer:
         _forget(root, identity)
         return
+    except state.DamagedRecord:
+        return  # `ps` names it; `rm -f` takes it away
     with state.locked(root):
         try:
             found = state.load_state(root, identity)

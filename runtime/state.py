@@ -40,6 +40,12 @@ UNSEEN_EXIT = 137
 _HEX = frozenset("0123456789abcdef")
 
 
+class DamagedRecord(ContainerError):
+    """A record that is no JSON: the machine went down before the disk had it."""
+
+    exit_code = 1
+
+
 @value
 class Container:
     """What a container is; all but its name stays as it was created.
@@ -255,7 +261,7 @@ def _loaded(path: str, identity: str) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise missing(identity) from error
     except ValueError as error:
-        raise ContainerError(
+        raise DamagedRecord(
             f"The record {path} is damaged: {error}.",
             hint="Remove the container with `lamina rm -f`.",
         ) from error
@@ -277,12 +283,30 @@ def identities(root: str) -> list[str]:
 
 
 def containers(root: str) -> Iterator[tuple[Container, State]]:
-    """All containers, the youngest first; one that goes meanwhile is left out."""
+    """All containers, the youngest first.
+
+    One that goes meanwhile is left out, and one whose record a power cut damaged:
+    `damaged` names those.
+    """
     found = []
     for identity in identities(root):
-        with contextlib.suppress(NoSuchContainer):
+        with contextlib.suppress(NoSuchContainer, DamagedRecord):
             found.append((load_container(root, identity), see(root, identity)))
     yield from sorted(found, key=lambda row: row[0].created, reverse=True)
+
+
+def damaged(root: str) -> list[str]:
+    """The IDs of containers whose records cannot be read."""
+    found = []
+    for identity in identities(root):
+        try:
+            load_container(root, identity)
+            load_state(root, identity)
+        except DamagedRecord:
+            found.append(identity)
+        except NoSuchContainer:
+            continue
+    return found
 
 
 def find(root: str, name: str) -> str:

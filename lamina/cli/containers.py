@@ -78,20 +78,21 @@ def _each(
     commands: Commands,
     name: str,
     about: str,
-    act: Callable[[Store, Container, argparse.Namespace], str],
+    act: Callable[[Store, str, argparse.Namespace], str],
 ) -> argparse.ArgumentParser:
-    """A command that does `act` to each container and prints what it returns."""
+    """A command that does `act` to each ID and prints what it returns, or the name."""
     parser = commands.add_parser(name, help=about, description=about + ".")
     parser.add_argument("containers", metavar="CONTAINER", nargs="+")
 
     def call(arguments: argparse.Namespace, settings: Settings) -> int:
+        from lamina.runtime import state
         from lamina.runtime.errors import NoSuchContainer
 
         store = open_store(settings, enter=False)
         code = 0
         for named in arguments.containers:
             try:
-                said = act(store, find(store, named), arguments)
+                said = act(store, state.find(store.root, named), arguments)
                 print(said or named, flush=True)
             except LaminaError as error:
                 # As docker does: the others get their turn.
@@ -132,36 +133,47 @@ def find(store: Store, name: str) -> Container:
     return state.load_container(store.root, state.find(store.root, name))
 
 
-def _stop(store: Store, container: Container, arguments: argparse.Namespace) -> str:
+def _stop(store: Store, identity: str, arguments: argparse.Namespace) -> str:
     from lamina.runtime import stop
 
+    container = find(store, identity)
     stop.stop(store.root, container, arguments.time, arguments.signal)
     return ""
 
 
-def _kill(store: Store, container: Container, arguments: argparse.Namespace) -> str:
+def _kill(store: Store, identity: str, arguments: argparse.Namespace) -> str:
     from lamina.runtime import stop
 
-    stop.kill(store.root, container, stop.parse_signal(arguments.signal))
+    number = stop.parse_signal(arguments.signal)
+    stop.kill(store.root, find(store, identity), number)
     return ""
 
 
-def _wait(store: Store, container: Container, _: argparse.Namespace) -> str:
+def _wait(store: Store, identity: str, _: argparse.Namespace) -> str:
     from lamina.runtime import stop
 
-    ended = stop.wait(store.root, container.id)
+    ended = stop.wait(store.root, identity)
     assert ended is not None
     return str(ended.exit_code)
 
 
-def _remove(store: Store, container: Container, arguments: argparse.Namespace) -> str:
+def _remove(store: Store, identity: str, arguments: argparse.Namespace) -> str:
     from lamina.runtime import state, stop, userns
-    from lamina.runtime.container import remove
+    from lamina.runtime.container import remove, remove_files
 
-    if state.see(store.root, container.id).is_running:
+    try:
+        container = find(store, identity)
+        running = state.see(store.root, identity).is_running
+    except state.DamagedRecord:
+        if not arguments.force:
+            raise
+        userns.enter()
+        remove_files(store, identity, "", arguments.volumes)
+        return ""
+    if running:
         if not arguments.force:
             raise LaminaError(
-                f"You cannot remove a running container {container.id}.",
+                f"You cannot remove a running container {identity}.",
                 hint="Stop it first, or `lamina rm -f`.",
             )
         stop.finish(store.root, container)
@@ -187,6 +199,12 @@ def _list(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.runtime import state
 
     store = open_store(settings)
+    for identity in state.damaged(store.root):
+        print(
+            f"lamina: warning: the record of container {identity[:12]} is damaged; "
+            "`lamina rm -f` removes it",
+            file=sys.stderr,
+        )
     last = 1 if arguments.latest else arguments.last
     every = arguments.all or last >= 0
     filters = parse_filters(arguments.filter)

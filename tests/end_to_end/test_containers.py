@@ -377,6 +377,18 @@ def test_the_caller_s_terminal_stays_out_of_reach(lamina: Machine) -> None:
     assert terminal.exit_code() == 0
 
 
+def test_ctrl_c_at_a_terminal_reaches_the_command_alone(lamina: Machine) -> None:
+    """The terminal signals the whole group; what keeps the container stays."""
+    script = "trap 'echo got; exit 9' INT; echo ready; while :; do sleep 0.1; done"
+    run = ("run", "--rm", "--network", "none", "busybox", "sh", "-c", script)
+    terminal = Terminal(lamina, *run)
+    terminal.wait_for(b"ready\r\n")
+    terminal.type(b"\x03")
+    terminal.wait_for(b"got\r\n")
+    assert terminal.exit_code() == 9
+    assert lamina.left() == []
+
+
 def test_the_terminal_is_as_before_afterwards(lamina: Machine) -> None:
     master, slave = pty.openpty()
     before = termios.tcgetattr(slave)
@@ -479,6 +491,19 @@ def test_a_killed_foreground_run_leaves_nothing_running(lamina: Machine) -> None
 
 def test_a_process_in_the_background_dies_with_the_container(lamina: Machine) -> None:
     assert lamina.quiet("busybox", "sh", "-c", "sleep 1000 & echo hi") == "hi"
+
+
+def test_a_damaged_record_hides_no_other_and_can_be_removed(lamina: Machine) -> None:
+    for name in ("hurt", "fine"):
+        lamina("run", "--network", "none", "--name", name, "busybox", "true")
+    identity = lamina.out("inspect", "--format", "{{.Id}}", "hurt")
+    (lamina.store / "containers" / identity / "state.json").write_bytes(b"")
+    done = lamina("ps", "-a", "--format", "{{.Names}}")
+    assert done.stdout == b"fine\n" and identity[:12].encode() in done.stderr
+    lamina("rm", "hurt", code=1)
+    lamina("rm", "-f", "hurt", "fine")
+    assert lamina("ps", "-a").stderr == b""
+    lamina("run", "--rm", "--network", "none", "--name", "hurt", "busybox", "true")
 
 
 # Logs

@@ -121,8 +121,11 @@ def test_a_name_has_one_owner(root: str) -> None:
 def test_a_damaged_record_says_where_it_is(root: str) -> None:
     placed(root, "a" * 64)
     Path(state.directory(root, "a" * 64), "state.json").write_text("{")
-    with pytest.raises(ContainerError, match="damaged"):
+    with pytest.raises(state.DamagedRecord, match="damaged"):
         state.load_state(root, "a" * 64)
+    placed(root, "b" * 64, "whole")
+    assert [container.name for container, _ in state.containers(root)] == ["whole"]
+    assert state.damaged(root) == ["a" * 64]
 
 
 @pytest.mark.parametrize("name", ["", "a", "-ab", ".ab", "a b", "a/b", "ä1", "a\n"])
