@@ -74,7 +74,8 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> Digest:
         graph = plan(recipe, options, finder)
         emit(Planned(sum(not isinstance(s.operation, BaseOp) for s in graph.steps)))
         results = solve(graph, executor.solver())
-    image = _assemble(store, graph.config, results[graph.target], inputs.epoch)
+        # While the executor's workspace is open, nothing collects these layers.
+        image = _assemble(store, graph.config, results[graph.target], inputs.epoch)
     remember_build(store, inputs, graph, finder.found, executor.reads.seen, image)
     return image.id
 
