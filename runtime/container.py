@@ -207,14 +207,27 @@ def remove_files(store: Store, identity: str, name: str, volumes: bool) -> None:
     with state.locked(root):
         if name:
             state.release_name(root, name, identity)
+        place = state.directory(root, identity)
         with contextlib.suppress(FileNotFoundError):
-            os.rename(state.directory(root, identity), aside)
+            if not volumes:
+                # Before it is put aside: what is aside goes with its volumes.
+                _forget_volumes(place)
+            os.rename(place, aside)
         state.mark_free(root, identity)
-    made = _own_volumes(aside) if volumes else ()
+    _discard(store, aside)
+
+
+def _forget_volumes(place: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{place}/volumes")
+
+
+def _discard(store: Store, aside: str) -> None:
+    """Delete what was put aside; the volumes first, whose names are in there."""
+    for volume in _own_volumes(aside):
+        store.discard(f"{store.root}/volumes/{volume}")
     store.discard(aside)
-    for volume in made:
-        store.discard(f"{root}/volumes/{volume}")
-    store.unpin(f"container:{identity}")
+    store.unpin(f"container:{os.path.basename(aside)[1:]}")
 
 
 def _own_volumes(place: str) -> tuple[str, ...]:
@@ -232,12 +245,32 @@ def collect(store: Store) -> None:
     with contextlib.suppress(FileNotFoundError):
         for identity in os.listdir(f"{root}/live"):
             _collect_one(store, identity)
-        for name in os.listdir(f"{root}/containers"):
-            if name.startswith("."):
-                # Half made or half removed; whoever is at it holds the lock.
-                with state.locked(root):
-                    store.discard(f"{root}/containers/{name}")
-                store.unpin(f"container:{name[1:]}")
+        hidden = [n for n in os.listdir(f"{root}/containers") if n.startswith(".")]
+        pins = store.index.rows("SELECT DISTINCT owner FROM pin")
+        if hidden or any(_is_idle(root, owner) for (owner,) in pins):
+            # Half made or half removed; whoever is at it holds the lock.
+            with state.locked(root):
+                _sweep(store)
+
+
+def _sweep(store: Store) -> None:
+    """Remove what creations and removals that were killed have left; under the lock."""
+    root = store.root
+    for name in os.listdir(f"{root}/containers"):
+        if name.startswith("."):
+            _discard(store, f"{root}/containers/{name}")
+    for (owner,) in store.index.rows("SELECT DISTINCT owner FROM pin"):
+        if _is_idle(root, owner):
+            store.unpin(owner)
+    for name in os.listdir(f"{root}/names"):
+        if not os.path.isdir(state.directory(root, state.name_owner(root, name))):
+            os.unlink(f"{root}/names/{name}")
+
+
+def _is_idle(root: str, owner: str) -> bool:
+    """Whether a pin is that of a container which is no more."""
+    kind, _, identity = owner.partition(":")
+    return kind == "container" and not os.path.isdir(state.directory(root, identity))
 
 
 def _collect_one(store: Store, identity: str) -> None:

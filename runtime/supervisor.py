@@ -120,27 +120,21 @@ class Supervisor:
         sources = [os.open(f"{self._place}/{n}", os.O_PATH | os.O_CLOEXEC) for n in etc]
         for source in sources:
             stack.callback(os.close, source)
-        made: list[str] = []
+        found = self._named(found)
         for volume in found:
             if volume.kind != volumes.TMPFS:
-                sources.append(self._open_volume(volume, made, stack))
-        self._record_volumes(made)
+                sources.append(self._open_volume(volume, stack))
         result = tuple(syscalls.open_tree(source) for source in sources)
         for mount in result:
             stack.callback(os.close, mount)
         return result
 
-    def _open_volume(
-        self, volume: volumes.Volume, made: list[str], stack: contextlib.ExitStack
-    ) -> int:
+    def _open_volume(self, volume: volumes.Volume, stack: contextlib.ExitStack) -> int:
         if volume.kind == volumes.BIND:
             source = volumes.open_bind(volume)
             stack.callback(os.close, source)
             return source
-        name = volume.source or state.new_id()
-        if not volume.source:
-            made.append(name)
-        source, empty = volumes.open_volume(self.store.root, name)
+        source, empty = volumes.open_volume(self.store.root, volume.source)
         stack.callback(os.close, source)
         if empty and volume.copy:
             from lamina.runtime import snapshot
@@ -152,10 +146,19 @@ class Supervisor:
                 os.close(view)
         return source
 
-    def _record_volumes(self, made: list[str]) -> None:
+    def _named(self, found: tuple[volumes.Volume, ...]) -> tuple[volumes.Volume, ...]:
+        """Names for the volumes that have none, recorded before they are made."""
+        named = tuple(
+            replace(volume, source=state.new_id())
+            if volume.kind == volumes.VOLUME and not volume.source
+            else volume
+            for volume in found
+        )
+        made = [new.source for new, old in zip(named, found, strict=True) if new != old]
         if made:
             text = "".join(f"{name}\n" for name in made)
             state.write_file(f"{self._place}/volumes", text.encode())
+        return named
 
     def _lowers(self) -> tuple[str, ...]:
         """The image's layers as overlay wants them: the topmost first."""

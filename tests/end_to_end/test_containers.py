@@ -305,6 +305,10 @@ def test_a_volume_of_the_image_goes_with_rm(lamina: Machine) -> None:
     assert len(os.listdir(lamina.store / "volumes")) == 1
     lamina("rm", "-v", "v1")
     assert lamina.left() == []
+    # Without -v it stays, as docker's does.
+    lamina("run", "--network", "none", "--name", "v2", "guest", "true")
+    lamina("rm", "v2")
+    assert len(os.listdir(lamina.store / "volumes")) == 1
 
 
 def test_cidfile(lamina: Machine, tmp_path: Path) -> None:
@@ -486,6 +490,24 @@ def test_a_killed_foreground_run_leaves_nothing_running(lamina: Machine) -> None
     process.communicate()
     until(lambda: not os.path.exists(f"/proc/{init}"))
     assert lamina.out("ps", "-aq") == ""
+    assert lamina.left() == []
+
+
+def test_runs_killed_at_any_moment_leave_nothing(lamina: Machine) -> None:
+    """What a death leaves is given back by the next command that looks."""
+    for moment in range(15):
+        run = ("run", "--network", "none", "-v", "/own", "busybox", "sleep", "0.02")
+        process = lamina.begin(*run)
+        time.sleep(0.02 * moment)
+        process.kill()
+        process.communicate()
+    made = lamina.out("ps", "-aq").split()
+    if made:
+        lamina("rm", "-f", "-v", *made)
+    lamina("ps", "-a")
+    # A deletion that was cut short is finished by `system prune`.
+    assert [name for name in lamina.left() if not name.startswith("trash/")] == []
+    lamina("system", "prune", "-f")
     assert lamina.left() == []
 
 
