@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from lamina.cli.inspection import docker_config
+from lamina.cli.image_json import docker_config
 
 if TYPE_CHECKING:
     from lamina.oci.store import Store
