@@ -8,6 +8,7 @@ from lamina.oci.changeset import WHITEOUT
 from lamina.oci.errors import InvalidArchive
 
 _UP = b".."
+_STARTS = (b"", b"/", b".")
 _ODD = frozenset((b"", b".", _UP))
 
 
@@ -17,9 +18,12 @@ def member_path(name: bytes) -> bytes:
     Raises InvalidArchive for an absolute name and for one with `..`: CVE-2014-6407,
     CVE-2007-4559 and their kin.
     """
-    parts = name.removeprefix(b"./").rstrip(b"/").split(b"/")
+    path = name.removeprefix(b"./").rstrip(b"/")
+    if b"//" not in path and b"/." not in path and path[:1] not in _STARTS:
+        return path  # as nearly all are
+    parts = path.split(b"/")
     if _ODD.isdisjoint(parts):
-        return b"/".join(parts)
+        return path
     if name.startswith(b"/"):
         raise _leads_out(name, "is absolute")
     return _plain(name, parts)
