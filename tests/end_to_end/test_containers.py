@@ -85,6 +85,7 @@ class Machine:
         return [
             f"{folder}/{name}"
             for folder in ("containers", "live", "names", "volumes", "trash", "tmp")
+            if (self.store / folder).is_dir()
             for name in sorted(os.listdir(self.store / folder))
         ]
 
@@ -108,8 +109,8 @@ def lamina(shared: Machine) -> Iterator[Machine]:
         left = shared.out("ps", "-aq").split()
         if left:
             shared("rm", "-f", "-v", *left)
-        for name in os.listdir(shared.store / "volumes"):
-            subprocess.run(["rm", "-r", shared.store / "volumes" / name], check=True)
+        for name in (shared.store / "volumes").glob("*"):
+            subprocess.run(["rm", "-r", name], check=True)
 
 
 def until(true: Callable[[], bool]) -> None:
