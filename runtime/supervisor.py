@@ -58,7 +58,10 @@ class Supervisor:
         It stays "created" then, as with docker, or goes when it is one of `--rm`.
         `connecting` is its connection, where that was begun before.
         """
+        from lamina.runtime.userns import require_namespaces
+
         try:
+            require_namespaces()
             self._uplink = (
                 connecting.result() if connecting else connect(self.container)
             )
@@ -100,9 +103,7 @@ class Supervisor:
 
     def _make_cgroup(self, spec: Spec) -> Cgroup:
         from lamina.runtime.cgroup import Cgroup, collect
-        from lamina.runtime.userns import require_namespaces
 
-        require_namespaces()
         collect()
         group = Cgroup.create(self.container.id, spec.resources)
         self._state = replace(self._state, cgroup=group.path)

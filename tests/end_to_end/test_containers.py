@@ -336,7 +336,7 @@ def test_signals_go_to_the_command(lamina: Machine) -> None:
 def test_ctrl_c_three_times_kills_what_ignores_it(lamina: Machine) -> None:
     process = lamina.begin(
         *("run", "--rm", "--network", "none", "busybox"),
-        *("sh", "-c", "echo ready; exec sleep 1000"),
+        *("sh", "-c", "trap '' INT; echo ready; exec sleep 1000"),
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
