@@ -59,7 +59,7 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> Digest:
     from lamina.builder.solver import solve
 
     with Executor(store, inputs, emit) as executor:
-        if b"RUN" in inputs.recipe.upper():
+        if b"RUN" in inputs.recipe.data.upper():
             executor.prepare()
         recipe = _recipe(store, inputs, emit)
         executor.scrub |= asks_for(recipe, "scrub")
@@ -83,11 +83,10 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> Digest:
 def _recipe(store: Store, inputs: BuildInputs, emit: Emit) -> Recipe:
     """The parsed recipe, checked: warnings are told, errors raised."""
     from lamina.builder.errors import FindingError
-    from lamina.lang.parser import parse
+    from lamina.builder.recipe import read_recipe
     from lamina.lang.rules import check
-    from lamina.lang.source import decode
 
-    recipe = parse(decode(inputs.recipe_name, inputs.recipe), _ParseCache(store))
+    recipe = read_recipe(inputs.recipe, _ParseCache(store))
     for finding in check(recipe):
         if finding.level == "error":
             raise FindingError(finding.message, finding.span, hint=finding.hint)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from lamina.builder.epoch import Epoch
+from lamina.builder.recipe import RecipeInputs
 from lamina.values import value
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -15,15 +16,14 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 class BuildInputs:
     """All that a build's result depends on, and how to carry it out.
 
-    `recipe` and `ignore` (the patterns of what the context leaves out) are texts as
-    they were read; `context` is a folder, "" for none; `platform` is
+    `ignore` is the patterns of what the context leaves out, as they were read;
+    `context` is a folder, "" for none; `platform` is
     `os/arch[/variant]`; `secrets` are files by id. `scrub` drops what package
     managers leave behind; `proxies` reach steps and no key; `network` is that of
     steps that name none.
     """
 
-    recipe_name: str
-    recipe: bytes
+    recipe: RecipeInputs
     context: str
     ignore: bytes
     platform: str

@@ -8,6 +8,7 @@ so, the image is the same one, and nothing is parsed, planned or solved.
 from __future__ import annotations
 
 import json
+import os
 
 from lamina import __version__
 from lamina.builder.events import Planned, StepCached
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from lamina.oci.store import Image, Store
 
 # A change of what is written or checked here needs another version.
-VERSION = 1
+VERSION = 2
 
 
 @value
@@ -85,7 +86,13 @@ def remember_build(
 def _key(inputs: BuildInputs) -> Digest:
     fields: dict[str, Any] = {
         "version": (VERSION, __version__),
-        "recipe": inputs.recipe.decode("latin-1"),
+        "name": os.path.basename(inputs.recipe.name),
+        "recipe": inputs.recipe.data.decode("latin-1"),
+        "set": inputs.recipe.settings,
+        "values": [
+            (given.name, given.data.decode("latin-1")) for given in inputs.recipe.values
+        ],
+        "compat": inputs.recipe.compat,
         "context": inputs.context,
         "ignore": inputs.ignore.decode("latin-1"),
         "platform": inputs.platform,

@@ -1,10 +1,16 @@
-"""`lamina build`: flags to a BuildRequest, an Image to a digest on stdout."""
+"""`lamina build`: flags to BuildInputs, an Image to a digest on stdout."""
 
 from __future__ import annotations
 
 import os
 import sys
 
+from lamina.cli.recipe_file import (
+    add_arguments,
+    context_folder,
+    ignore_patterns,
+    recipe_inputs,
+)
 from lamina.errors import LaminaError
 
 TYPE_CHECKING = False
@@ -19,15 +25,11 @@ if TYPE_CHECKING:
     from lamina.oci.reference import Reference
     from lamina.oci.store import Store
 
-RECIPES = ("Recipe", "Dockerfile", "Containerfile")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
-
-# How gzip, zstd, xz and bzip2 begin: no recipe does.
-_PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh")
 
 
 class BuildUsage(LaminaError):
-    """Flags that do not go together, or a recipe that is not there."""
+    """Flags that do not go together, or a file that is not there."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -40,7 +42,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag = parser.add_argument
     flag("context", metavar="PATH", help="the folder of the build context, or -")
     flag("-t", "--tag", action="append", default=[], help="name the image (repeat)")
-    flag("-f", "--file", help="the recipe (default: Recipe, Dockerfile, Containerfile)")
+    add_arguments(parser)
     flag("--target", default="", help="build this stage, not the last")
     flag("--build-arg", action="append", default=[], metavar="NAME[=VALUE]")
     flag("--label", action="append", default=[], metavar="KEY=VALUE")
@@ -105,15 +107,15 @@ def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:
     from lamina.builder.inputs import BuildInputs
     from lamina.oci.platforms import host_platform
 
-    context, name, recipe, ignore = _read(arguments.context, arguments.file)
+    context = _context(arguments.context)
+    recipe = recipe_inputs(arguments)
     environment = settings.environment
     build_args = _build_args(arguments.build_arg, environment)
     variable = build_args.get("SOURCE_DATE_EPOCH", environment.get("SOURCE_DATE_EPOCH"))
     return BuildInputs(
-        recipe_name=name,
         recipe=recipe,
         context=context,
-        ignore=ignore,
+        ignore=ignore_patterns(context, recipe.path) if context else b"",
         platform=str(host_platform()),
         epoch=find_epoch(arguments.source_date_epoch, variable, context),
         target=arguments.target,
@@ -133,56 +135,14 @@ def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:
     )
 
 
-def _read(context: str, file: str | None) -> tuple[str, str, bytes, bytes]:
-    """The context's folder, the recipe's name and text, the ignore patterns."""
-    if context == "-":
-        text = sys.stdin.buffer.read()
-        if text.startswith(_PACKED) or text[257:262] == b"ustar":
-            raise BuildUsage(
-                "A context cannot come through stdin; only a recipe can.",
-                hint="Unpack it: `mkdir c && tar -xf FILE -C c && lamina build c`.",
-            )
-        return "", "-", text, b""
-    if not os.path.isdir(context):
+def _context(given: str) -> str:
+    """The context's folder, "" for none."""
+    if given != "-" and not os.path.isdir(given):
         raise BuildUsage(
-            f"The context {context!r} is not a folder.",
+            f"The context {given!r} is not a folder.",
             hint="Give the folder that holds the recipe: `lamina build .`",
         )
-    context = os.path.realpath(context)
-    if file == "-":
-        return context, "-", sys.stdin.buffer.read(), _ignore(context, "")
-    path = file or _find_recipe(context)
-    try:
-        with open(path, "rb") as stream:
-            recipe = stream.read()
-    except OSError as error:
-        raise BuildUsage(
-            f"The recipe {path!r} cannot be read: {error.strerror}."
-        ) from error
-    return context, os.path.relpath(path), recipe, _ignore(context, path)
-
-
-def _find_recipe(context: str) -> str:
-    for name in RECIPES:
-        path = f"{context}/{name}"
-        if os.path.isfile(path):
-            return path
-    raise BuildUsage(
-        f"There is no recipe in {context}.",
-        hint=f"It is looked for as {', '.join(RECIPES)}; name another one with -f.",
-    )
-
-
-def _ignore(context: str, recipe: str) -> bytes:
-    """`<recipe>.dockerignore` where it exists, else the context's `.dockerignore`."""
-    for path in (f"{recipe}.dockerignore", f"{context}/.dockerignore"):
-        if recipe or path.startswith(context):
-            try:
-                with open(path, "rb") as stream:
-                    return stream.read()
-            except FileNotFoundError:
-                continue
-    return b""
+    return context_folder(given)
 
 
 def _build_args(given: list[str], environment: Mapping[str, str]) -> dict[str, str]:
