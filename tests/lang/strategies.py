@@ -24,15 +24,16 @@ IMAGES = st.sampled_from(
     ["debian", "debian:bookworm", "scratch", "$NAME", "registry.example:5000/a/b:1"]
 )
 SHELL_WORDS = st.sampled_from(
-    ["echo", "a", "-x", "'b  c'", '"d $NAME"', "&&", "|", ";", "$(date)", "${#x}"]
-    + ["$((1<<2))", "x=#y", ">", "/dev/null", "ünïcode", "[", "]", "{}", "a,b"]
+    [
+        *("echo", "a", "-x", "'b  c'", '"d $NAME"', "&&", "|", ";", "$(date)", "${#x}"),
+        *("$((1<<2))", "x=#y", ">", "/dev/null", "ünïcode", "[", "]", "{}", "a,b"),
+    ]
 )
 
 
 @st.composite
 def _keyword(draw: st.DrawFn, name: str) -> str:
-    cased = draw(st.sampled_from([name, name, name.lower(), name.capitalize()]))
-    return cased
+    return draw(st.sampled_from([name, name, name.lower(), name.capitalize()]))
 
 
 def blanks() -> Text:
