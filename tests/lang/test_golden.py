@@ -1,98 +1,79 @@
-"""Recipes and what they mean: recipes/NAME/result.txt, broken/NAME/message.txt.
+"""Recipes and what they mean: a folder of goldens/ for each.
 
-After a change that is meant, `python tests/lang/test_golden.py` writes them anew; then
-read the difference.
+A folder holds a text as a `Dockerfile`, a `Recipe` or both, and what is made of it:
+the nodes with their places (tree.txt), the checks' findings (findings.txt), or else
+what is said of what is wrong (error.txt). `compat.txt` is there where
+`--compat=buildkit` makes something else of it. Of a folder with both, each result
+has the file's name before it: `Recipe.tree.txt`.
+
+After a change that is meant, `python -m tests.lang.test_golden` writes all
+results anew; then read the difference.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import pytest
 
-from lamina.lang.nodes import Heredoc, Recipe, Word
 from lamina.lang.parser import parse
 from lamina.lang.rules import check
-from lamina.lang.source import RecipeError, Span, decode
+from lamina.lang.source import RecipeError, decode
+from tests.lang.shown import show_error, show_findings, show_recipe
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-NOTHING = (None, (), "", 0, False)
-
-
-def show(node: Any) -> str:
-    """A node in one line, without what is not given; a word as text and place."""
-    if isinstance(node, Word):
-        parts = "" if node.parts is None else f"={show(node.parts)}"
-        return f"{node.text!r}{parts}@{node.span.line}:{node.span.column}"
-    if isinstance(node, tuple):
-        return f"[{', '.join(map(show, node))}]"
-    if not hasattr(node, "__fields__"):
-        return repr(node)
-    if isinstance(node, Span):
-        return f"{node.line}:{node.column}-{node.end - node.start}"
-    name = "<<" if isinstance(node, Heredoc) else type(node).__name__
-    fields = ", ".join(
-        f"{key}={show(given)}"
-        for key, given in node.__dict__.items()
-        if key != "span" and (given not in NOTHING or (given == () and key == "args"))
-    )
-    return f"{name}({fields})"
+GOLDENS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "goldens")
+NAMES = ("Dockerfile", "Recipe")
+RESULTS = ("tree.txt", "findings.txt", "error.txt", "compat.txt")
 
 
-def describe(recipe: Recipe) -> str:
-    lines = [f"escape {recipe.escape}"] if recipe.escape != "\\" else []
-    lines += [
-        f"{d.span.line} # {d.name}{' (heading)' * d.heading} {d.value}"
-        for d in recipe.directives
-    ]
-    for arg in recipe.global_args:
-        lines.append(f"{arg.span.line} {show(arg)}")
-    for stage in recipe.stages:
-        for node in (stage.base, *stage.instructions):
-            last = node.span.source.line_of(node.span.end)
-            lines.append(f"{node.span.line}-{last} {show(node)}")
-    for found in check(recipe):
-        place = f"{found.span.line}:{found.span.column}"
-        hint = f" | {found.hint}" if found.hint else ""
-        lines.append(f"{found.level} {place} {found.rule}: {found.message}{hint}")
-    return "".join(f"{line}\n" for line in lines)
+def results(name: str, data: bytes) -> dict[str, str]:
+    """What is made of a file, by the name of the result."""
+    try:
+        recipe = parse(decode(name, data))
+    except RecipeError as error:
+        return {"error.txt": show_error(error)}
+    made = {
+        "tree.txt": show_recipe(recipe),
+        "findings.txt": show_findings(check(recipe)),
+    }
+    return {result: text for result, text in made.items() if text}
 
 
-def outcome(folder: str, name: str) -> str:
-    with open(os.path.join(HERE, folder, name, "Dockerfile"), "rb") as file:
-        data = file.read()
-    if folder == "recipes":
-        return describe(parse(decode("Dockerfile", data)))
-    with pytest.raises(RecipeError) as caught:
-        parse(decode("Dockerfile", data))
-    error = caught.value
-    hint = f"hint: {error.hint}\n" if error.hint else ""
-    return f"{error.place}: {error.message}\n{error.excerpt}\n{hint}"
+def outcome(folder: str) -> dict[str, str]:
+    """All results of a folder, by the name of the file that holds each."""
+    names = [name for name in NAMES if name in os.listdir(folder)]
+    made = {}
+    for name in names:
+        with open(os.path.join(folder, name), "rb") as file:
+            found = results(name, file.read())
+        prefix = f"{name}." if len(names) > 1 else ""
+        made |= {prefix + result: text for result, text in found.items()}
+    return made
 
 
-def golden(folder: str, name: str) -> str:
-    file = {"recipes": "result.txt", "broken": "message.txt"}[folder]
-    return os.path.join(HERE, folder, name, file)
+def recorded(folder: str) -> dict[str, str]:
+    made = {}
+    for name in os.listdir(folder):
+        if name.endswith(RESULTS):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                made[name] = file.read()
+    return made
 
 
-CASES = [
-    (folder, name)
-    for folder in ("recipes", "broken")
-    for name in sorted(os.listdir(os.path.join(HERE, folder)))
-]
-
-
-@pytest.mark.parametrize(("folder", "name"), CASES)
-def test_golden(folder: str, name: str) -> None:
-    with open(golden(folder, name), encoding="utf-8") as file:
-        assert outcome(folder, name) == file.read()
+@pytest.mark.parametrize("name", sorted(os.listdir(GOLDENS)))
+def test_golden(name: str) -> None:
+    folder = os.path.join(GOLDENS, name)
+    assert outcome(folder) == recorded(folder)
 
 
 def rewrite() -> None:
-    for folder, name in CASES:
-        with open(golden(folder, name), "w", encoding="utf-8") as file:
-            file.write(outcome(folder, name))
+    for name in sorted(os.listdir(GOLDENS)):
+        folder = os.path.join(GOLDENS, name)
+        for old in recorded(folder):
+            os.unlink(os.path.join(folder, old))
+        for result, text in outcome(folder).items():
+            with open(os.path.join(folder, result), "w", encoding="utf-8") as file:
+                file.write(text)
 
 
 if __name__ == "__main__":
