@@ -71,7 +71,8 @@ def test_lines_are_joined(text: str, lines: list[str]) -> None:
         ("# other=1\n# escape=`\nA", "\\", []),
         ("A\n# escape=`\nB", "\\", []),
         ("# escape=\\\nA", "\\", ["escape"]),
-        ("A\n# lamina: x\n# check=skip=B\nB", "\\", ["lamina", "check"]),
+        ("A\n# lamina: x\n# check=skip=B\nB", "\\", ["check"]),
+        ("# a\n\n# lamina: x\n# escape=`\nB", "\\", ["lamina"]),
     ],
 )
 def test_directives(text: str, escape: str, names: list[str]) -> None:
@@ -81,9 +82,9 @@ def test_directives(text: str, escape: str, names: list[str]) -> None:
 
 
 def test_what_lamina_is_told_is_kept_with_its_place() -> None:
-    (told,) = scanned("A\n  # lamina: clean apt=yes\nB").directives
+    (told,) = scanned("\n  # lamina: clean apt=yes\nB").directives
     assert (told.value, told.heading) == ("clean apt=yes", False)
-    assert (told.span.line, told.span.text) == (2, "  # lamina: clean apt=yes")
+    assert (told.span.line, told.span.text) == (2, "# lamina: clean apt=yes")
 
 
 def test_the_escape_character_continues_lines() -> None:

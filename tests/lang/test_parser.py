@@ -65,15 +65,13 @@ def test_spans_are_exact() -> None:
 
 def test_a_cache_gives_back_the_same_recipe() -> None:
     cache = Cache()
-    first = parse(Source("Recipe", EXAMPLE), cache)
+    first = parse(Source("Dockerfile", EXAMPLE), cache)
     before = dict(cache)
     again = parse(Source("Other", EXAMPLE), cache)
     assert cache == before
     assert again.source.name == "Other"
     assert again.stages[0].base.span.source.name == "Other"
-    assert repr(again) == repr(first).replace("Recipe:", "Other:").replace(
-        "'Recipe'", "'Other'"
-    )
+    assert repr(again) == repr(first).replace("Dockerfile", "Other")
 
 
 def test_the_codec_loses_nothing() -> None:

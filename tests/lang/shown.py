@@ -1,0 +1,61 @@
+"""Nodes, findings and errors as the lines of a golden."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lamina.lang.nodes import Finding, Heredoc, Recipe, Word
+from lamina.lang.source import RecipeError, Span
+
+# What is not given is left out.
+NOTHING = (None, (), "", 0, False)
+
+
+def show(node: Any) -> str:
+    """A node in one line, without what is not given; a word as text and place."""
+    if isinstance(node, Word):
+        parts = "" if node.parts is None else f"={show(node.parts)}"
+        return f"{node.text!r}{parts}@{node.span.line}:{node.span.column}"
+    if isinstance(node, tuple):
+        return f"[{', '.join(map(show, node))}]"
+    if not hasattr(node, "__fields__"):
+        return repr(node)
+    if isinstance(node, Span):
+        return f"{node.line}:{node.column}-{node.end - node.start}"
+    name = "<<" if isinstance(node, Heredoc) else type(node).__name__
+    fields = ", ".join(
+        f"{key}={show(given)}"
+        for key, given in node.__dict__.items()
+        if key != "span" and (given not in NOTHING or (given == () and key == "args"))
+    )
+    return f"{name}({fields})"
+
+
+def show_recipe(recipe: Recipe) -> str:
+    """The escape character, directives and instructions, with the lines they span."""
+    lines = [f"escape {recipe.escape}"] if recipe.escape != "\\" else []
+    lines += [
+        f"{d.span.line} # {d.name}{' (heading)' * d.heading} {d.value}"
+        for d in recipe.directives
+    ]
+    for arg in recipe.global_args:
+        lines.append(f"{arg.span.line} {show(arg)}")
+    for stage in recipe.stages:
+        for node in (stage.base, *stage.instructions):
+            last = node.span.source.line_of(node.span.end)
+            lines.append(f"{node.span.line}-{last} {show(node)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def show_findings(findings: tuple[Finding, ...]) -> str:
+    lines = []
+    for found in findings:
+        place = f"{found.span.line}:{found.span.column}"
+        hint = f" | {found.hint}" if found.hint else ""
+        lines.append(f"{found.level} {place} {found.rule}: {found.message}{hint}\n")
+    return "".join(lines)
+
+
+def show_error(error: RecipeError) -> str:
+    hint = f"hint: {error.hint}\n" if error.hint else ""
+    return f"{error.place}: {error.message}\n{error.excerpt}\n{hint}"
