@@ -1,17 +1,33 @@
-"""A recipe's text, a place in it, and what is wrong there."""
+"""A recipe's text, a place in it, and what is wrong there.
+
+A text that was rendered knows, piece by piece, where its template says it (`Piece`) and
+what the template was doing then (`Frame`). A Span of it therefore has a place in what
+the user wrote, and all that is shown of it (`place`, `str`, `excerpt`) is that.
+"""
 
 from __future__ import annotations
+
+from bisect import bisect_right
 
 from lamina.errors import LaminaError
 from lamina.values import value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 @value
 class Source:
-    """The text of a recipe and the name that its messages use (`Recipe`, `-`)."""
+    """The text of a recipe and the name that its messages use (`Recipe`, `-`).
+
+    `origins` is where the characters of a rendered text came from, in order and
+    without gaps; a text that was read as it is has none.
+    """
 
     name: str
     text: str
+    origins: tuple[Piece, ...] = ()
 
     def line_of(self, offset: int) -> int:
         """The line, from 1, that holds the character at `offset`."""
@@ -21,33 +37,187 @@ class Source:
         """The column, from 1, of the character at `offset`."""
         return offset - self.text.rfind("\n", 0, offset)
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.text))
+
+
+@value
+class Frame:
+    """What was going on in a template: all of it, a macro, one turn of a loop.
+
+    `kind` is recipe, included, imported, extended, macro, call, block or loop; `name`
+    that of a macro or block. `values` are a loop's variables in this turn. The
+    characters from `start` to `end` of the parent's template brought it about.
+    """
+
+    kind: str
+    source: Source
+    name: str = ""
+    values: tuple[tuple[str, object], ...] = ()
+    parent: Frame | None = None
+    start: int = 0
+    end: int = 0
+
+    def __str__(self) -> str:
+        assert self.parent is not None
+        line = self.parent.source.line_of(self.start)
+        where = f"{self.parent.source.name}:{line}"
+        if self.kind == "loop":
+            given = ", ".join(f"{name}={_short(it)}" for name, it in self.values)
+            return f"in the loop of line {line}: {given}"
+        if self.kind == "macro":
+            return f"in the macro {self.name}, called at {where}"
+        if self.kind == "call":
+            return f"in a call block, called at {where}"
+        if self.kind == "block":
+            return f"in the block {self.name}, placed at {where}"
+        return f"{self.kind} at {where}"
+
+    def outwards(self) -> Iterator[Frame]:
+        """This frame and all that it is in, the recipe last."""
+        frame: Frame | None = self
+        while frame is not None:
+            yield frame
+            frame = frame.parent
+
+
+@value
+class Piece:
+    """The characters of a rendered text from `at` up to the next piece's.
+
+    They come from those from `start` to `end` of the frame's template: the same ones
+    where `literal`, else what an expression gave.
+    """
+
+    at: int
+    frame: Frame
+    start: int
+    end: int
+    literal: bool
+
+
+@value
+class Place:
+    """Lines and columns, from 1, of a file; the end is behind the last character."""
+
+    file: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
 
 @value
 class Span:
-    """A half-open range of characters in what the user wrote."""
+    """A half-open range of characters: of what the user wrote, or of what came of it
+    (`written` is the former in any case)."""
 
     source: Source
     start: int
     end: int
 
     @property
+    def written(self) -> Span:
+        """Where the user wrote it: this very span, but for rendered text."""
+        return _origin(self)[0]
+
+    @property
+    def in_recipe(self) -> Span:
+        """The same in the recipe itself: for text that another file or a macro has,
+        what brought it in there."""
+        return _origin(self, outermost=True)[0]
+
+    @property
+    def chain(self) -> tuple[Frame, ...]:
+        """How the text came about, the nearest cause first: loops with the values in
+        play, macros, includes."""
+        frame = _origin(self)[1]
+        frames = () if frame is None else frame.outwards()
+        return tuple(outer for outer in frames if outer.parent is not None)
+
+    @property
+    def place(self) -> Place:
+        """File, lines and columns of what the user wrote."""
+        written = self.written
+        source, end = written.source, max(written.start, written.end)
+        return Place(
+            source.name,
+            source.line_of(written.start),
+            source.column_of(written.start),
+            source.line_of(end),
+            source.column_of(end),
+        )
+
+    @property
     def line(self) -> int:
-        return self.source.line_of(self.start)
+        return self.place.line
 
     @property
     def column(self) -> int:
-        return self.source.column_of(self.start)
+        return self.place.column
 
     @property
     def text(self) -> str:
         return self.source.text[self.start : self.end]
 
     def __str__(self) -> str:
-        return f"{self.source.name}:{self.line}:{self.column}"
+        return str(self.place)
 
     def __repr__(self) -> str:
         # Without the whole source in it, a node's repr can be read.
         return f"Span({self}, {self.end - self.start})"
+
+
+def _origin(span: Span, outermost: bool = False) -> tuple[Span, Frame | None]:
+    """A span in what the user wrote, and the frame that it is in: the innermost that
+    has both ends, or the recipe's."""
+    pieces = span.source.origins
+    if not pieces:
+        return span, None
+    last = max(0, min(span.end, len(span.source.text)) - 1)
+    first = min(span.start, last)
+    ends = _piece(pieces, first), _piece(pieces, last)
+    frame = _shared(ends[0].frame, ends[1].frame)
+    if outermost:
+        *_, frame = frame.outwards()
+    start, stop = _seen_from(frame, ends[0], first)
+    end = _seen_from(frame, ends[1], last)[1]
+    if span.start > last:
+        start = end = stop
+    elif span.start == span.end:
+        end = start
+    elif end < stop:
+        # What comes later was written earlier, as in two turns of a loop.
+        end = stop
+    return Span(frame.source, start, end), frame
+
+
+def _piece(pieces: tuple[Piece, ...], offset: int) -> Piece:
+    return pieces[bisect_right(pieces, offset, key=_at) - 1]
+
+
+def _at(piece: Piece) -> int:
+    return piece.at
+
+
+def _shared(one: Frame, other: Frame) -> Frame:
+    """The innermost frame that both are in."""
+    around = {id(frame) for frame in one.outwards()}
+    return next(frame for frame in other.outwards() if id(frame) in around)
+
+
+def _seen_from(frame: Frame, piece: Piece, offset: int) -> tuple[int, int]:
+    """Where in the template of `frame` a character of the piece comes from."""
+    if piece.frame is frame:
+        if not piece.literal:
+            return piece.start, piece.end
+        start = piece.start + offset - piece.at
+        return start, start + 1
+    inner = next(outer for outer in piece.frame.outwards() if outer.parent is frame)
+    return inner.start, inner.end
 
 
 class RecipeError(LaminaError):
@@ -78,16 +248,48 @@ def decode(name: str, data: bytes) -> Source:
 # What an excerpt shows of a line, and of the lines of a long span at each end.
 WIDEST = 160
 TALLEST = 5
+# How many causes it names, and how much of a value.
+DEEPEST = 8
+LONGEST_VALUE = 40
 
 
 def excerpt(span: Span, around: int = 2) -> str:
     """The lines of `span` with `>>>` before each and `^` under a one-line span.
 
-    The middle of a long span, and what is far from it on a long line, is left out.
+    The middle of a long span, and what is far from it on a long line, is left out. Of
+    rendered text it is the template's lines, and below them how they came about and,
+    where it differs, the line that was made of them.
     """
-    source = span.source
-    first = span.line
-    last = source.line_of(max(span.start, span.end - 1))
+    written, frame = _origin(span)
+    shown = _excerpt(written, around)
+    if frame is None:
+        return shown
+    notes = [str(outer) for outer in span.chain]
+    if len(notes) > DEEPEST:
+        notes[DEEPEST // 2 : -DEEPEST // 2] = ["..."]
+    made = _line_at(span.source, span.start)
+    if made.strip() != _line_at(written.source, written.start).strip():
+        notes.append(f"rendered: {_clip(made.strip(), 1)[0]}")
+    return "\n".join([shown, *(f"      = {note}" for note in notes)])
+
+
+def _line_at(source: Source, offset: int) -> str:
+    start = source.text.rfind("\n", 0, offset) + 1
+    return source.text[start:].partition("\n")[0]
+
+
+def _short(given: object) -> str:
+    from reprlib import Repr
+
+    shown = Repr()  # looks no deeper than it shows
+    shown.maxstring = shown.maxother = LONGEST_VALUE
+    return shown.repr(given)
+
+
+def _excerpt(span: Span, around: int) -> str:
+    source, start = span.source, span.start
+    first = source.line_of(start)
+    last = source.line_of(max(start, span.end - 1))
     lines = source.text.split("\n")[: last + around]
     shown = []
     for number in range(max(1, first - around), len(lines) + 1):
@@ -96,11 +298,11 @@ def excerpt(span: Span, around: int = 2) -> str:
             if number - first == TALLEST:
                 shown.append("      | >>> ...")
             continue
-        column = span.column if number == first else 1
+        column = source.column_of(start) if number == first else 1
         line, cut = _clip(lines[number - 1], column)
         shown.append(f"{number:5} | {'>>>' if inside else '   '} {line}")
         if inside and first == last:
-            width = max(1, min(span.end - span.start, len(line) + cut - column + 1))
+            width = max(1, min(span.end - start, len(line) + cut - column + 1))
             shown.append(" " * (11 + column - cut) + "^" * width)
     return "\n".join(line.rstrip() for line in shown)
 
