@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from lamina.builder import history
 from lamina.builder.errors import InvalidInstruction
-from lamina.builder.graph import CONTEXT_ORIGIN, CopyOp, Inline, RunOp, WorkdirOp
+from lamina.builder.graph import CopyOp, Inline, RunOp, WorkdirOp
 from lamina.builder.mounts import plan_mount
 from lamina.lang import nodes
 from lamina.lang.expand import expand, expand_heredoc, expand_list
@@ -169,7 +169,7 @@ def _copy(state: StageState, copy: nodes.Copy, scope: Scope) -> StageState:
         dest=_destination(state, words(copy.dest)),
         origin=-1
         if copy.from_ is None
-        else scope.origin(copy.from_, state.index, copy.span),
+        else scope.origin(words(copy.from_), state.index, copy.from_.span),
         chown=words(copy.chown),
         chmod=words(copy.chmod),
         link=copy.link,
@@ -186,12 +186,6 @@ def _copy(state: StageState, copy: nodes.Copy, scope: Scope) -> StageState:
         text = history.copy(operation).removesuffix(" # buildkit")
     state = _step(state, scope, operation, text, copy.span)
     return _layered(state, history.copy(operation))
-
-
-def _origin(state: StageState, copy: nodes.Copy, scope: Scope) -> int:
-    if copy.from_ is None:
-        return CONTEXT_ORIGIN
-    return scope.origin(copy.from_, state.index, copy.span)
 
 
 def _inline(heredoc: Heredoc, state: StageState) -> Inline:

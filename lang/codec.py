@@ -12,6 +12,7 @@ import os
 
 from lamina import __version__
 from lamina.lang import nodes
+from lamina.lang.dialect import Dialect
 from lamina.lang.source import Source, Span
 
 TYPE_CHECKING = False
@@ -45,6 +46,8 @@ CLASSES: tuple[type, ...] = (
     nodes.Healthcheck,
     nodes.Onbuild,
     nodes.Maintainer,
+    nodes.Unset,
+    Dialect,
     nodes.Stage,
     nodes.Directive,
     nodes.Recipe,

@@ -75,6 +75,7 @@ def _from(statement: Statement) -> From:
         ),
         statement.span,
         None if name is None else text.part(keyword.start_pos, name.end_pos).span,
+        statement.line.comment,
     )
 
 
@@ -106,7 +107,7 @@ def _arg(statement: Statement) -> nodes.Arg:
             end = (default or equals).end_pos
             given = statement.word(text.part(equals.end_pos, end))
         declared.append((name.text, given))
-    return nodes.Arg(tuple(declared), statement.span)
+    return nodes.Arg(tuple(declared), statement.span, statement.line.comment)
 
 
 def _env(statement: Statement) -> nodes.Env:
@@ -189,7 +190,7 @@ def _copy(statement: Statement) -> nodes.Copy:
         sources,
         tuple(_document(statement, i.heredoc) for i in items if i.heredoc is not None),
         statement.word(dest.text),
-        None if from_ is None else from_.text,
+        None if from_ is None else Word(from_.text, from_.span),
         statement.flag_word("chown"),
         statement.flag_word("chmod"),
         bool(statement.truth("link")),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
+from lamina.lang.dialect import lamina_setting
 from lamina.lang.nodes import Directive, Heredoc
 from lamina.lang.source import RecipeError, Source, Span
 from lamina.values import replace, value
@@ -38,6 +39,8 @@ class Line:
     offsets: tuple[int, ...]
     heredocs: tuple[tuple[int, Heredoc], ...] = ()
     anchor: Span | None = None
+    # The comments right above it, a line each.
+    comment: str = ""
 
     def span(self, start: int, end: int) -> Span:
         """Where the characters from `start` up to `end` of `text` were written."""
@@ -101,27 +104,38 @@ class Scan:
     lines: tuple[Line, ...]
 
 
-def scan(source: Source, openings: Callable[[Line], tuple[Opening, ...]]) -> Scan:
+def stop(error: RecipeError) -> None:
+    """The report of those who want the first error only."""
+    raise error
+
+
+def scan(
+    source: Source,
+    openings: Callable[[Line], tuple[Opening, ...]],
+    report: Callable[[RecipeError], None] = stop,
+) -> Scan:
     """Take `source` apart. `openings` finds the heredocs that a line opens.
 
-    Raises RecipeError for what is wrong on this level: a directive, a NUL, a line
-    that is too long, a heredoc without an end.
+    Reports what is wrong on this level and, if `report` returns, goes on behind it: a
+    directive, a NUL, a line that is too long, a heredoc without an end.
     """
     at = source.text.find("\0")
     if at >= 0:
-        raise RecipeError(
-            "A NUL character cannot stand in a recipe.", Span(source, at, at + 1)
+        report(
+            RecipeError(
+                "A NUL character cannot stand in a recipe.", Span(source, at, at + 1)
+            )
         )
-    return _Scanner(source).scan(openings)
+    return _Scanner(source, report).scan(openings)
 
 
 def trigger_line(
     source: Source, openings: Callable[[Line], tuple[Opening, ...]], escape: str
 ) -> tuple[Line, ...]:
     """The lines of an ONBUILD trigger: no directives, an escape that is given."""
-    scanner = _Scanner(source)
+    scanner = _Scanner(source, stop)
     scanner.escape = escape
-    scanner.heading = False
+    scanner.heading = scanner.top = False
     return scanner.scan(openings).lines
 
 
@@ -137,12 +151,16 @@ def directive(text: str) -> tuple[str, str] | None:
 class _Scanner:
     """A place in a source, and what was seen on the way there."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, report: Callable[[RecipeError], None]) -> None:
         self.source = source
+        self.report = report
         self.at = 1 if source.text.startswith("\ufeff") else 0
         self.escape = "\\"
+        # Whether directives may still come, and whether no instruction came yet.
         self.heading = True
+        self.top = True
         self.directives: list[Directive] = []
+        self.comments: list[str] = []
 
     def scan(self, openings: Callable[[Line], tuple[Opening, ...]]) -> Scan:
         lines: list[Line] = []
@@ -150,10 +168,13 @@ class _Scanner:
             line = self.line()
             if line is not None:
                 if len(lines) == MOST_LINES:
-                    raise RecipeError(
-                        f"A recipe has no more than {MOST_LINES} instructions.",
-                        line.span(0, len(line.text)),
+                    self.report(
+                        RecipeError(
+                            f"A recipe has no more than {MOST_LINES} instructions.",
+                            line.span(0, len(line.text)),
+                        )
                     )
+                    break
                 found = openings(line) if "<<" in line.text else ()
                 bodies = tuple(
                     (opening.start, self.heredoc(line, opening)) for opening in found
@@ -168,11 +189,15 @@ class _Scanner:
         self.at = len(self.source.text) if end < 0 else end + 1
         text = self.source.text[start : end if end >= 0 else None]
         if len(text) * 4 > LONGEST_LINE and len(text.encode()) > LONGEST_LINE:
-            raise RecipeError(
-                f"A line is longer than {LONGEST_LINE} bytes.",
-                Span(self.source, start, start + 1),
-                hint="Break it with the escape character, or COPY the data as a file.",
+            self.report(
+                RecipeError(
+                    f"A line is longer than {LONGEST_LINE} bytes.",
+                    Span(self.source, start, start + 1),
+                    hint="Break it with the escape character, or COPY the data "
+                    "as a file.",
+                )
             )
+            text = ""
         return start, text
 
     def line(self) -> Line | None:
@@ -194,7 +219,11 @@ class _Scanner:
         first = bisect_right(starts, lead) - 1
         offsets[first] += lead - starts[first]
         moved = (0, *(start - lead for start in starts[first + 1 :]))
-        return Line(self.source, text[lead:], moved, tuple(offsets[first:]))
+        comment = "\n".join(self.comments)
+        self.comments = []
+        return Line(
+            self.source, text[lead:], moved, tuple(offsets[first:]), comment=comment
+        )
 
     def pieces(self) -> Iterator[tuple[int, str]]:
         """What one logical line is joined from, and where each piece starts."""
@@ -204,8 +233,10 @@ class _Scanner:
             text = raw.rstrip("\r")
             stripped = text.strip()
             if stripped.startswith("#"):
-                self.comment(Span(self.source, offset, offset + len(text)), stripped)
                 if first:
+                    self.comment(
+                        Span(self.source, offset, offset + len(text)), stripped
+                    )
                     return
                 continue
             self.heading = False
@@ -213,6 +244,7 @@ class _Scanner:
                 if first:
                     return
                 continue
+            self.top = False
             kept = text.rstrip(" \t")
             escapes = len(kept) - len(kept.rstrip(self.escape))
             # `\\` at the end is an escaped escape: only an odd one continues.
@@ -225,33 +257,42 @@ class _Scanner:
     def comment(self, span: Span, text: str) -> None:
         """Keep a comment that means something; the first that doesn't ends the
         heading, the only place where `escape` and `syntax` work."""
-        if text[1:].lstrip().startswith("lamina:"):
+        setting = lamina_setting(text)
+        if setting is not None and self.top:
             self.heading = False
-            meaning = text[1:].lstrip()[len("lamina:") :].strip()
-            self.directives.append(Directive("lamina", meaning, False, span))
+            self.directives.append(Directive("lamina", setting, True, span))
             return
         found = directive(text)
         if found is None or found[0] not in DIRECTIVES:
             self.heading = False
+        if self.heading or (found is not None and found[0] == "check"):
+            assert found is not None
+            self.directive(*found, span)
             return
-        name, given = found
-        if not self.heading and name != "check":
-            return
+        meant = text[1:].strip()
+        self.comments = [*self.comments, meant] if meant else []
+
+    def directive(self, name: str, given: str, span: Span) -> None:
+        """Keep a directive; in the heading each stands once."""
         if self.heading:
-            if any(known.name == name for known in self.directives):
-                raise RecipeError(f"`# {name}=` is there twice.", span)
+            if any(d.name == name and d.heading for d in self.directives):
+                self.report(RecipeError(f"`# {name}=` is there twice.", span))
+                return
             if name == "escape":
                 self.set_escape(given, span)
         self.directives.append(Directive(name, given, self.heading, span))
 
     def set_escape(self, given: str, span: Span) -> None:
         if given not in ("\\", "`"):
-            raise RecipeError(
-                f"{given!r} cannot be the escape character.",
-                span,
-                hint="It is \\ or `.",
+            self.report(
+                RecipeError(
+                    f"{given!r} cannot be the escape character.",
+                    span,
+                    hint="It is \\ or `.",
+                )
             )
-        self.escape = given
+        else:
+            self.escape = given
 
     def heredoc(self, line: Line, opening: Opening) -> Heredoc:
         """Read the lines up to the one that ends `opening`."""
@@ -268,8 +309,12 @@ class _Scanner:
                     opening.strip_tabs,
                     span,
                 )
-        raise RecipeError(
-            f"No line `{opening.name}` ends this heredoc.",
-            span,
-            hint="Quote the `<<` if it is not meant to open one.",
+        self.report(
+            RecipeError(
+                f"No line `{opening.name}` ends this heredoc.",
+                span,
+                hint="Quote the `<<` if it is not meant to open one.",
+            )
         )
+        body = self.source.text[start:]
+        return Heredoc(opening.name, body, opening.expand, opening.strip_tabs, span)

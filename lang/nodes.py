@@ -2,11 +2,12 @@
 
 A `Word` is text as it was written, quotes and `$NAME` included; `lang.expand`
 turns it into a value once an environment is known. Text that the language never
-expands (commands, `--from`) is a plain `str`.
+expands (commands) is a plain `str`.
 """
 
 from __future__ import annotations
 
+from lamina.lang.dialect import DOCKERFILE, Dialect
 from lamina.lang.source import Source, Span
 from lamina.values import value
 
@@ -122,6 +123,8 @@ class From:
     span: Span
     # Where `AS name` stands, its letters as they were written.
     alias: Span | None = None
+    # The comments right above, a line each, without their `#`.
+    comment: str = ""
 
 
 @value
@@ -130,6 +133,8 @@ class Arg:
 
     args: tuple[tuple[str, Word | None], ...]
     span: Span
+    # As From.comment.
+    comment: str = ""
 
 
 @value
@@ -146,7 +151,12 @@ class Label:
 
 @value
 class Run:
-    """RUN. `network` is default, none or host; `security` sandbox or insecure."""
+    """RUN, or TEST when `test` is true (it makes no layer).
+
+    `network` is default, none or host; `security` sandbox or insecure. Extended:
+    `no_cache`; `max_age` in nanoseconds, 0 = no limit; `env` names the variables
+    that enter the step, None = all.
+    """
 
     command: Command
     heredocs: tuple[Heredoc, ...]
@@ -154,6 +164,12 @@ class Run:
     network: str
     security: str
     span: Span
+    # `NAME[,required]`, as written.
+    devices: tuple[str, ...] = ()
+    test: bool = False
+    no_cache: bool = False
+    max_age: int = 0
+    env: tuple[str, ...] | None = None
 
 
 @value
@@ -164,7 +180,8 @@ class Copy:
     sources: tuple[Word, ...]
     heredocs: tuple[Heredoc, ...]
     dest: Word
-    from_: str | None
+    # Expands in extended recipes only; elsewhere it holds no `$`.
+    from_: Word | None
     chown: Word | None
     chmod: Word | None
     link: bool
@@ -175,6 +192,8 @@ class Copy:
     keep_git_dir: bool
     unpack: bool | None
     span: Span
+    # COPY in extended recipes: a source that is not there is no error.
+    if_exists: bool = False
 
 
 @value
@@ -255,6 +274,19 @@ class Maintainer:
     span: Span
 
 
+@value
+class Unset:
+    """UNSET, in extended recipes: takes back what the base or a line above set.
+
+    `what` is an instruction's name in upper case: ENV, LABEL, EXPOSE, VOLUME (these
+    with `names`, none = all of them), ENTRYPOINT, CMD, USER, HEALTHCHECK, STOPSIGNAL.
+    """
+
+    what: str
+    names: tuple[Word, ...]
+    span: Span
+
+
 Instruction = (
     Arg
     | Env
@@ -272,6 +304,7 @@ Instruction = (
     | Healthcheck
     | Onbuild
     | Maintainer
+    | Unset
 )
 
 
@@ -298,8 +331,8 @@ class Finding:
 @value
 class Directive:
     """A comment that means something: `# syntax=`, `# escape=`, `# check=` at the top
-    of the file (the heading), `# check=` above an instruction, `# lamina: ...`
-    anywhere."""
+    of the file (the heading), `# check=` above an instruction, `# lamina: ...` among
+    the comments before the first instruction."""
 
     name: str
     value: str
@@ -316,3 +349,4 @@ class Recipe:
     global_args: tuple[Arg, ...]
     stages: tuple[Stage, ...]
     directives: tuple[Directive, ...] = ()
+    dialect: Dialect = DOCKERFILE

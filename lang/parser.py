@@ -2,37 +2,73 @@
 
 from __future__ import annotations
 
+from lamina.lang.dialect import EXTENDED, dialect_of
 from lamina.lang.grammar import Grammar
 from lamina.lang.instructions import parse_instruction
-from lamina.lang.lines import Fragment, Line, scan, trigger_line
+from lamina.lang.lines import Fragment, Line, scan, stop, trigger_line
 from lamina.lang.nodes import From, Onbuild, Recipe
 from lamina.lang.source import RecipeError, Source, Span
-from lamina.lang.stages import assemble
+from lamina.lang.stages import assemble, check_references, nothing_built
 from lamina.lang.statement import parse_statement
-from lamina.values import replace
+from lamina.values import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lamina.lang.dialect import Dialect
     from lamina.lang.grammar import ParseCache
     from lamina.lang.nodes import Instruction
 
 
-def parse(source: Source, cache: ParseCache | None = None) -> Recipe:
+def parse(
+    source: Source, cache: ParseCache | None = None, dialect: Dialect | None = None
+) -> Recipe:
     """The recipe in `source`. Raises RecipeError at the first thing that is wrong.
 
-    With a `cache`, text that was parsed before costs no parsing and no import.
+    Without a `dialect`, the source's name and heading say it. With a `cache`, text
+    that was parsed before costs no parsing and no import.
     """
+    if dialect is None:
+        dialect = dialect_of(source.name, source.text)
     if cache is None:
-        return _parse(source, None)
+        return _parse(source, None, dialect)
     from lamina.lang.codec import cache_key, decode, encode
 
-    key = cache_key("recipe", source.text)
+    key = cache_key("recipe", f"{dialect}{source.text}")
     known = cache.get(key)
     recipe = None if known is None else decode(known, source)
     if recipe is None:
-        recipe = _parse(source, cache)
+        recipe = _parse(source, cache, dialect)
         cache.put(key, encode(recipe))
     return recipe
+
+
+@value
+class Examined:
+    """What could be read of a recipe, None where that is not one stage, and all that
+    is wrong with it, in the order of its lines."""
+
+    recipe: Recipe | None
+    errors: tuple[RecipeError, ...]
+
+
+def examine(source: Source, dialect: Dialect | None = None) -> Examined:
+    """`source` read to its end: an instruction that is wrong is left out and told.
+
+    With a FROM that cannot be read its stage is left out, and then what the others
+    take from stages is not checked.
+    """
+    errors: list[RecipeError] = []
+    if dialect is None:
+        try:
+            dialect = dialect_of(source.name, source.text)
+        except RecipeError as error:
+            errors.append(error)
+            dialect = EXTENDED
+    recipe = _read(source, Grammar(None), dialect, errors.append)
+    errors.sort(key=lambda error: error.span.start)
+    return Examined(recipe if recipe.stages else None, tuple(errors))
 
 
 def parse_trigger(text: str, escape: str, span: Span) -> Instruction:
@@ -59,13 +95,39 @@ def parse_trigger(text: str, escape: str, span: Span) -> Instruction:
     return instruction
 
 
-def _parse(source: Source, cache: ParseCache | None) -> Recipe:
-    grammar = Grammar(cache)
-    scanned = scan(source, grammar.openings)
-    global_args, stages = assemble(
-        source, [_instruction(line, scanned.escape, grammar) for line in scanned.lines]
+def _parse(source: Source, cache: ParseCache | None, dialect: Dialect) -> Recipe:
+    return _read(source, Grammar(cache), dialect, stop)
+
+
+def _read(
+    source: Source,
+    grammar: Grammar,
+    dialect: Dialect,
+    report: Callable[[RecipeError], None],
+) -> Recipe:
+    """The recipe, without what was reported, if `report` returns."""
+    scanned = scan(source, grammar.openings, report)
+    instructions: list[Instruction | From] = []
+    lost = skipping = False
+    for line in scanned.lines:
+        try:
+            instruction = _instruction(line, scanned.escape, grammar)
+        except RecipeError as error:
+            report(error)
+            if line.text[:5].upper().split() == ["FROM"]:
+                lost = skipping = True
+            continue
+        skipping = skipping and not isinstance(instruction, From)
+        if not skipping:
+            instructions.append(instruction)
+    global_args, stages = assemble(instructions, report)
+    if not stages and not lost:
+        report(nothing_built(source, global_args))
+    if not lost:
+        check_references(stages, report)
+    return Recipe(
+        source, scanned.escape, global_args, stages, scanned.directives, dialect
     )
-    return Recipe(source, scanned.escape, global_args, stages, scanned.directives)
 
 
 def _instruction(line: Line, escape: str, grammar: Grammar) -> Instruction | From:

@@ -6,17 +6,20 @@ from bisect import bisect_left
 
 from lamina.lang.nodes import Arg, Copy, From, Instruction, Run, Stage
 from lamina.lang.source import RecipeError, Source, Span
-from lamina.values import replace, value
+from lamina.values import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
+
+    from lamina.lang.nodes import Word
 
 
 def assemble(
-    source: Source, instructions: Iterable[Instruction | From]
+    instructions: Iterable[Instruction | From],
+    report: Callable[[RecipeError], None],
 ) -> tuple[tuple[Arg, ...], tuple[Stage, ...]]:
-    """The global ARGs and the stages, whose references to each other are checked."""
+    """The global ARGs and the stages; what belongs to neither is reported."""
     global_args: list[Arg] = []
     stages: list[tuple[From, list[Instruction]]] = []
     for instruction in instructions:
@@ -27,24 +30,26 @@ def assemble(
         elif isinstance(instruction, Arg):
             global_args.append(instruction)
         else:
-            raise RecipeError(
-                "Only ARG can stand before the first FROM.",
-                instruction.span,
-                hint="Start with the base: FROM debian:bookworm, or FROM scratch.",
+            report(
+                RecipeError(
+                    "Only ARG can stand before the first FROM.",
+                    instruction.span,
+                    hint="Start with the base: FROM debian:bookworm, or FROM scratch.",
+                )
             )
-    if not stages:
-        raise RecipeError(
-            "The recipe builds nothing." if global_args else "The recipe is empty.",
-            Span(source, 0, 0),
-            hint="Start with the base: FROM debian:bookworm, or FROM scratch.",
-        )
     built = tuple(
         Stage(index, base, tuple(inner)) for index, (base, inner) in enumerate(stages)
     )
-    names = stage_names(built)
-    for stage in built:
-        _check_references(names, stage)
     return tuple(global_args), built
+
+
+def nothing_built(source: Source, global_args: tuple[Arg, ...]) -> RecipeError:
+    """What is wrong with a recipe without a stage."""
+    return RecipeError(
+        "The recipe builds nothing." if global_args else "The recipe is empty.",
+        Span(source, 0, 0),
+        hint="Start with the base: FROM debian:bookworm, or FROM scratch.",
+    )
 
 
 @value
@@ -81,51 +86,57 @@ def stage_names(stages: tuple[Stage, ...]) -> StageNames:
     return StageNames(stages, places)
 
 
-def _check_references(names: StageNames, stage: Stage) -> None:
-    """Refuse `--from` and `from=` that name this stage or a later one."""
-    for instruction in stage.instructions:
-        if isinstance(instruction, Copy) and instruction.from_ is not None:
-            name, span = instruction.from_, instruction.span
-            _check_name(names, stage, name, span)
-            number = name.isascii() and name.isdigit()
-            if number and names.source(name, stage.index) is None:
-                raise RecipeError(
-                    f"There is no stage number {name} before this one.",
-                    _narrow(span, "--from="),
-                    hint="Stages count from 0; better name them with AS.",
-                )
-        elif isinstance(instruction, Run):
-            for mount in instruction.mounts:
-                for key, word in mount.fields:
-                    if key == "from" and word is not None:
-                        _check_name(names, stage, word.text, word.span)
+def check_references(
+    stages: tuple[Stage, ...], report: Callable[[RecipeError], None]
+) -> None:
+    """Report `--from` and `from=` that name their own stage or a later one."""
+    names = stage_names(stages)
+    for stage in stages:
+        for instruction in stage.instructions:
+            for error in _wrong_references(names, stage, instruction):
+                report(error)
 
 
-def _check_name(names: StageNames, stage: Stage, name: str, span: Span) -> None:
+def _wrong_references(
+    names: StageNames, stage: Stage, instruction: Instruction
+) -> Iterator[RecipeError]:
+    if isinstance(instruction, Copy) and instruction.from_ is not None:
+        word = instruction.from_
+        if word.parts is not None:
+            return  # only known when it is expanded
+        yield from _wrong_name(names, stage, word)
+        name = word.text
+        number = name.isascii() and name.isdigit()
+        if number and names.source(name, stage.index) is None:
+            yield RecipeError(
+                f"There is no stage number {name} before this one.",
+                word.span,
+                hint="Stages count from 0; better name them with AS.",
+            )
+    elif isinstance(instruction, Run):
+        for mount in instruction.mounts:
+            for key, given in mount.fields:
+                if key == "from" and given is not None:
+                    yield from _wrong_name(names, stage, given)
+
+
+def _wrong_name(names: StageNames, stage: Stage, word: Word) -> Iterator[RecipeError]:
+    name = word.text
     if names.before(name, stage.index) is not None:
         return
     later = names.last(name)
     if later is None:
         return
-    span = _narrow(span, "--from=")
     if later is stage:
-        raise RecipeError(
+        yield RecipeError(
             f"Stage {name} cannot take files from itself.",
-            span,
+            word.span,
             hint=f"If the image {name} is meant, write docker.io/library/{name}.",
         )
-    raise RecipeError(
+        return
+    yield RecipeError(
         f"Stage {name} comes after the place that needs it.",
-        span,
+        word.span,
         hint=f"Move it up (it starts on line {later.base.span.line}), or, if the image "
         f"{name} is meant, write docker.io/library/{name}.",
     )
-
-
-def _narrow(span: Span, prefix: str) -> Span:
-    """The word of `span` that starts with `prefix`, if there is one."""
-    start = span.text.find(prefix)
-    if start < 0:
-        return span
-    end = start + len(span.text[start:].split(None, 1)[0])
-    return replace(span, start=span.start + start, end=span.start + end)

@@ -83,7 +83,7 @@ def test_directives(text: str, escape: str, names: list[str]) -> None:
 
 def test_what_lamina_is_told_is_kept_with_its_place() -> None:
     (told,) = scanned("\n  # lamina: clean apt=yes\nB").directives
-    assert (told.value, told.heading) == ("clean apt=yes", False)
+    assert (told.value, told.heading) == ("clean apt=yes", True)
     assert (told.span.line, told.span.text) == (2, "# lamina: clean apt=yes")
 
 
