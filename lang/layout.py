@@ -1,0 +1,133 @@
+"""Where the words of an instruction stand in its line.
+
+What is between two of them are blanks that mean nothing, and in a JSON array the
+commas. A text that is taken as it is, blanks and all, is one word here: that of a
+shell, of WORKDIR, of ONBUILD.
+"""
+
+from __future__ import annotations
+
+from lamina.values import replace, value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from lamina.lang.lines import Fragment
+    from lamina.lang.statement import Statement, Token
+
+# The grammar's rule for what follows an instruction's flags. Of the others, the text
+# is taken as it is.
+WORDS = {
+    "FROM": "from_",
+    "ARG": "args",
+    "ENV": "pairs",
+    "LABEL": "pairs",
+    "COPY": "words",
+    "ADD": "words",
+    "VOLUME": "words",
+    "EXPOSE": "words",
+    "UNSET": "words",
+}
+# Those whose arguments may be a JSON array.
+ARRAYS = frozenset({"RUN", "TEST", "CMD", "ENTRYPOINT", "SHELL"}) | {
+    "COPY",
+    "ADD",
+    "VOLUME",
+}
+
+
+@value
+class Atom:
+    """A word: from `start` up to `end` of its line's text.
+
+    `text` is its canonical spelling, of the same length. A `comma` follows it. No
+    blank stands before one that is `tight`. A `raw` one may hold blanks that count.
+    """
+
+    start: int
+    end: int
+    text: str
+    comma: bool = False
+    tight: bool = False
+    raw: bool = False
+
+
+def atoms(statement: Statement) -> tuple[Atom, ...]:
+    """The words of a statement that can be parsed, the keyword first."""
+    return tuple(_atoms(statement))
+
+
+def _atoms(statement: Statement) -> Iterator[Atom]:
+    whole = statement.whole
+    at = whole.start + len(statement.keyword)
+    yield Atom(whole.start, at, statement.keyword)
+    for flag in statement.flags:
+        yield _as_written(flag.place)
+        at = flag.place.end
+    rest = statement.rest
+    end = whole.end if rest is None else rest.start
+    dashes = whole.line.text[at:end]
+    if dashes.strip():  # the `--` that ends the flags
+        at += len(dashes) - len(dashes.lstrip())
+        yield Atom(at, at + 2, "--")
+    if rest is not None:
+        yield from _arguments(statement, rest)
+
+
+def _arguments(statement: Statement, text: Fragment) -> Iterator[Atom]:
+    keyword = statement.keyword
+    if keyword == "HEALTHCHECK":
+        kind, *rest = statement.tree("healthcheck", text)
+        yield _token(text, kind, upper=True)
+        if not rest or rest[0] is None:
+            return
+        keyword, text = "CMD", text.part(rest[0].start_pos, rest[0].end_pos)
+    array = _array(statement, text) if keyword in ARRAYS else None
+    if array is not None:
+        yield from array
+    elif keyword in WORDS:
+        yield from _words(text, statement.tree(WORDS[keyword], text), keyword)
+    else:
+        yield _raw(text)
+
+
+def _words(text: Fragment, children: tuple[Any, ...], keyword: str) -> Iterator[Atom]:
+    for place, child in enumerate(children):
+        if isinstance(child, tuple):  # KEY, EQUALS, VALUE
+            last = next(token for token in reversed(child) if token is not None)
+            yield _as_written(text.part(child[0].start_pos, last.end_pos))
+        elif child is None:
+            continue  # FROM without a name
+        elif child.type == "ANYTHING":  # ENV KEY the rest
+            yield _raw(text.part(child.start_pos, child.end_pos))
+        else:
+            upper = child.type == "AS" or (keyword == "UNSET" and place == 0)
+            yield _token(text, child, upper=upper)
+
+
+def _array(statement: Statement, text: Fragment) -> tuple[Atom, ...] | None:
+    """The brackets and strings of a JSON array, or None where `text` is none."""
+    items = statement.grammar.array(text) if text.text.startswith("[") else None
+    if items is None:
+        return None
+    found = [Atom(text.start, text.start + 1, "[")]
+    for place, item in enumerate(items):
+        last = place + 1 == len(items)
+        found.append(replace(_token(text, item), comma=not last, tight=place == 0))
+    closing = text.start + text.text.rindex("]")
+    return (*found, Atom(closing, closing + 1, "]", tight=True))
+
+
+def _token(text: Fragment, token: Token, upper: bool = False) -> Atom:
+    part = text.part(token.start_pos, token.end_pos)
+    return Atom(part.start, part.end, part.text.upper() if upper else part.text)
+
+
+def _as_written(text: Fragment) -> Atom:
+    return Atom(text.start, text.end, text.line.text[text.start : text.end])
+
+
+def _raw(text: Fragment) -> Atom:
+    return Atom(text.start, text.end, text.text, raw=True)
