@@ -16,6 +16,7 @@ import os
 
 import pytest
 
+from lamina.lang.dialect import dialect_of
 from lamina.lang.parser import parse
 from lamina.lang.rules import check
 from lamina.lang.source import RecipeError, decode
@@ -28,15 +29,22 @@ RESULTS = ("tree.txt", "findings.txt", "error.txt", "compat.txt")
 
 def results(name: str, data: bytes) -> dict[str, str]:
     """What is made of a file, by the name of the result."""
+    strict, compat = read(name, data, compat=False), read(name, data, compat=True)
+    if compat != strict:
+        strict["compat.txt"] = "".join(compat.values())
+    return {result: text for result, text in strict.items() if text}
+
+
+def read(name: str, data: bytes, compat: bool) -> dict[str, str]:
     try:
-        recipe = parse(decode(name, data))
+        source = decode(name, data)
+        recipe = parse(source, dialect=dialect_of(name, source.text, compat))
     except RecipeError as error:
         return {"error.txt": show_error(error)}
-    made = {
+    return {
         "tree.txt": show_recipe(recipe),
         "findings.txt": show_findings(check(recipe)),
     }
-    return {result: text for result, text in made.items() if text}
 
 
 def outcome(folder: str) -> dict[str, str]:
