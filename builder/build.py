@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 
 from lamina.builder.events import Note, Planned
-from lamina.builder.record import recall_build, remember_build
+from lamina.builder.record import Built, recall_build, remember_build
 from lamina.errors import LaminaError
 from lamina.values import replace
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from lamina.builder.solver import Layers
     from lamina.lang.nodes import Recipe
     from lamina.oci.config import ImageConfig
-    from lamina.oci.digest import Digest
     from lamina.oci.store import Image, Store
 
 # What steps get, or a build follows, without an ARG.
@@ -36,8 +35,8 @@ _READ_ANYWAY = frozenset(
 )
 
 
-def build(store: Store, inputs: BuildInputs, emit: Emit) -> Digest:
-    """Build the target; the ID of its image in the store. Raises LaminaError."""
+def build(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
+    """Build the targets; their images in the store. Raises LaminaError."""
     emit(Note(str(inputs.epoch)))
     if not inputs.no_cache and not inputs.pull:
         found = recall_build(store, inputs, emit)
@@ -51,7 +50,7 @@ def build(store: Store, inputs: BuildInputs, emit: Emit) -> Digest:
         raise
 
 
-def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> Digest:
+def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
     from lamina.builder.bases import BaseFinder
     from lamina.builder.executor import Executor
     from lamina.builder.graph import BaseOp
@@ -59,25 +58,33 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> Digest:
     from lamina.builder.solver import solve
 
     with Executor(store, inputs, emit) as executor:
-        if b"RUN" in inputs.recipe.data.upper():
+        text = inputs.recipe.data.upper()
+        if b"RUN" in text or b"TEST" in text:
             executor.prepare()
         recipe = _recipe(store, inputs, emit)
         executor.scrub |= asks_for(recipe, "scrub")
         finder = BaseFinder(store, emit, pull=inputs.pull)
         options = PlanOptions(
             inputs.platform,
-            inputs.target,
+            inputs.targets,
+            inputs.all_targets,
+            inputs.tests,
             inputs.build_args,
             inputs.labels,
             inputs.network,
         )
         graph = plan(recipe, options, finder)
+        for note in graph.notes:
+            emit(Note(note))
         emit(Planned(sum(not isinstance(s.operation, BaseOp) for s in graph.steps)))
         results = solve(graph, executor.solver())
         # While the executor's workspace is open, nothing collects these layers.
-        image = _assemble(store, graph.config, results[graph.target], inputs.epoch)
-    remember_build(store, inputs, graph, finder.found, executor.reads.seen, image)
-    return image.id
+        images = [
+            (made.name, _assemble(store, made.config, results[made.tip], inputs.epoch))
+            for made in graph.products
+        ]
+    remember_build(store, inputs, graph, finder.found, executor, images)
+    return tuple(Built(name, image.id) for name, image in images)
 
 
 def _recipe(store: Store, inputs: BuildInputs, emit: Emit) -> Recipe:

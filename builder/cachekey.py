@@ -66,7 +66,7 @@ def _operation(step: Step) -> dict[str, Any]:
 
 def _run(operation: RunOp) -> dict[str, Any]:
     fields: dict[str, Any] = {
-        "kind": "run",
+        "kind": "test" if operation.test else "run",
         "args": operation.args,
         "env": dict(pair.split("=", 1) for pair in operation.env),
         "cwd": operation.cwd,

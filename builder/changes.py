@@ -56,9 +56,8 @@ def apply_changes(config: ImageConfig, changes: Iterable[str]) -> ImageConfig:
     def image(_request: BaseRequest) -> Base:
         return Base(bare, ())
 
-    found = plan(
-        recipe, PlanOptions(f"{config.os}/{config.architecture}"), image
-    ).config
+    options = PlanOptions(f"{config.os}/{config.architecture}")
+    found = plan(recipe, options, image).products[0].config
     return replace(
         found, on_build=config.on_build + found.on_build, history=config.history
     )

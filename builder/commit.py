@@ -25,4 +25,4 @@ def commit(
     packed = pack(upper, Times(epoch, since), None, store.xattrs)
     made = Layer(packed.content, packed.diff_id, packed.bytes, packed.entries, since)
     layer = store.publish_layer(upper, made, epoch=epoch)
-    return layer.content, record(store, key, layer.content)
+    return layer.content, record(store, key, (layer.content,))

@@ -37,18 +37,20 @@ class Context:
         sources: tuple[str, ...],
         exclude: tuple[str, ...] = (),
         parents: bool = False,
+        if_exists: bool = False,
     ) -> Selection:
         """The files that COPY names; see `builder.selection`."""
-        return select(self.tree, Choice(sources, exclude, parents))
+        return select(self.tree, Choice(sources, exclude, parents, if_exists))
 
     def digest(
         self,
         sources: tuple[str, ...],
         exclude: tuple[str, ...] = (),
         parents: bool = False,
+        if_exists: bool = False,
     ) -> Digest:
         """The digest of exactly those files."""
-        return self.select(sources, exclude, parents).digest
+        return self.select(sources, exclude, parents, if_exists).digest
 
 
 def open_context(

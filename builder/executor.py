@@ -10,10 +10,10 @@ import os
 import threading
 import time
 
-from lamina.builder.cache import lookup
+from lamina.builder.cache import expiry, lookup, record
 from lamina.builder.commit import commit
 from lamina.builder.errors import placed
-from lamina.builder.graph import CopyOp, RunOp, Step, WorkdirOp
+from lamina.builder.graph import CopyOp, RunOp, WorkdirOp
 from lamina.builder.noise import scrub
 from lamina.builder.reads import Reads
 from lamina.builder.solver import Solver, Work
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lamina.builder.events import Emit
     from lamina.builder.inputs import BuildInputs
     from lamina.builder.run_step import Runner
-    from lamina.oci.digest import Digest
+    from lamina.builder.solver import Layers
     from lamina.oci.store import Store
 
 # CLOCK_REALTIME_COARSE, linux/time.h: the clock that stamps files.
@@ -46,6 +46,8 @@ class Executor:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self.scrub = inputs.scrub
+        # When (seconds since 1970) the first result becomes too old; 0 = never.
+        self.until = 0
 
     def __enter__(self) -> Executor:
         return self
@@ -62,11 +64,10 @@ class Executor:
         """What `solve` needs, with this executor's cache and steps."""
         return Solver(
             digests=self.reads.digests,
-            lookup=lambda key: lookup(self._store, key),
+            lookup=self._lookup,
             execute=self.execute,
             emit=self._emit,
             jobs=self._inputs.jobs,
-            fresh=self._is_fresh,
             stop=self.stop,
         )
 
@@ -81,24 +82,44 @@ class Executor:
             if self._runner is not None:
                 self._runner.stop()
 
-    def execute(self, work: Work) -> tuple[Digest, bool]:
-        """The content of the layer that a step makes, and whether it is a new one.
+    def execute(self, work: Work) -> tuple[Layers, bool]:
+        """The layer that a step makes (a test: none), and whether it is a new one.
 
         Two builds that want the same step wait for each other, and the second finds
         the first one's result.
         """
         with self._store.alone(work.key.digest, self._stopped.is_set):
-            if not self._is_fresh(work.step):
-                found = lookup(self._store, work.key)
-                if found is not None:
-                    return found, False
-            return self._carry_out(work)
+            found = self._lookup(work)
+            if found is not None:
+                return found, False
+            made = self._carry_out(work)
+            self._note_expiry(work)
+            return made
 
-    def _is_fresh(self, step: Step) -> bool:
-        """`--no-cache` is about RUN, COPY and ADD, as in BuildKit."""
-        return self._inputs.no_cache and isinstance(step.operation, RunOp | CopyOp)
+    def _lookup(self, work: Work) -> Layers | None:
+        """What the cache has; nothing of a step that is to run again.
 
-    def _carry_out(self, work: Work) -> tuple[Digest, bool]:
+        `--no-cache` is about RUN, COPY and ADD, as in BuildKit.
+        """
+        operation = work.step.operation
+        fresh = self._inputs.no_cache and isinstance(operation, RunOp | CopyOp)
+        if isinstance(operation, RunOp):
+            fresh |= operation.no_cache
+        if fresh:
+            return None
+        found = lookup(self._store, work.key, _max_age(work))
+        if found is not None:
+            self._note_expiry(work)
+        return found
+
+    def _note_expiry(self, work: Work) -> None:
+        max_age = _max_age(work)
+        if max_age:
+            until = expiry(self._store, work.key, max_age)
+            with self._lock:
+                self.until = min(self.until or until, until)
+
+    def _carry_out(self, work: Work) -> tuple[Layers, bool]:
         place = self._workspace.directory(str(work.step.index), 0o700)
         lowers = tuple(self._store.layer_path(layer) for layer in reversed(work.below))
         upper = _upper(place, lowers)
@@ -106,9 +127,14 @@ class Executor:
             since = self._perform(work, lowers, upper, place)
         except LaminaError as error:
             raise placed(error, work.step.span) from error
+        if work.step.is_test:
+            self._store.discard(upper)
+            return (), record(self._store, work.key, ())
         if self.scrub:
             scrub(upper, lowers)
-        return commit(self._store, work.key, upper, since, self._inputs.epoch.seconds)
+        epoch = self._inputs.epoch.seconds
+        content, changed = commit(self._store, work.key, upper, since, epoch)
+        return (content,), changed
 
     def _perform(
         self, work: Work, lowers: tuple[str, ...], upper: str, place: str
@@ -138,6 +164,11 @@ class Executor:
                     self._store, self._inputs, self.reads, self._emit, self._workspace
                 )
             return self._runner
+
+
+def _max_age(work: Work) -> int:
+    operation = work.step.operation
+    return operation.max_age if isinstance(operation, RunOp) else 0
 
 
 def _upper(place: str, lowers: tuple[str, ...]) -> str:

@@ -54,7 +54,11 @@ class RunMount:
 
 @value
 class RunOp:
-    """A process in the parent's files: argv, `KEY=value` environment, where, who."""
+    """A process in the parent's files: argv, `KEY=value` environment, where, who.
+
+    `test`: its changes are thrown away, only how it ends counts. `no_cache`: it is
+    always run; `max_age` (ns, 0 = any): a result that is older counts for nothing.
+    """
 
     args: tuple[str, ...]
     env: tuple[str, ...]
@@ -64,6 +68,9 @@ class RunOp:
     security: str
     scripts: tuple[Inline, ...] = ()
     mounts: tuple[RunMount, ...] = ()
+    test: bool = False
+    no_cache: bool = False
+    max_age: int = 0
 
 
 @value
@@ -87,6 +94,7 @@ class CopyOp:
     exclude: tuple[str, ...] = ()
     checksum: str = ""
     unpack: bool | None = None
+    if_exists: bool = False
 
 
 @value
@@ -111,6 +119,11 @@ class Step:
     span: Span | None
 
     @property
+    def is_test(self) -> bool:
+        """Whether nothing can stand on this step: it makes no layer."""
+        return isinstance(self.operation, RunOp) and self.operation.test
+
+    @property
     def reads(self) -> tuple[int, ...]:
         """The other steps whose files this one reads."""
         operation = self.operation
@@ -127,14 +140,24 @@ class Step:
 
 
 @value
-class Graph:
-    """Steps in an order in which each comes after its inputs.
+class Product:
+    """An image that a build makes: the name of its stage, the step whose files are
+    the image's, and its config but for `created` and diff_ids, which only the layers
+    tell."""
 
-    `target` is the step whose files are the image's, `config` the image's but for
-    `created` and diff_ids, which only the layers tell.
+    name: str
+    tip: int
+    config: ImageConfig
+
+
+@value
+class Graph:
+    """Steps in an order in which each comes after its inputs, and what comes of them.
+
+    `notes` is what the recipe's writer should know and what stops nothing.
     """
 
     steps: tuple[Step, ...]
-    target: int
-    config: ImageConfig
+    products: tuple[Product, ...]
     platform: str
+    notes: tuple[str, ...] = ()

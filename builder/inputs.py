@@ -19,7 +19,9 @@ class BuildInputs:
     `ignore` is the patterns of what the context leaves out, as they were read;
     `context` is a folder, "" for none; `platform` is
     `os/arch[/variant]`; `secrets` are files by id. `scrub` drops what package
-    managers leave behind; `proxies` reach steps and no key; `network` is that of
+    managers leave behind; `targets` are stages by name, none for the last one, and
+    `all_targets` is every stage that has a name; `tests` false leaves TEST out;
+    `proxies` reach steps and no key; `network` is that of
     steps that name none.
     """
 
@@ -28,7 +30,9 @@ class BuildInputs:
     ignore: bytes
     platform: str
     epoch: Epoch
-    target: str = ""
+    targets: tuple[str, ...] = ()
+    all_targets: bool = False
+    tests: bool = True
     build_args: Mapping[str, str] = NOTHING
     labels: Mapping[str, str] = NOTHING
     scrub: bool = False

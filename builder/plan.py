@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lamina.builder.errors import InvalidInstruction, InvalidOption
-from lamina.builder.graph import BaseOp, Graph, Operation, Step
+from lamina.builder.graph import BaseOp, Graph, Operation, Product, Step
 from lamina.builder.stage import NOTHING, StageState, apply, base_state
 from lamina.lang.expand import expand
 from lamina.lang.stages import stage_names
+from lamina.lang.suggest import did_you_mean
 from lamina.oci.config import ImageConfig
 from lamina.values import replace, value
 
@@ -51,26 +52,31 @@ if TYPE_CHECKING:
 
 @value
 class PlanOptions:
-    """What the command line adds to a recipe. `platform` is `os/arch[/variant]`."""
+    """What the command line adds to a recipe. `platform` is `os/arch[/variant]`;
+    `targets`, `all_targets` and `tests` are as in BuildInputs."""
 
     platform: str
-    target: str = ""
+    targets: tuple[str, ...] = ()
+    all_targets: bool = False
+    tests: bool = True
     build_args: Mapping[str, str] = NOTHING
     labels: Mapping[str, str] = NOTHING
     network: str = "default"
 
 
 def plan(recipe: Recipe, options: PlanOptions, resolve: Resolve) -> Graph:
-    """The graph of the target stage; raises RecipeError and what `resolve` raises."""
+    """The graph of the target stages; raises RecipeError and what `resolve` raises."""
     scope = Planner(recipe, options, resolve)
-    target = scope.stage(_target(recipe, options.target))
-    config = replace(
-        target.config,
-        labels={**target.config.labels, **options.labels},
-        on_build=target.config.on_build,
+    products = tuple(
+        _product(scope.stage(index), options.labels)
+        for index in _targets(recipe, options)
     )
-    steps = _named(scope.steps)
-    return Graph(steps, target.tip, config, options.platform)
+    return Graph(_named(scope.steps), products, options.platform, tuple(scope.notes))
+
+
+def _product(stage: StageState, labels: Mapping[str, str]) -> Product:
+    config = replace(stage.config, labels={**stage.config.labels, **labels})
+    return Product(stage.title, stage.tip, config)
 
 
 class Planner:
@@ -80,6 +86,8 @@ class Planner:
         self.recipe = recipe
         self.escape = recipe.escape
         self.network = options.network
+        self.tests = options.tests
+        self.notes: list[str] = []
         self.steps: list[tuple[str, Step]] = []
         self._options = options
         self._resolve = resolve
@@ -97,6 +105,10 @@ class Planner:
         self.steps.append((title, Step(index, text, operation, parent, span)))
         return index
 
+    def warn(self, text: str, span: Span) -> None:
+        """Tell the recipe's writer something that stops nothing."""
+        self.notes.append(f"warning: {text} {span}")
+
     def argument(
         self, name: str, default: Word | None, env: Mapping[str, str]
     ) -> str | None:
@@ -112,10 +124,34 @@ class Planner:
         earlier = self._names.source(name, stage)
         if earlier is not None:
             return self.stage(earlier.index).tip
+        self._check_origin(name, stage, span)
         if name not in self._images:
             base = self._resolve(BaseRequest(name, NOTHING, span))
             self._images[name] = self._add_base(name, base.layers, span, name)
         return self._images[name]
+
+    def _check_origin(self, name: str, stage: int, span: Span) -> None:
+        """Refuse what a variable in `--from` may hold and a name as written not."""
+        if not name:
+            raise InvalidInstruction(
+                "--from is empty here.",
+                span,
+                hint="Give the variable a default: `--from=${NAME:-stage}`.",
+            )
+        later = self._names.last(name)
+        if later is None and name.isascii() and name.isdigit():
+            raise InvalidInstruction(
+                f"There is no stage number {name} before this one.",
+                span,
+                hint="Stages count from 0; better name them with AS.",
+            )
+        if later is not None:
+            raise InvalidInstruction(
+                f"--from is {name} here, a stage that is not done yet.",
+                span,
+                hint=f"Move it up (it starts on line {later.base.span.line}), or, if "
+                f"the image {name} is meant, write docker.io/library/{name}.",
+            )
 
     def stage(self, index: int) -> StageState:
         """The last state of a stage, planned on first use."""
@@ -204,10 +240,26 @@ class Planner:
         return found
 
 
+def _targets(recipe: Recipe, options: PlanOptions) -> tuple[int, ...]:
+    """The stages to build, each once, in the order asked for; by default the last."""
+    wanted = [_target(recipe, name) for name in options.targets]
+    if options.all_targets:
+        names = stage_names(recipe.stages)
+        wanted += [
+            stage.index
+            for stage in recipe.stages
+            if stage.base.name and names.last(stage.base.name) is stage
+        ]
+        if not wanted:
+            raise InvalidOption(
+                f"No stage of {recipe.source.name} has a name, so --all is nothing.",
+                hint="Name what is to be built: FROM debian:bookworm AS app.",
+            )
+    return tuple(dict.fromkeys(wanted)) or (len(recipe.stages) - 1,)
+
+
 def _target(recipe: Recipe, name: str) -> int:
-    """The index of the stage to build; names are matched without case."""
-    if not name:
-        return len(recipe.stages) - 1
+    """The index of a stage to build; names are matched without case."""
     found = stage_names(recipe.stages).last(name.lower())
     if found is not None:
         return found.index
@@ -215,16 +267,18 @@ def _target(recipe: Recipe, name: str) -> int:
         return int(name)
     names = [stage.base.name for stage in recipe.stages if stage.base.name]
     known = f"The stages are {', '.join(names)}." if names else "No stage has a name."
+    meant = did_you_mean(name, names)
     raise InvalidOption(
-        f"There is no stage {name!r} in {recipe.source.name}.", hint=known
+        f"There is no stage {name!r} in {recipe.source.name}.",
+        hint=f"{meant} {known}".strip(),
     )
 
 
 def _automatic_args(recipe: Recipe, options: PlanOptions) -> dict[str, str]:
     """The arguments that every recipe has (dockerfile.md 1.5)."""
     system, architecture, variant = (*options.platform.split("/"), "")[:3]
-    last = recipe.stages[-1].base.name
-    found = {"TARGETSTAGE": options.target or last or "default"}
+    built = [recipe.stages[i].base.name for i in _targets(recipe, options)]
+    found = {"TARGETSTAGE": ",".join(filter(None, built)) or "default"}
     for side in ("BUILD", "TARGET"):
         found[f"{side}PLATFORM"] = options.platform
         found[f"{side}OS"] = system

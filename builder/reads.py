@@ -155,7 +155,7 @@ class Reads:
                 tree = self._opened_context()
             else:
                 tree = self._stage(origins[origin])[1]
-            return tree.select(chosen.sources, chosen.exclude, chosen.parents)
+            return tree.select(*chosen.__dict__.values())
 
     def root(self, layers: Layers) -> int:
         """A descriptor of the root of a chain of layers, mounted read-only."""
@@ -194,4 +194,7 @@ def split_sources(operation: CopyOp) -> tuple[ContextRead, tuple[str, ...]]:
 
     urls = [s for s in operation.sources if operation.add and is_remote(s)]
     local = tuple(s for s in operation.sources if s not in urls)
-    return ContextRead(local, operation.exclude, operation.parents), tuple(urls)
+    chosen = ContextRead(
+        local, operation.exclude, operation.parents, operation.if_exists
+    )
+    return chosen, tuple(urls)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 from lamina import __version__
 from lamina.builder.events import Planned, StepCached
@@ -17,16 +18,17 @@ from lamina.values import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from lamina.builder.events import Emit
+    from lamina.builder.executor import Executor
     from lamina.builder.graph import Graph
     from lamina.builder.inputs import BuildInputs
     from lamina.oci.store import Image, Store
 
 # A change of what is written or checked here needs another version.
-VERSION = 2
+VERSION = 3
 
 
 @value
@@ -36,10 +38,22 @@ class ContextRead:
     sources: tuple[str, ...]
     exclude: tuple[str, ...]
     parents: bool
+    # What is not there is no error.
+    if_exists: bool = False
 
 
-def recall_build(store: Store, inputs: BuildInputs, emit: Emit) -> Digest | None:
-    """The image of the same build before, when everything it read is as it was."""
+@value
+class Built:
+    """An image of the store that a build gave, and the stage that it came from."""
+
+    name: str
+    id: Digest
+
+
+def recall_build(
+    store: Store, inputs: BuildInputs, emit: Emit
+) -> tuple[Built, ...] | None:
+    """The images of the same build before, when everything it read is as it was."""
     data = store.recall("build", _key(inputs))
     if data is None:
         return None
@@ -50,7 +64,7 @@ def recall_build(store: Store, inputs: BuildInputs, emit: Emit) -> Digest | None
     for index, name in record["steps"]:
         emit(StepCached(index, name))
     store.touch(record["layers"])
-    return Digest(record["image"])
+    return tuple(Built(name, Digest(image)) for name, image in record["images"])
 
 
 def remember_build(
@@ -58,27 +72,31 @@ def remember_build(
     inputs: BuildInputs,
     graph: Graph,
     bases: Mapping[str, str],
-    read: Mapping[ContextRead, str] | None,
-    image: Image,
+    executor: Executor,
+    images: Sequence[tuple[str, Image]],
 ) -> None:
-    """Keep the record. `read` None: something was read that can't be asked again."""
+    """Keep the record, unless something was read that can't be asked for again, or a
+    step wants to run every time. `images` by the name of their stage."""
     from lamina.builder.graph import BaseOp
 
-    if read is None or any(_moves(name) for name in bases):
+    read = executor.reads.seen
+    if read is None or any(_moves(name) for name in bases) or _always_runs(graph):
         return
     record = {
         "bases": dict(bases),
         "reads": [
-            [list(chosen.sources), list(chosen.exclude), chosen.parents, digest]
+            [list(given) if isinstance(given, tuple) else given for given in row]
             for chosen, digest in read.items()
+            for row in [(*chosen.__dict__.values(), digest)]
         ],
         "steps": [
             [step.index, step.name]
             for step in graph.steps
             if not isinstance(step.operation, BaseOp)
         ],
-        "layers": list(image.layers),
-        "image": image.id,
+        "layers": sorted({layer for _, i in images for layer in i.layers}),
+        "images": [[name, image.id] for name, image in images],
+        "until": executor.until,
     }
     store.remember("build", _key(inputs), json.dumps(record).encode())
 
@@ -96,7 +114,8 @@ def _key(inputs: BuildInputs) -> Digest:
         "context": inputs.context,
         "ignore": inputs.ignore.decode("latin-1"),
         "platform": inputs.platform,
-        "target": inputs.target,
+        "targets": (inputs.targets, inputs.all_targets),
+        "tests": inputs.tests,
         "args": dict(inputs.build_args),
         "labels": dict(inputs.labels),
         "epoch": inputs.epoch.seconds,
@@ -107,11 +126,15 @@ def _key(inputs: BuildInputs) -> Digest:
 
 
 def _holds(store: Store, inputs: BuildInputs, record: dict[str, Any]) -> bool:
-    """Whether bases, layers, image and files are what the record says."""
+    """Whether bases, layers, images and files are what the record says."""
+    if record["until"] and record["until"] <= time.time():
+        return False
     for name, identity in record["bases"].items():
         if _base_now(store, name) != identity:
             return False
-    if not store.has_image(record["image"]) or not store.has_layers(record["layers"]):
+    if not all(store.has_image(image) for _, image in record["images"]):
+        return False
+    if not store.has_layers(record["layers"]):
         return False
     if not record["reads"]:
         return True
@@ -121,8 +144,8 @@ def _holds(store: Store, inputs: BuildInputs, record: dict[str, Any]) -> bool:
     try:
         with open_context(inputs.context, inputs.ignore, store) as tree:
             return all(
-                tree.digest(tuple(sources), tuple(exclude), parents) == digest
-                for sources, exclude, parents, digest in record["reads"]
+                tree.digest(tuple(sources), tuple(exclude), *flags) == digest
+                for sources, exclude, *flags, digest in record["reads"]
             )
     except LaminaError:
         # A source is gone: the walk says so with its place in the recipe.
@@ -134,6 +157,15 @@ def _base_now(store: Store, name: str) -> str | None:
         known = store.recall("bootstrap", name.removeprefix("bootstrap:"))
         return known.decode() if known else None
     return store.resolve_id(name)
+
+
+def _always_runs(graph: Graph) -> bool:
+    from lamina.builder.graph import RunOp
+
+    return any(
+        isinstance(step.operation, RunOp) and step.operation.no_cache
+        for step in graph.steps
+    )
 
 
 def _moves(name: str) -> bool:

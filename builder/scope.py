@@ -15,16 +15,22 @@ if TYPE_CHECKING:
 class Scope(Protocol):
     """The plan in progress, as a stage sees it.
 
-    `escape` is the recipe's character, `network` that of steps that name none.
+    `escape` is the recipe's character, `network` that of steps that name none;
+    `tests` says whether TEST counts.
     """
 
     escape: str
     network: str
+    tests: bool
 
     def add(
         self, title: str, parent: int, operation: Operation, text: str, span: Span
     ) -> int:
         """Add a step of the stage `title` on top of `parent`; its index."""
+        ...
+
+    def warn(self, text: str, span: Span) -> None:
+        """Tell the recipe's writer something that stops nothing."""
         ...
 
     def argument(

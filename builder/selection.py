@@ -70,18 +70,21 @@ class Selection:
 
 @value
 class Choice:
-    """What an instruction names: sources as written, `--exclude`, `--parents`."""
+    """What an instruction names: sources as written, `--exclude`, `--parents`,
+    `--if-exists`."""
 
     sources: tuple[str, ...]
     exclude: tuple[str, ...] = ()
     parents: bool = False
+    if_exists: bool = False
 
 
 def select(tree: Tree, choice: Choice) -> Selection:
     """The files of `tree` that `choice` means.
 
-    Raises MissingSource for a plain name that is not there, OutsideContext for one
-    that leaves the context, InvalidPattern, CopyFailed, SourceChanged.
+    Raises MissingSource for a plain name that is not there (unless it may be so),
+    OutsideContext for one that leaves the context, InvalidPattern, CopyFailed,
+    SourceChanged.
     """
     exclude = patterns_of(choice.exclude, "--exclude")
     find = _with_parents if choice.parents else _plain
@@ -90,12 +93,16 @@ def select(tree: Tree, choice: Choice) -> Selection:
     for source in choice.sources:
         try:
             found = list(find(tree, source, exclude))
+        except MissingSource:
+            if not choice.if_exists:
+                raise
+            found = []
         except PermissionError as error:
             raise CopyFailed(
                 f"{source} of {tree.name} cannot be read: {error.strerror}.",
                 hint="Change its mode, or name it in .dockerignore.",
             ) from error
-        if not found:
+        if not found and not choice.if_exists:
             warnings.append(f"{source} matches nothing in {tree.name}; nothing copied")
         items += found
     digests = b"".join([_item_digest(item) for item in items])

@@ -3,12 +3,16 @@
 One thread decides and asks the cache; `jobs` workers execute. A step's dependents are
 asked for again when its result is known, so that a step that ran and made the same
 bytes as before lets all that follows hit the cache.
+
+Nothing stands on a test: tests run where steps leave room, and never take the last
+place from them.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from queue import SimpleQueue
 
 from lamina.builder.cachekey import CacheKey, cache_key, result_digest
@@ -43,21 +47,21 @@ class Work:
 if TYPE_CHECKING:
     # The digests of the files that a step reads, by what it calls them.
     Digests = Callable[[Step, Mapping[int, Layers]], Mapping[str, str]]
-    Lookup = Callable[[CacheKey], Digest | None]
-    # Runs a step; the content of its layer, and whether that is new.
-    Execute = Callable[[Work], tuple[Digest, bool]]
+    # What a step adds to the layers below it (a test: nothing), when that is known.
+    Lookup = Callable[[Work], Layers | None]
+    # Runs a step; what it adds, and whether that is new.
+    Execute = Callable[[Work], tuple[Layers, bool]]
 
 
 @value
 class Solver:
-    """What solving needs from outside. `fresh` steps do not ask the cache."""
+    """What solving needs from outside."""
 
     digests: Digests
     lookup: Lookup
     execute: Execute
     emit: Emit
     jobs: int
-    fresh: Callable[[Step], bool]
     # Called once, when the first failure or an interrupt ends the build.
     stop: Callable[[], None]
 
@@ -80,8 +84,14 @@ class _Frontier:
             for given in set(step.inputs):
                 self._users.setdefault(given, []).append(step.index)
         self._todo: SimpleQueue[Work | None] = SimpleQueue()
-        self._done: SimpleQueue[tuple[Work, Digest | BaseException]] = SimpleQueue()
+        self._done: SimpleQueue[tuple[Work, Layers | BaseException]] = SimpleQueue()
+        # What waits for a worker, and how many of each kind have one.
+        self._steps: deque[Work] = deque()
+        self._tests: deque[Work] = deque()
         self._running = 0
+        self._testing = 0
+        # Steps, but no tests, whose result is not known yet.
+        self._left = sum(not step.is_test for step in graph.steps)
         self._stopped = False
         self._workers = _Crew()
 
@@ -92,9 +102,10 @@ class _Frontier:
             while self._running:
                 work, outcome = self._done.get()
                 self._running -= 1
+                self._testing -= work.step.is_test
                 if isinstance(outcome, BaseException):
                     raise outcome
-                self._finish(work.step, (*work.below, outcome))
+                self._probe(self._settle(work.step, (*work.below, *outcome)))
             return self._results
         except BaseException:
             self._stopped = True
@@ -104,21 +115,23 @@ class _Frontier:
             self._join()
 
     def _probe(self, ready: list[int]) -> None:
-        """Ask the cache for steps whose inputs are known; what misses is queued."""
+        """Ask the cache for steps whose inputs are known; what misses runs, as soon
+        as there is room."""
         while ready:
             step = self._graph.steps[ready.pop(0)]
             if isinstance(step.operation, BaseOp):
                 ready += self._settle(step, step.operation.layers)
                 continue
             work = self._work(step)
-            found = None
-            if not self._solver.fresh(step):
-                found = self._solver.lookup(work.key)
+            found = self._solver.lookup(work)
             if found is not None:
                 self._solver.emit(StepCached(step.index, step.name))
-                ready += self._settle(step, (*work.below, found))
+                ready += self._settle(step, (*work.below, *found))
             else:
-                self._submit(work)
+                (self._tests if step.is_test else self._steps).append(work)
+                # What is found in the cache may take long to look for.
+                self._dispatch()
+        self._dispatch()
 
     def _work(self, step: Step) -> Work:
         below = self._results[step.parent] if step.parent >= 0 else ()
@@ -128,18 +141,26 @@ class _Frontier:
         key = cache_key(step, parent, digests, self._graph.platform)
         return Work(step, key, below, origins)
 
-    def _finish(self, step: Step, layers: Layers) -> None:
-        self._probe(self._settle(step, layers))
-
     def _settle(self, step: Step, layers: Layers) -> list[int]:
         """Note a result; the steps that it makes ready."""
         self._results[step.index] = layers
+        self._left -= not step.is_test
         ready = []
         for user in self._users.get(step.index, ()):
             self._waiting[user].discard(step.index)
             if not self._waiting[user]:
                 ready.append(user)
         return ready
+
+    def _dispatch(self) -> None:
+        """Give what waits to workers: steps first; tests leave one place to them."""
+        jobs = self._solver.jobs
+        while self._running < jobs and self._steps:
+            self._submit(self._steps.popleft())
+        places = jobs - 1 if self._left else jobs
+        while self._running < jobs and self._testing < places and self._tests:
+            self._testing += 1
+            self._submit(self._tests.popleft())
 
     def _submit(self, work: Work) -> None:
         self._running += 1
@@ -153,22 +174,22 @@ class _Frontier:
             if self._stopped:
                 continue
             try:
-                outcome: Digest | BaseException = self._execute(work)
+                outcome: Layers | BaseException = self._execute(work)
             except BaseException as error:
                 outcome = error
             self._done.put((work, outcome))
 
-    def _execute(self, work: Work) -> Digest:
+    def _execute(self, work: Work) -> Layers:
         emit, step = self._solver.emit, work.step
         emit(StepStarted(step.index, step.name))
         began = time.monotonic()
         try:
-            content, changed = self._solver.execute(work)
+            added, changed = self._solver.execute(work)
         except BaseException:
             emit(StepFailed(step.index, step.name, time.monotonic() - began))
             raise
         emit(StepDone(step.index, step.name, time.monotonic() - began, changed))
-        return content
+        return added
 
     def _join(self) -> None:
         for _ in range(self._workers.size):

@@ -102,7 +102,15 @@ def _label(state: StageState, label: nodes.Label, scope: Scope) -> StageState:
     return _noted(state, history.pairs("LABEL", given))
 
 
+def _unset(state: StageState, unset: nodes.Unset, scope: Scope) -> StageState:
+    from lamina.builder.unset import unset as take_back
+
+    return _noted(*take_back(state, unset, scope))
+
+
 def _run(state: StageState, run: nodes.Run, scope: Scope) -> StageState:
+    if run.test and not scope.tests:
+        return state
     args, scripts = _run_args(state, run)
     mounts = tuple(
         plan_mount(mount, state.env, state.config.working_dir, state.index, scope)
@@ -110,17 +118,23 @@ def _run(state: StageState, run: nodes.Run, scope: Scope) -> StageState:
     )
     operation = RunOp(
         args=args,
-        env=_run_env(state, scope),
+        env=_run_env(state, run.env),
         cwd=state.config.working_dir or "/",
         user=state.config.user,
         network=scope.network if run.network == "default" else run.network,
         security=run.security,
         scripts=scripts,
         mounts=mounts,
+        test=run.test,
+        no_cache=run.no_cache,
+        max_age=run.max_age,
     )
     text = " ".join(args) if isinstance(run.command, nodes.ExecForm) else args[-1]
+    if run.test:
+        _step(state, scope, operation, f"TEST {_one_line(text)}", run.span)
+        return state
     state = _step(state, scope, operation, f"RUN {_one_line(text)}", run.span)
-    return _layered(state, history.run(args, state.args))
+    return _layered(state, history.run(args, _seen(state.args, run.env)))
 
 
 def _run_args(
@@ -151,11 +165,18 @@ def _is_only_heredoc(text: str, heredoc: Heredoc) -> bool:
     return name.translate(str.maketrans("", "", "\"'\\")) == heredoc.name
 
 
-def _run_env(state: StageState, scope: Scope) -> tuple[str, ...]:
-    env = dict(state.env)
-    if "SOURCE_DATE_EPOCH" not in state.args:
+def _run_env(state: StageState, names: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The environment of a step: of `--env` only what it names, and what every
+    process needs."""
+    always = None if names is None else (*names, "PATH", "HOME")
+    env = _seen(state.env, always)
+    if "SOURCE_DATE_EPOCH" not in _seen(state.args, names):
         env.setdefault("SOURCE_DATE_EPOCH", STEP_EPOCH)
     return tuple(f"{key}={given}" for key, given in sorted(env.items()))
+
+
+def _seen(given: Mapping[str, str], names: tuple[str, ...] | None) -> dict[str, str]:
+    return {k: v for k, v in given.items() if names is None or k in names}
 
 
 def _copy(state: StageState, copy: nodes.Copy, scope: Scope) -> StageState:
@@ -177,6 +198,7 @@ def _copy(state: StageState, copy: nodes.Copy, scope: Scope) -> StageState:
         exclude=copy.exclude,
         checksum=words(copy.checksum),
         unpack=copy.unpack,
+        if_exists=copy.if_exists,
     )
     if len(operation.sources) + len(operation.inline) > 1:
         _require_directory(operation.dest, copy.span)
@@ -279,17 +301,17 @@ def _shell(state: StageState, shell: nodes.Shell, _scope: Scope) -> StageState:
 
 
 def _expose(state: StageState, expose: nodes.Expose, scope: Scope) -> StageState:
-    ports: list[str] = []
+    found: list[str] = []
     for word in expose.ports:
         for text in expand_list(word, state.env, scope.escape):
-            ports += _ports(text, word.span)
-    ports.sort()
-    merged = tuple(sorted({*state.config.exposed_ports, *ports}))
+            found += ports(text, word.span)
+    found.sort()
+    merged = tuple(sorted({*state.config.exposed_ports, *found}))
     state = replace(state, config=replace(state.config, exposed_ports=merged))
-    return _noted(state, history.listed("EXPOSE", ports))
+    return _noted(state, history.listed("EXPOSE", found))
 
 
-def _ports(text: str, span: Span) -> list[str]:
+def ports(text: str, span: Span) -> list[str]:
     """`[ip:][host:]port[-end][/proto]` as `port/proto`, one for each of a range."""
     numbers, _, protocol = text.rpartition(":")[2].partition("/")
     protocol = protocol.lower() or "tcp"
@@ -379,4 +401,5 @@ _APPLY: Mapping[type, Callable[[StageState, Any, Scope], StageState]] = {
     nodes.Healthcheck: _healthcheck,
     nodes.Onbuild: _onbuild,
     nodes.Maintainer: _maintainer,
+    nodes.Unset: _unset,
 }

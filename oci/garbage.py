@@ -135,7 +135,7 @@ class _Collection:
 
     def _remembered(self) -> frozenset[str]:
         """Images without a name that the build cache stands for: bases, results."""
-        found = set()
+        found: set[str] = set()
         rows = self._run.execute(
             "SELECT value FROM memo WHERE kind IN (?,?,?)", _IMAGE_MEMOS
         )
@@ -143,7 +143,8 @@ class _Collection:
             text = bytes(data).decode("utf-8", "replace")
             if text.startswith("{"):
                 with contextlib.suppress(ValueError):
-                    text = str(json.loads(text).get("image", ""))
+                    record = json.loads(text)
+                    found.update(image for _, image in record.get("images", ()))
             found.add(text)
         return frozenset(found)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from lamina.cli.products import hand_out, identities, products
 from lamina.cli.recipe_file import (
     add_arguments,
     context_folder,
@@ -18,12 +19,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    from lamina.builder.export import Output
     from lamina.builder.inputs import BuildInputs
     from lamina.cli.console import Console
     from lamina.cli.settings import Settings
-    from lamina.oci.reference import Reference
-    from lamina.oci.store import Store
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 
@@ -43,7 +41,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("context", metavar="PATH", help="the folder of the build context, or -")
     flag("-t", "--tag", action="append", default=[], help="name the image (repeat)")
     add_arguments(parser)
-    flag("--target", default="", help="build this stage, not the last")
+    flag("--target", action="append", default=[], help="build this stage (repeat)")
+    flag("--all", action="store_true", help="build every stage that has a name")
+    flag("--skip-tests", action="store_true", help="leave the TESTs of a recipe out")
     flag("--build-arg", action="append", default=[], metavar="NAME[=VALUE]")
     flag("--label", action="append", default=[], metavar="KEY=VALUE")
     flag("--no-cache", action="store_true", help="run every step")
@@ -64,32 +64,29 @@ _OUTPUT = "type=oci|docker|tar|local,dest=PATH, or PATH for a folder"
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Build; the image's ID is the last line on stdout."""
+    """Build; the image's ID, or a `TARGET ID` line for each, goes to stdout."""
     from lamina.builder.build import build
     from lamina.builder.events import silent
     from lamina.cli.opened import become_root
     from lamina.oci.store import Store
 
     inputs = _inputs(arguments, settings)
-    outputs = _outputs(arguments.output)
-    references = _references(arguments.tag)
+    wanted = products(arguments)
     become_root()
     store = Store.open(settings.root)
     show = _console(arguments)
     try:
-        identity = build(store, inputs, show or silent)
-        for reference in references:
-            store.tag(reference, identity)
-        if outputs:
-            _export(store, identity, outputs, references, inputs)
+        built = build(store, inputs, show or silent)
+        hand_out(store, built, wanted, inputs.epoch.seconds)
     finally:
         if show is not None:
             show.close()
         store.close()
-    if arguments.iidfile:
-        _write(arguments.iidfile, identity)
-    if not any(output.takes_stdout for output in outputs):
-        print(identity)
+    text = identities(built, wanted)
+    if wanted.iidfile:
+        _write(wanted.iidfile, text)
+    if not wanted.takes_stdout:
+        print(text)
     return 0
 
 
@@ -118,7 +115,9 @@ def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:
         ignore=ignore_patterns(context, recipe.path) if context else b"",
         platform=str(host_platform()),
         epoch=find_epoch(arguments.source_date_epoch, variable, context),
-        target=arguments.target,
+        targets=tuple(dict.fromkeys(arguments.target)),
+        all_targets=arguments.all,
+        tests=not arguments.skip_tests,
         build_args=build_args,
         labels=_labels(arguments.label),
         scrub=arguments.scrub,
@@ -189,34 +188,6 @@ def _in_memory(secret: str | None) -> str:
     descriptor = os.memfd_create("secret")
     os.write(descriptor, secret.encode())
     return f"/proc/self/fd/{descriptor}"
-
-
-def _references(tags: list[str]) -> list[Reference]:
-    from lamina.oci.reference import parse_reference
-
-    return [parse_reference(tag) for tag in tags]
-
-
-def _outputs(given: list[str]) -> list[Output]:
-    if not given:
-        return []
-    from lamina.builder.export import parse_output
-
-    return [parse_output(text) for text in given]
-
-
-def _export(
-    store: Store,
-    identity: str,
-    outputs: list[Output],
-    references: list[Reference],
-    inputs: BuildInputs,
-) -> None:
-    from lamina.builder.export import export
-
-    image = store.image(identity)
-    for output in outputs:
-        export(store, image, output, references, inputs.epoch.seconds)
 
 
 def _write(path: str, text: str) -> None:

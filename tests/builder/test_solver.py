@@ -7,16 +7,22 @@ from collections.abc import Mapping
 
 import pytest
 
-from lamina.builder.cachekey import CacheKey
 from lamina.builder.events import Event, StepCached, StepDone, StepFailed
-from lamina.builder.graph import BaseOp, CopyOp, Graph, RunOp, Step
+from lamina.builder.graph import BaseOp, CopyOp, Graph, Product, RunOp, Step
 from lamina.builder.solver import Solver, Work, solve
 from lamina.oci.config import ImageConfig
 from lamina.oci.digest import Digest
 
+Layers = tuple[Digest, ...]
+
 
 def run(index: int, parent: int, text: str) -> Step:
     operation = RunOp((text,), (), "/", "", "default", "sandbox")
+    return Step(index, text, operation, parent, None)
+
+
+def checks(index: int, parent: int, text: str) -> Step:
+    operation = RunOp((text,), (), "/", "", "default", "sandbox", test=True)
     return Step(index, text, operation, parent, None)
 
 
@@ -30,43 +36,46 @@ def base(index: int) -> Step:
 
 
 def graph(*steps: Step) -> Graph:
-    return Graph(steps, len(steps) - 1, ImageConfig("amd64", "linux"), "linux/amd64")
+    product = Product("a", len(steps) - 1, ImageConfig("amd64", "linux"))
+    return Graph(steps, (product,), "linux/amd64")
 
 
 class Fake:
     """A cache and an executor: a step's layer is the digest of what `output` says."""
 
     def __init__(self) -> None:
-        self.cache: dict[str, Digest] = {}
+        self.cache: dict[str, Layers] = {}
         self.ran: list[str] = []
         self.events: list[Event] = []
         self.output: dict[str, str] = {}
         self.fresh: set[str] = set()
         self.stopped = 0
 
-    def solve(self, graph: Graph, jobs: int = 2) -> dict[int, tuple[Digest, ...]]:
+    def solve(self, graph: Graph, jobs: int = 2) -> dict[int, Layers]:
         solver = Solver(
             digests=self.digests,
             lookup=self.lookup,
             execute=self.execute,
             emit=self.events.append,
             jobs=jobs,
-            fresh=lambda step: step.name in self.fresh,
             stop=self.stop,
         )
         return solve(graph, solver)
 
-    def digests(
-        self, step: Step, origins: Mapping[int, tuple[Digest, ...]]
-    ) -> Mapping[str, str]:
+    def digests(self, step: Step, origins: Mapping[int, Layers]) -> Mapping[str, str]:
         return {str(index): " ".join(layers) for index, layers in origins.items()}
 
-    def lookup(self, key: CacheKey) -> Digest | None:
-        return self.cache.get(key.digest)
+    def lookup(self, work: Work) -> Layers | None:
+        if work.step.name in self.fresh:
+            return None
+        return self.cache.get(work.key.digest)
 
-    def execute(self, work: Work) -> tuple[Digest, bool]:
+    def execute(self, work: Work) -> tuple[Layers, bool]:
         self.ran.append(work.step.name)
-        made = Digest.of(self.output.get(work.step.name, work.step.name).encode())
+        made: Layers = ()
+        if not work.step.is_test:
+            text = self.output.get(work.step.name, work.step.name)
+            made = (Digest.of(text.encode()),)
         changed = self.cache.get(work.key.digest) != made
         self.cache[work.key.digest] = made
         return made, changed
@@ -124,7 +133,7 @@ def test_independent_steps_run_side_by_side() -> None:
     fake = Fake()
     inner = fake.execute
 
-    def execute(work: Work) -> tuple[Digest, bool]:
+    def execute(work: Work) -> tuple[Layers, bool]:
         meet.wait()
         return inner(work)
 
@@ -133,10 +142,61 @@ def test_independent_steps_run_side_by_side() -> None:
     assert sorted(fake.ran) == ["left", "right"]
 
 
+def test_a_test_is_cached_and_nothing_stands_on_it() -> None:
+    tested = graph(base(0), run(1, 0, "make"), checks(2, 1, "check"), run(3, 1, "last"))
+    fake = Fake()
+    first = fake.solve(tested)
+    assert sorted(fake.ran) == ["check", "last", "make"]
+    assert first[2] == first[1]
+    fake.ran.clear()
+    assert fake.solve(tested) == first
+    assert fake.ran == []
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 3])
+def test_tests_leave_room_for_the_steps(jobs: int) -> None:
+    """Tests that end only when the last step has: they may not keep it waiting."""
+    tests = [checks(2 + n, 1, f"check {n}") for n in range(4)]
+    steps = graph(
+        base(0), run(1, 0, "make"), *tests, run(6, 1, "on"), run(7, 6, "last")
+    )
+    fake = Fake()
+    done = threading.Event()
+    inner = fake.execute
+
+    def execute(work: Work) -> tuple[Layers, bool]:
+        if work.step.is_test:
+            assert done.wait(30)
+        made = inner(work)
+        if work.step.name == "last":
+            done.set()
+        return made
+
+    fake.execute = execute  # type: ignore[method-assign]
+    fake.solve(steps, jobs)
+    assert fake.ran[:3] == ["make", "on", "last"]
+    assert len(fake.ran) == 7
+
+
+def test_tests_run_side_by_side_when_the_steps_are_done() -> None:
+    pair = graph(base(0), checks(1, 0, "left"), checks(2, 0, "right"))
+    meet = threading.Barrier(2, timeout=30)
+    fake = Fake()
+    inner = fake.execute
+
+    def execute(work: Work) -> tuple[Layers, bool]:
+        meet.wait()
+        return inner(work)
+
+    fake.execute = execute  # type: ignore[method-assign]
+    fake.solve(pair, jobs=2)
+    assert sorted(fake.ran) == ["left", "right"]
+
+
 def test_the_first_failure_ends_the_build() -> None:
     fake = Fake()
 
-    def execute(work: Work) -> tuple[Digest, bool]:
+    def execute(work: Work) -> tuple[Layers, bool]:
         raise ValueError(work.step.name)
 
     fake.execute = execute  # type: ignore[method-assign]
