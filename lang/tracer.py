@@ -1,0 +1,161 @@
+"""Tracer: where a template is while it is rendered, told by the calls that
+`lang.template` puts into it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from lamina.lang.budget import DEEPEST, TooMuch
+from lamina.lang.filters import concat, printed
+from lamina.lang.source import Frame, Source, Span
+from lamina.lang.traced import Traced, placed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
+
+    from lamina.lang.budget import Budget
+
+    Render = Callable[..., Iterator[str]]
+
+
+class Text:
+    """A template's source, and where each `{{ }}` and `{% %}` of it begins and ends."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+
+    def around(self, offset: int) -> tuple[int, int]:
+        """The `{{ }}` or `{% %}` at or before `offset`."""
+        found = bisect_right(self.starts, offset) - 1
+        if found < 0:
+            return offset, offset
+        start = self.starts[found]
+        return start, self.ends[found] if found < len(self.ends) else start + 2
+
+
+class Tracer:
+    """The frame that is being rendered, and the place in it.
+
+    Templates are known by the name they were loaded under, the recipe's is None. A
+    frame that an exception leaves stays, so that it tells where that happened.
+    """
+
+    def __init__(self, budget: Budget, root: Frame) -> None:
+        self.budget = budget
+        self.root = root
+        self.texts: dict[str | None, Text] = {}
+        self.frame: Frame | None = None
+        self.offset = 0
+        self._template: str | None = None
+        self._cause = ""
+        self._extends: dict[int, int] = {}
+        # The template and the place that each open frame was entered from.
+        self._outer: list[tuple[str | None, int]] = []
+
+    def here(self) -> Span:
+        """The `{{ }}` or `{% %}` that is being evaluated."""
+        start, end = self.texts[self._template].around(self.offset)
+        assert self.frame is not None
+        return Span(self.frame.source, start, end)
+
+    # What templates call. `offset` is always a place in their own text.
+
+    def at(self, offset: int) -> None:
+        """A statement begins."""
+        self.budget.spend()
+        self.offset = offset
+        self._cause = ""
+
+    def data(self, offset: int, text: str) -> Traced:
+        """Text that stands in the template as it is."""
+        assert self.frame is not None
+        self.budget.text(len(text))
+        literal = self.frame.source.text.startswith(text, offset)
+        return placed(text, (self.frame, offset, offset + len(text), literal))
+
+    def emit(self, offset: int, given: Any) -> Traced:
+        """What an expression gave; text from a macro keeps its own origin."""
+        assert self.frame is not None
+        text = printed(given)
+        self.budget.text(len(text))
+        start, end = self.texts[self._template].around(offset)
+        return placed(text, (self.frame, start, end, False))
+
+    def concat(self, *given: Any) -> str:
+        """`a ~ b`."""
+        text = concat(given)
+        self.budget.text(len(text))
+        return text
+
+    def weigh(self, given: Any) -> Any:
+        return self.budget.weigh(given)
+
+    def loop(self, offset: int, names: Sequence[str], values: Sequence[Any]) -> None:
+        """A turn of a loop begins."""
+        given = tuple(zip(names, values, strict=True))
+        self._enter("loop", self._template, offset, values=given)
+
+    def body(self, template: str | None, kind: str, name: str) -> None:
+        """The body of a macro, call block or block begins."""
+        self._enter(kind, template, self.offset, name)
+
+    def leave(self) -> None:
+        """What was entered last ends."""
+        assert self.frame is not None
+        self.frame = self.frame.parent
+        self._template, self.offset = self._outer.pop()
+
+    def cause(self, cause: str, offset: int) -> None:
+        """The next template to be rendered is included, imported or extended here."""
+        if cause == "extended":
+            self._extends[id(self.frame)] = offset
+        else:
+            self._cause = cause
+            self.offset = offset
+
+    def template(self, name: str | None, render: Render) -> Render:
+        """A template's whole body, in a frame of its own."""
+
+        def traced(context: Any) -> Iterator[str]:
+            if self.frame is None:
+                self._outer.append((None, 0))
+                self.frame = self.root
+            elif self._cause:
+                self._enter(self._cause, name, self.offset)
+            else:
+                self._enter("extended", name, self._extends[id(self.frame)])
+            yield from render(context)
+            self.leave()
+
+        return traced
+
+    def entering(self, template: str | None) -> Frame:
+        """The frame that a template would have had that could not be compiled."""
+        start, end = self.texts[self._template].around(self.offset)
+        source = self.texts[template].source
+        cause = self._cause or "extended"
+        return Frame(cause, source, "", (), self.frame, start, end)
+
+    def _enter(
+        self,
+        kind: str,
+        template: str | None,
+        offset: int,
+        name: str = "",
+        values: tuple[tuple[str, object], ...] = (),
+    ) -> None:
+        self._cause = ""
+        self.budget.spend(3)
+        if len(self._outer) >= DEEPEST:
+            raise TooMuch(
+                f"More than {DEEPEST} templates, macros and loops are in each other."
+            )
+        start, end = self.texts[self._template].around(offset)
+        self._outer.append((self._template, self.offset))
+        source = self.texts[template].source
+        self.frame = Frame(kind, source, name, values, self.frame, start, end)
+        self._template = template
