@@ -67,7 +67,7 @@ def recipe_inputs(arguments: argparse.Namespace) -> RecipeInputs:
         path=path,
         folder=folder,
         settings=tuple(arguments.set),
-        values=tuple(_values_file(path) for path in arguments.values),
+        values=values_files(arguments.values),
         compat=arguments.compat == "buildkit",
     )
 
@@ -116,10 +116,14 @@ def ignore_patterns(context: str, recipe: str) -> bytes:
     return b""
 
 
-def _values_file(path: str) -> ValuesFile:
+def values_files(paths: list[str]) -> tuple[ValuesFile, ...]:
+    """The files of `--values`, read. RecipeUsage."""
     from lamina.builder.recipe import ValuesFile
 
-    return ValuesFile(os.path.relpath(path), _read(path, "The file of values"))
+    return tuple(
+        ValuesFile(os.path.relpath(path), _read(path, "The file of values"))
+        for path in paths
+    )
 
 
 def _read(path: str, what: str) -> bytes:
