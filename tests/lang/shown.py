@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from lamina.lang.nodes import Finding, Heredoc, Recipe, Word
@@ -11,24 +12,51 @@ from lamina.lang.source import RecipeError, Span
 NOTHING = (None, (), "", 0, False)
 
 
-def show(node: Any) -> str:
+def show(node: Any, places: bool = True) -> str:
     """A node in one line, without what is not given; a word as text and place."""
     if isinstance(node, Word):
-        parts = "" if node.parts is None else f"={show(node.parts)}"
-        return f"{node.text!r}{parts}@{node.span.line}:{node.span.column}"
+        parts = "" if node.parts is None else f"={show(node.parts, places)}"
+        place = f"@{node.span.line}:{node.span.column}" if places else ""
+        return f"{node.text!r}{parts}{place}"
     if isinstance(node, tuple):
-        return f"[{', '.join(map(show, node))}]"
+        return f"[{', '.join(show(inner, places) for inner in node)}]"
     if not hasattr(node, "__fields__"):
         return repr(node)
     if isinstance(node, Span):
+        if not places:
+            return node.text
         return f"{node.line}:{node.column}-{node.end - node.start}"
     name = "<<" if isinstance(node, Heredoc) else type(node).__name__
     fields = ", ".join(
-        f"{key}={show(given)}"
+        f"{key}={show(given, places)}"
         for key, given in node.__dict__.items()
         if key != "span" and (given not in NOTHING or (given == () and key == "args"))
     )
     return f"{name}({fields})"
+
+
+def outside(recipe: Recipe) -> list[str]:
+    """The nodes whose span is not within that of their instruction."""
+    stages = ((stage.base, *stage.instructions) for stage in recipe.stages)
+    nodes = (*recipe.global_args, *(node for stage in stages for node in stage))
+    return [
+        f"{inner!r} in {node.span!r}"
+        for node in nodes
+        for inner in spans(node)
+        if not node.span.start <= inner.start <= inner.end <= node.span.end
+    ]
+
+
+def spans(node: Any) -> Iterator[Span]:
+    """Every span in a node, its own first."""
+    if isinstance(node, Span):
+        yield node
+    elif isinstance(node, tuple):
+        for inner in node:
+            yield from spans(inner)
+    elif hasattr(node, "__fields__"):
+        for inner in node.__dict__.values():
+            yield from spans(inner)
 
 
 def show_recipe(recipe: Recipe) -> str:
