@@ -41,6 +41,7 @@ STARTS = {
         "array",
         "mount",
         "duration",
+        "variable",
         "heredocs",
     ),
     "word": ("word", "document"),
@@ -70,6 +71,10 @@ WRONG = {
         "As in --mount=type=cache,target=/root/.cache",
     ),
     "duration": ("This is not a time.", "As in 30s, 1m30s, 500ms."),
+    "variable": (
+        "A variable is a name, a type, and perhaps a default and a description.",
+        'As in `# lamina: var python:str = "3.12" "the version of Python"`.',
+    ),
 }
 
 
@@ -187,6 +192,7 @@ class _Tuples:
 
     flag = from_ = pairs = legacy = pair = args = declaration = words = line
     healthcheck = array = other = object = mount = field = duration = heredocs = line
+    variable = kind = default = list = line
 
     def rest(self, children: list[Any]) -> Any:
         return children[0]
