@@ -192,7 +192,7 @@ class _Tuples:
 
     flag = from_ = pairs = legacy = pair = args = declaration = words = line
     healthcheck = array = other = object = mount = field = duration = heredocs = line
-    variable = kind = default = list = line
+    variable = kind = default = items = line
 
     def rest(self, children: list[Any]) -> Any:
         return children[0]
