@@ -380,8 +380,12 @@ def _layered(state: StageState, text: str) -> StageState:
 
 
 def _one_line(text: str) -> str:
-    """`text` as a name: continuations joined, blanks folded."""
-    return " ".join(text.replace("\\\n", " ").split())
+    """`text` as a name: continuations joined, blanks folded, nothing in it that
+    could steer a terminal."""
+    line = " ".join(text.replace("\\\n", " ").split())
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 
 _APPLY: Mapping[type, Callable[[StageState, Any, Scope], StageState]] = {

@@ -6,6 +6,7 @@ is said in plain lines on a terminal too.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 
 
 _SHOWN_LINES = 6
+# The blanks and the sign of a step's line.
+_AROUND = 5
+# Of a terminal that does not tell.
+_SIZE = os.terminal_size((80, 24))
 
 
 def console(progress: str, stream: TextIO = sys.stderr) -> Console:
@@ -134,7 +139,7 @@ class Terminal:
             case Planned(steps):
                 self._steps = steps
             case StepCached(_, name):
-                self._print(f" \x1b[2m= {name}  cached\x1b[0m")
+                self._print("=", name, "cached", dim=True)
             case StepStarted(step, name):
                 self._running[step] = (name, time.monotonic())
                 self._start()
@@ -143,27 +148,39 @@ class Terminal:
             case StepDone(step, name, seconds, changed):
                 same = "" if changed else "  the same as before"
                 self._end(step)
-                self._print(f" \x1b[32m+\x1b[0m {name}  {seconds:.1f}s{same}")
+                self._print("\x1b[32m+\x1b[0m", name, f"{seconds:.1f}s{same}")
             case StepFailed(step, name, seconds):
                 self._end(step)
-                self._print(f" \x1b[31mx {name}  {seconds:.1f}s\x1b[0m")
+                self._print("\x1b[31mx\x1b[0m", name, f"{seconds:.1f}s")
             case Note(text):
-                self._print(f"   {text}")
+                self._write(f"   {text}")
 
     def _end(self, step: int) -> None:
         self._running.pop(step, None)
         self._tails.pop(step, None)
 
-    def _print(self, line: str) -> None:
+    def _print(self, sign: str, name: str, end: str, *, dim: bool = False) -> None:
+        """A line about a step; a long name is cut, what ends the line never is."""
+        line = f" {sign} {_fitted(name, self._size()[0] - len(end) - _AROUND)}  {end}"
+        self._write(f"\x1b[2m{line}\x1b[0m" if dim else line)
+
+    def _write(self, line: str) -> None:
         if self._live is None:
             self._stream.write(line + "\n")
             self._stream.flush()
             return
         from rich.text import Text
 
-        self._live.console.print(
-            Text.from_ansi(line), no_wrap=True, overflow="ellipsis"
-        )
+        # First what runs now, or the step that ended is drawn below its own end.
+        self._live.refresh()
+        self._live.console.print(Text.from_ansi(line), soft_wrap=True)
+
+    def _size(self) -> os.terminal_size:
+        try:
+            found = os.get_terminal_size(self._stream.fileno())
+        except OSError:
+            return _SIZE
+        return found if all(found) else _SIZE
 
     def _start(self) -> None:
         if self._live is not None:
@@ -181,19 +198,27 @@ class Terminal:
         self._live.start()
 
     def _render(self) -> Group:
-        from rich.console import Group
+        from rich.console import ConsoleDimensions, Group
         from rich.text import Text
 
+        width, height = self._size()
+        if self._live is not None:
+            # rich asks the standard streams, which need not be this terminal.
+            self._live.console.size = ConsoleDimensions(width, height)
         now = time.monotonic()
+        running = sorted(dict(self._running).items())
+        # All that run have to fit; a screen that is too small shows less of each.
+        shown = min(_SHOWN_LINES, (height - 1) // max(1, len(running)) - 1)
         lines = []
-        for step, (name, began) in sorted(dict(self._running).items()):
-            head = Text(f" > {name}  {now - began:.1f}s", style="bold", no_wrap=True)
-            head.overflow = "ellipsis"
-            lines.append(head)
-            for line in self._tails.get(step, [])[-_SHOWN_LINES:]:
-                tail = Text(f"     {line}", style="dim", no_wrap=True)
-                tail.overflow = "ellipsis"
-                lines.append(tail)
+        for step, (name, began) in running:
+            took = f"{now - began:.1f}s"
+            head = _fitted(name, width - len(took) - _AROUND)
+            lines.append(Text(f" > {head}  {took}", style="bold", no_wrap=True))
+            tail = [line for line in self._tails.get(step, []) if line.strip()]
+            for line in tail[-shown:] if shown > 0 else ():
+                text = Text(f"     {line}", style="dim", no_wrap=True)
+                text.overflow = "ellipsis"
+                lines.append(text)
         return Group(*lines)
 
 
@@ -201,4 +226,29 @@ def _tail(lines: list[str], data: bytes) -> list[str]:
     """The last lines after `data`; the last one may still grow."""
     parts = printable(data).split("\n")
     merged = [*lines[:-1], lines[-1] + parts[0], *parts[1:]]
-    return merged[-(_SHOWN_LINES + 1) :]
+    return merged[-2 * _SHOWN_LINES :]
+
+
+def _fitted(text: str, width: int) -> str:
+    """`text` in `width` columns of a terminal, cut at its end where it is longer."""
+    if sum(map(_columns, text)) <= width:
+        return text
+    room = width - 1
+    kept = []
+    for character in text:
+        room -= _columns(character)
+        if room < 0:
+            break
+        kept.append(character)
+    return f"{''.join(kept)}…"
+
+
+def _columns(character: str) -> int:
+    """How wide a terminal draws it (Unicode Standard Annex 11)."""
+    if character.isascii():
+        return 1
+    import unicodedata
+
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

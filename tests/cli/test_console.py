@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import io
+import os
+import re
+import struct
+import termios
+import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -59,6 +67,75 @@ def test_a_terminal_ends_with_a_line_for_each_step() -> None:
     assert "one  cached" in text
     assert "two  0.5s" in text
     assert "three  0.5s" in text
+
+
+def on_a_terminal(
+    show: Callable[[Terminal], None], columns: int, rows: int
+) -> list[str]:
+    """The lines that a terminal of that size was sent, drawn again or not."""
+    master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
+    said = b""
+
+    def read() -> None:
+        nonlocal said
+        with contextlib.suppress(OSError):
+            while data := os.read(master, 4096):
+                said += data
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with open(slave, "w", encoding="utf-8") as stream:
+        terminal = Terminal(stream)
+        show(terminal)
+        terminal.close()
+    reader.join()
+    os.close(master)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode())
+    return [line for line in re.split("[\r\n]+", plain) if line]
+
+
+LONG = "[app 3/9] RUN " + "make all " * 40
+
+
+def test_a_long_name_leaves_room_for_the_time() -> None:
+    def show(terminal: Terminal) -> None:
+        terminal(StepCached(1, LONG))
+        terminal(StepStarted(2, LONG))
+        terminal(Note("draw it"))
+        terminal(StepDone(2, LONG, 12.34, False))
+
+    for columns in (60, 100):
+        ends = [line for line in on_a_terminal(show, columns, 20) if "RUN" in line]
+        assert [
+            line.rpartition("…  ")[2] for line in ends if line.startswith(" =")
+        ] == ["cached"]
+        assert any(line.endswith("…  12.3s  the same as before") for line in ends)
+        running = [line for line in ends if line.startswith(" > [app")]
+        assert running and all(line.endswith("…  0.0s") for line in running)
+        assert max(map(len, ends)) == columns
+
+
+def test_wide_characters_are_counted_as_they_are_drawn() -> None:
+    def show(terminal: Terminal) -> None:
+        terminal(StepCached(1, "\u5efa" * 50))
+
+    assert on_a_terminal(show, 40, 20) == [f" = {chr(0x5EFA) * 14}…  cached"]
+
+
+def test_what_running_steps_write_is_visible_on_a_small_screen() -> None:
+    def show(terminal: Terminal) -> None:
+        for step in range(4):
+            terminal(StepStarted(step, f"step {step}"))
+        for step in range(4):
+            lines = "".join(f"{step}: line {n}\n" for n in range(20))
+            terminal(StepOutput(step, lines.encode()))
+        terminal(Note("drawn"))
+
+    lines = on_a_terminal(show, 40, 12)
+    drawn = [line for line in lines[lines.index("   drawn") :] if "line" in line]
+    assert drawn[:4] == [f"     {step}: line 19" for step in range(4)]
+    assert set(drawn[4:]) <= set(drawn[:4])
 
 
 @pytest.mark.parametrize(
