@@ -28,6 +28,9 @@ _SIGTERM = 15
 # Each command: the module that adds it, and what `lamina --help` says of it.
 COMMANDS = {
     "build": ("lamina.cli.build", "Build an image from a recipe"),
+    "fmt": ("lamina.cli.fmt", "Give recipes their one layout"),
+    "outline": ("lamina.cli.outline", "Show what a recipe offers and asks for"),
+    "parse": ("lamina.cli.parse", "Show the tree of a recipe"),
     "bootstrap": ("lamina.cli.bootstrap", "Make a base image from a distribution"),
     "run": ("lamina.cli.run", "Run a command in a new container"),
     "exec": ("lamina.cli.exec", "Run a command in a running container"),
@@ -51,6 +54,7 @@ COMMANDS = {
     "load": ("lamina.cli.archives", "Load images from an archive"),
     "save": ("lamina.cli.archives", "Save images to an archive"),
     "import": ("lamina.cli.archives", "Make an image from a tar of files"),
+    "lsp": ("lamina.cli.lsp", "Serve an editor: errors, completion, hover"),
     "system": ("lamina.cli.system", "Check, measure and prune the store"),
 }
 
