@@ -27,7 +27,7 @@ def flags(keyword: str, dialect: Dialect) -> dict[str, Entry]:
     """The flags of an instruction."""
     if keyword not in instructions(dialect):
         return {}
-    known = TABLE[keyword][1] if keyword in TABLE else frozenset(FLAGS[keyword])
+    known = TABLE[keyword].flags if keyword in TABLE else frozenset(FLAGS[keyword])
     if keyword == "FROM":
         known |= {"platform", *BOOTSTRAP_FLAGS}
     return {
