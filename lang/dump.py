@@ -14,6 +14,7 @@ from lamina.lang.lines import Fragment, scan
 from lamina.lang.nodes import Substitution
 from lamina.lang.source import RecipeError, Source, Span
 from lamina.lang.statement import parse_statement
+from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,12 +47,14 @@ def sexpr(
 ) -> str:
     """The tree in BuildKit's dump format, a line for each instruction.
 
-    Nothing is said about instructions that do not exist or lack something. Raises
-    RecipeError where words cannot be told apart: a quote or a heredoc without an end,
-    an ENV that is no pair, JSON with something else than strings.
+    Nothing is said about instructions that do not exist or lack something, and all is
+    read as BuildKit reads it. Raises RecipeError where words cannot be told apart: a
+    quote or a heredoc without an end, an ENV that is no pair, JSON with something else
+    than strings.
     """
     if dialect is None:
         dialect = dialect_of(source.name, source.text)
+    dialect = replace(dialect, compat=True)
     grammar = Grammar(cache)
     scanned = scan(source, grammar.openings)
     if not scanned.lines:
@@ -60,7 +63,7 @@ def sexpr(
     lines = []
     for line in scanned.lines:
         whole = Fragment(line, 0, len(line.text), line.text)
-        statement = parse_statement(whole, scanned.escape, grammar)
+        statement = parse_statement(whole, scanned.escape, grammar, dialect)
         lines.append(f"{_dump(statement, splitters)}\n")
     return "".join(lines)
 

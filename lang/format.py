@@ -73,7 +73,7 @@ class _Reader:
 
     def statement(self, line: Line, escape: str) -> Statement:
         whole = Fragment(line, 0, len(line.text), line.text)
-        return parse_statement(whole, escape, self.grammar)
+        return parse_statement(whole, escape, self.grammar, self.dialect)
 
     def meaning(self, line: Line, escape: str) -> object:
         """The instruction in a line, without places."""
