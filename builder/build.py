@@ -55,13 +55,17 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
     from lamina.builder.executor import Executor
     from lamina.builder.graph import BaseOp
     from lamina.builder.plan import PlanOptions, plan
+    from lamina.builder.recipe import parse_reading, read
     from lamina.builder.solver import solve
 
+    cache = _ParseCache(store)
     with Executor(store, inputs, emit) as executor:
         text = inputs.recipe.data.upper()
         if b"RUN" in text or b"TEST" in text:
             executor.prepare()
-        recipe = _recipe(store, inputs, emit)
+        reading = read(inputs.recipe, cache)
+        executor.reads.recipe = reading.files
+        recipe = _checked(parse_reading(inputs.recipe, reading, cache), inputs, emit)
         executor.scrub |= asks_for(recipe, "scrub")
         finder = BaseFinder(store, emit, pull=inputs.pull)
         options = PlanOptions(
@@ -87,13 +91,11 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
     return tuple(Built(name, image.id) for name, image in images)
 
 
-def _recipe(store: Store, inputs: BuildInputs, emit: Emit) -> Recipe:
-    """The parsed recipe, checked: warnings are told, errors raised."""
+def _checked(recipe: Recipe, inputs: BuildInputs, emit: Emit) -> Recipe:
+    """The recipe, once it was checked: warnings are told, errors raised."""
     from lamina.builder.errors import FindingError
-    from lamina.builder.recipe import read_recipe
     from lamina.lang.rules import check
 
-    recipe = read_recipe(inputs.recipe, _ParseCache(store))
     for finding in check(recipe):
         if finding.level == "error":
             raise FindingError(finding.message, finding.span, hint=finding.hint)

@@ -37,13 +37,15 @@ class Reads:
     """The sources of a build; `place` is a directory for downloads.
 
     `seen` tells what was chosen from the context, with its digest; None once
-    something was read that cannot be asked for again.
+    something was read that cannot be asked for again. `recipe` is what the recipe
+    itself included, file and digest.
     """
 
     def __init__(
         self, store: Store, inputs: BuildInputs, place: str, emit: Emit
     ) -> None:
         self.seen: dict[ContextRead, str] | None = {}
+        self.recipe: tuple[tuple[str, str], ...] = ()
         self._store = store
         self._inputs = inputs
         self._place = place

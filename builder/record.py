@@ -13,6 +13,7 @@ import time
 
 from lamina import __version__
 from lamina.builder.events import Planned, StepCached
+from lamina.builder.recipe import files_hold
 from lamina.oci.digest import Digest
 from lamina.values import value
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from lamina.oci.store import Image, Store
 
 # A change of what is written or checked here needs another version.
-VERSION = 3
+VERSION = 4
 
 
 @value
@@ -84,6 +85,7 @@ def remember_build(
         return
     record = {
         "bases": dict(bases),
+        "recipe": executor.reads.recipe,
         "reads": [
             [list(given) if isinstance(given, tuple) else given for given in row]
             for chosen, digest in read.items()
@@ -135,6 +137,8 @@ def _holds(store: Store, inputs: BuildInputs, record: dict[str, Any]) -> bool:
     if not all(store.has_image(image) for _, image in record["images"]):
         return False
     if not store.has_layers(record["layers"]):
+        return False
+    if not files_hold(inputs.recipe, record["recipe"]):
         return False
     if not record["reads"]:
         return True

@@ -15,6 +15,8 @@ from lamina.runtime import syscalls
 
 _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
 _PLAIN = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_SYMLINKS
+_BENEATH = syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_MAGICLINKS
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
 _MAX_LINKS = 40
 
 # What was created as (path below the root, is a directory, the time that the parent
@@ -37,14 +39,29 @@ def read_in_root(root: int, path: str, limit: int) -> bytes | None:
 
     Anything else (a device without end, a pipe that blocks) is refused with EINVAL.
     """
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
     try:
-        fd = open_in_root(root, path, flags)
+        fd = open_in_root(root, path, _READ)
     except OSError as error:
         # ENXIO: a socket; the rest: nothing there that this root could mean.
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES):
             return None
         raise
+    return _read_regular(fd, path, limit)
+
+
+def read_beneath(root: int, path: str, limit: int) -> bytes | None:
+    """A regular file's bytes, by a way that never leaves `root`; None when there is
+    none. OSError EXDEV for a link that leads out, EFBIG over `limit`."""
+    try:
+        fd = syscalls.openat2(path, _READ, _BENEATH, root)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return None
+        raise
+    return _read_regular(fd, path, limit)
+
+
+def _read_regular(fd: int, path: str, limit: int) -> bytes:
     try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
