@@ -303,11 +303,34 @@ DIRECTIVES = st.sampled_from(
 
 
 @st.composite
-def _between(draw: st.DrawFn) -> str:
+def extended_only(draw: st.DrawFn, escape: str) -> str:
+    """An instruction that only extended recipes have, or one with such a flag."""
+    many = st.sampled_from(["ENV", "LABEL", "EXPOSE", "VOLUME"])
+    what = st.lists(plain_words() | NAMES, max_size=3)
+    flags = st.sampled_from(["--no-cache", "--max-age=12h", "--env=A"])
+    kind = draw(st.integers(0, 3))
+    if kind == 0:
+        parts = ["UNSET", draw(many), *draw(what)]
+    elif kind == 1:
+        parts = ["unset", draw(st.sampled_from(["CMD", "User", "HEALTHCHECK"]))]
+    elif kind == 2:
+        parts = [draw(_keyword("TEST")), draw(MOUNTS), draw(shell_text(escape))]
+    else:
+        parts = [draw(_keyword("RUN")), draw(flags), draw(shell_text(escape))]
+    return draw(joined(escape, parts))
+
+
+def extended_instructions(escape: str, stages: tuple[str, ...] = ()) -> Text:
+    """One instruction of an extended recipe."""
+    return extended_only(escape) | instructions(escape, stages)
+
+
+@st.composite
+def _between(draw: st.DrawFn, heading: bool = False) -> str:
     """What stands between two instructions: comments and blank lines."""
-    line = COMMENTS | st.sampled_from(
-        ["", "", "  ", "# check=skip=all", "# lamina: scrub"]
-    )
+    line = COMMENTS | st.sampled_from(["", "", "  "])
+    if not heading:  # where a second one of its kind would be an error
+        line |= st.sampled_from(["# check=skip=all", "# lamina: scrub"])
     return "".join(f"{text}\n" for text in draw(st.lists(line, max_size=3)))
 
 
@@ -323,14 +346,15 @@ def recipes(
     if escape == "`":
         spelled = draw(st.sampled_from(["# escape=`", "#Escape = `  "]))
         heading.insert(draw(st.integers(0, len(heading))), spelled)
-    text = "".join(f"{line}\n" for line in heading)
+    text = "".join(f"{line}\n" for line in heading) + draw(_between(heading=True))
     for _ in range(draw(st.integers(0, 2))):
-        text += draw(_between()) + draw(arg(escape)) + "\n"
+        text += draw(arg(escape)) + "\n" + draw(_between())
     count = draw(st.integers(1, 3))
     for index in range(count):
         named = draw(st.booleans())
         name = STAGES[index] if named else None
-        text += draw(_between()) + draw(from_(escape, name)) + "\n"
+        text += draw(_between()) if index else ""
+        text += draw(from_(escape, name)) + "\n"
         before = tuple(n for n in STAGES[:index] if f" {n}" in text)
         inner = instruction(escape, before)
         for statement in draw(st.lists(inner, max_size=4)):
