@@ -139,6 +139,18 @@ def trigger_line(
     return scanner.scan(openings).lines
 
 
+def line_again(span: Span, escape: str) -> tuple[Line, int]:
+    """The line of an instruction that was parsed, and where what follows it starts
+    (its here-documents): what places within a node's text are found by."""
+    scanner = _Scanner(span.source, stop)
+    scanner.escape = escape
+    scanner.heading = scanner.top = False
+    scanner.at = span.start
+    line = scanner.line()
+    assert line is not None, "a node's span starts with its keyword"
+    return line, scanner.at
+
+
 def directive(text: str) -> tuple[str, str] | None:
     """The key, in lower case, and value of a comment `# key=value`."""
     key, equals, given = text[1:].partition("=")
@@ -234,9 +246,9 @@ class _Scanner:
             stripped = text.strip()
             if stripped.startswith("#"):
                 if first:
-                    self.comment(
-                        Span(self.source, offset, offset + len(text)), stripped
-                    )
+                    start = offset + len(text) - len(text.lstrip())
+                    end = start + len(stripped)
+                    self.comment(Span(self.source, start, end), stripped)
                     return
                 continue
             self.heading = False

@@ -1,4 +1,4 @@
-"""Which variables a recipe's words refer to, and which of them nothing sets."""
+"""Which variables a recipe's words refer to, and which its instructions set."""
 
 from __future__ import annotations
 
@@ -56,23 +56,6 @@ def plain_variables(parts: Parts | None) -> Iterator[str]:
             yield part.name
 
 
-def undefined(
-    names: StageNames, stage: Stage, known: frozenset[str]
-) -> Iterator[tuple[str, Word | Heredoc]]:
-    """The variables that a stage uses and nothing before it sets. `known` are those
-    of the image at the bottom; what the stages in between set is found here."""
-    seen = set(known)
-    for below in foundation(names, stage):
-        for instruction in below.instructions:
-            seen |= _set_by(instruction)
-    for instruction in stage.instructions:
-        for word in words(instruction):
-            for name in plain_variables(word.parts):
-                if name not in seen:
-                    yield name, word
-        seen |= _set_by(instruction)
-
-
 def foundation(names: StageNames, stage: Stage) -> Iterator[Stage]:
     """The stages that `stage` stands on, the nearest first."""
     below = names.before(stage.base.image.text, stage.index)
@@ -81,7 +64,8 @@ def foundation(names: StageNames, stage: Stage) -> Iterator[Stage]:
         below = names.before(below.base.image.text, below.index)
 
 
-def _set_by(instruction: Instruction) -> set[str]:
+def set_by(instruction: Instruction) -> set[str]:
+    """The names that an ARG or an ENV gives a value to."""
     if isinstance(instruction, Arg):
         return {name for name, _ in instruction.args}
     if isinstance(instruction, Env):

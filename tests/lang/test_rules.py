@@ -1,149 +1,186 @@
-"""The checks: each rule, what it finds, and how to leave it out."""
+"""The table of checks, and how they are left out or made errors."""
 
 from __future__ import annotations
 
 import pytest
 
+from lamina.lang.checks.settings import InvalidCheckOption
+from lamina.lang.checks.surroundings import UNKNOWN
 from lamina.lang.nodes import Finding
 from lamina.lang.parser import parse
-from lamina.lang.rules import RULES, check
+from lamina.lang.rules import RULES, CheckOptions, check, link, rule_of
 from lamina.lang.source import Source
 
-
-def findings(text: str) -> tuple[Finding, ...]:
-    return check(parse(Source("Recipe", text)))
-
-
-def found(text: str) -> list[str]:
-    return [f"{f.rule} {f.span.line}:{f.span.column}" for f in findings(text)]
+BAD = "FROM a:1 AS Build\nMAINTAINER x\n"
+NOTED = "FROM a\nRUN apt-get install x\n"
+NAMES = ["StageNameCasing", "MaintainerDeprecated"]
 
 
-CASES = {
-    "ConsistentInstructionCasing": [
-        ("FROM a\nrun b\nRUN c", ["2:1"]),
-        ("from a\nrun b\nRUN c", ["3:1"]),
-        ("From a", ["1:1"]),
-        ("from a\nrun b", []),
-    ],
-    "DuplicateStageName": [
-        ("FROM a AS x\nFROM b AS X", ["2:8"]),
-        ("FROM a AS x\nFROM b AS y", []),
-    ],
-    "ExposeInvalidFormat": [
-        ("FROM a\nEXPOSE 80 127.0.0.1:80:80 90:90", ["2:11", "2:27"]),
-        ("FROM a\nEXPOSE 80-90/udp ${A:-80}", []),
-    ],
-    "ExposeProtoCasing": [
-        ("FROM a\nEXPOSE 80/TCP 80/udp", ["2:8"]),
-        ("FROM a\nEXPOSE 80/$PROTO", []),
-    ],
-    "FromAsCasing": [
-        ("FROM a as x", ["1:8"]),
-        ("from a AS x", ["1:8"]),
-        ("from a as x", []),
-    ],
-    "JSONArgsRecommended": [
-        ("FROM a\nCMD b\nENTRYPOINT c", ["2:1", "3:1"]),
-        ('FROM a\nCMD ["b"]', []),
-        ('FROM a\nSHELL ["/bin/bash", "-c"]\nCMD b', []),
-    ],
-    "LegacyKeyValueFormat": [
-        ("FROM a\nENV A b\nLABEL c d", ["2:1", "3:1"]),
-        ("FROM a\nENV A=b", []),
-    ],
-    "MaintainerDeprecated": [("FROM a\nMAINTAINER x", ["2:1"])],
-    "MalformedJSON": [
-        ("FROM a\nRUN ['a']", ["2:1"]),
-        ('FROM a\nCMD [ "a" , b ]', ["2:1"]),
-        ('FROM a\nRUN ["a" "b"]', ["2:1"]),
-        ('FROM a\nHEALTHCHECK CMD ["a",]', ["2:1"]),
-        ('FROM a\nRUN [ "$a" = "$b" ]\nRUN [ -f x ]\nRUN [[ -f x ]]', []),
-    ],
-    "MultipleInstructionsDisallowed": [
-        ('FROM a\nCMD ["b"]\nCMD ["c"]\nFROM a\nCMD ["b"]', ["2:1"]),
-        ("FROM a\nHEALTHCHECK NONE\nHEALTHCHECK CMD b", ["2:1"]),
-    ],
-    "NoEmptyContinuation": [
-        ("FROM a\nRUN b \\\n\n c", ["3:1"]),
-        ("FROM a\nRUN b \\\n # comment\n c\n\nRUN d", []),
-        ("FROM a\nRUN <<E\n\nE", []),
-    ],
-    "RedundantTargetPlatform": [("FROM --platform=$TARGETPLATFORM a", ["1:17"])],
-    "ReservedStageName": [("FROM a AS scratch\nFROM a AS Context", ["1:8", "2:8"])],
-    "SecretsUsedInArgOrEnv": [
-        ("FROM a\nARG API_TOKEN\nENV MY_PASSWORD=x", ["2:1", "3:1"]),
-        ("FROM a\nARG PUBLIC_KEY MONKEY\nENV TOKENS=x", []),
-    ],
-    "StageDefinedLater": [
-        ("FROM b\nFROM c AS b", ["1:6"]),
-        ("FROM b AS b\nFROM b", []),
-    ],
-    "StageNameCasing": [("FROM a AS Build", ["1:8"])],
-    "UndefinedArgInFrom": [
-        ("ARG A\nFROM $A:$B", ["2:6"]),
-        ("FROM --platform=$BUILDPLATFROM a", ["1:17"]),
-        ("FROM --platform=$BUILDPLATFORM ${A:-b}", []),
-    ],
-    "UndefinedVar": [
-        ("FROM scratch\nENV A=$A\nENV B=$A$PATH", ["2:7"]),
-        ("FROM scratch AS x\nARG A\nFROM x\nCOPY $A $B /c/", ["4:9"]),
-        ("FROM debian\nCOPY $A /b", []),
-        ("FROM scratch\nCOPY ${A:-x} /b", []),
-    ],
-    "WorkdirRelativePath": [
-        ("FROM a\nWORKDIR b\nWORKDIR /c\nWORKDIR d", ["2:1"]),
-        ("FROM a AS x\nWORKDIR /b\nFROM x\nWORKDIR c", []),
-        ("FROM a\nWORKDIR $A", []),
-    ],
-}
+def findings(text: str, options: CheckOptions | None = None) -> tuple[Finding, ...]:
+    recipe = parse(Source("Recipe", text))
+    return check(recipe, UNKNOWN, options or CheckOptions())
 
 
-@pytest.mark.parametrize(
-    ("rule", "text", "places"),
-    [(rule, text, places) for rule, cases in CASES.items() for text, places in cases],
-)
-def test_rules(rule: str, text: str, places: list[str]) -> None:
-    assert [line for line in found(text) if line.startswith(f"{rule} ")] == [
-        f"{rule} {place}" for place in places
-    ]
+def rules(text: str, options: CheckOptions | None = None) -> list[str]:
+    return [finding.rule for finding in findings(text, options)]
 
 
-def test_every_rule_is_tried_and_says_what_it_is_for() -> None:
-    assert sorted(CASES) == [rule.name for rule in RULES]
-    assert all(rule.find.__doc__ for rule in RULES)
+def test_the_table() -> None:
+    assert [rule.name for rule in RULES] == sorted(rule.name for rule in RULES)
+    aliases = [rule.alias for rule in RULES if rule.alias]
+    assert len(set(aliases)) == len(aliases)
+    for rule in RULES:
+        assert rule.find.__doc__, rule.name
+        assert not rule.what.endswith("."), rule.name
 
 
 def test_an_honest_recipe_has_no_findings() -> None:
-    assert found('FROM debian AS x\nWORKDIR /a\nRUN make\nCMD ["/a/b"]\n') == []
+    text = 'FROM debian AS x\nWORKDIR /a\nRUN make\nCMD ["/a/b"]\n'
+    assert rules(text) == []
 
 
-def test_a_hint_names_the_nearest() -> None:
-    (finding,) = findings("ARG VERSION=1\nFROM a:$VERSOIN")
-    assert finding.hint == "Did you mean VERSION?"
-
-
-BAD = "FROM a AS Build\nMAINTAINER x\n"
+def test_notes_are_for_those_who_ask() -> None:
+    assert rules(NOTED) == []
+    every = rules(NOTED, CheckOptions(least="note"))
+    assert every == ["UntaggedBase", "UnpinnedAptPackage"]
 
 
 @pytest.mark.parametrize(
     ("text", "left"),
     [
-        (BAD, ["StageNameCasing", "MaintainerDeprecated"]),
+        (BAD, NAMES),
         (f"# check=skip=StageNameCasing\n{BAD}", ["MaintainerDeprecated"]),
-        (f"# check=skip=stagenamecasing,MaintainerDeprecated\n{BAD}", []),
+        (f"# check=skip=stagenamecasing, MaintainerDeprecated\n{BAD}", []),
         (f"# check=skip=all;error=true\n{BAD}", []),
         (f"# check=error=true;skip=all\n{BAD}", []),
-        (BAD.replace("MAIN", "# check=skip=all\nMAIN"), ["StageNameCasing"]),
+        (BAD.replace("MAIN", "# check=skip=all\nMAIN"), NAMES[:1]),
+        (BAD.replace("MAIN", "# check=skip=StageNameCasing\n# why\nMAIN"), NAMES),
         (
-            BAD.replace("MAIN", "# check=skip=StageNameCasing\n# why\nMAIN"),
-            ["StageNameCasing", "MaintainerDeprecated"],
+            BAD.replace("MAIN", "# check=skip=MaintainerDeprecated\n\nMAIN"),
+            NAMES[:1],
         ),
     ],
 )
-def test_rules_can_be_left_out(text: str, left: list[str]) -> None:
-    assert [finding.rule for finding in findings(text)] == left
+def test_a_recipe_leaves_rules_out(text: str, left: list[str]) -> None:
+    assert rules(text) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("FROM a:1\n# hadolint ignore=DL3008\nRUN apt-get install x", []),
+        ("FROM a:1\n# hadolint ignore=DL3009,DL3008 # why\nRUN apt-get install x", []),
+        ("# hadolint global ignore=DL3008\nFROM a:1\nRUN apt-get install x", []),
+        ("FROM a:1\n# check=skip=DL3008\nRUN apt-get install x", []),
+        (
+            "FROM a:1\n# hadolint ignore=DL3008\nRUN b\nRUN apt-get install x",
+            ["UnpinnedAptPackage"],
+        ),
+        (
+            "FROM a:1\nRUN apt-get install x # hadolint ignore=DL3008",
+            ["UnpinnedAptPackage"],
+        ),
+    ],
+)
+def test_hadolints_comments_work(text: str, left: list[str]) -> None:
+    assert rules(text, CheckOptions(least="note")) == left
+
+
+def test_the_command_line_leaves_rules_out() -> None:
+    assert rules(BAD, CheckOptions(skip=("StageNameCasing",))) == NAMES[1:]
+    assert rules(BAD, CheckOptions(only=("StageNameCasing",))) == NAMES[:1]
+    assert rules(BAD, CheckOptions(only=("all",), skip=("all",))) == []
+    assert rules(NOTED, CheckOptions(only=("dl3006",), least="note")) == [
+        "UntaggedBase"
+    ]
+    with pytest.raises(InvalidCheckOption, match="There is no check 'Stage'"):
+        findings(BAD, CheckOptions(skip=("Stage",)))
+
+
+def test_a_build_argument_stands_in_for_the_directive() -> None:
+    text = f"# check=skip=all\n{BAD}"
+    assert rules(text, CheckOptions(directive="")) == NAMES
+    one = CheckOptions(directive="skip=StageNameCasing;error=1")
+    assert [(f.rule, f.level) for f in findings(text, one)] == [
+        ("MaintainerDeprecated", "error")
+    ]
+    with pytest.raises(InvalidCheckOption, match="knows no 'skp=all'"):
+        findings(BAD, CheckOptions(directive="skp=all"))
 
 
 def test_warnings_can_be_errors() -> None:
-    assert {f.level for f in findings(BAD)} == {"warning"}
-    assert {f.level for f in findings(f"# check=error=true\n{BAD}")} == {"error"}
+    def levels(text: str, options: CheckOptions) -> list[str]:
+        return [finding.level for finding in findings(text, options)]
+
+    every = CheckOptions(least="note")
+    assert levels(BAD, CheckOptions()) == ["warning", "warning"]
+    assert levels(f"# check=error=true\n{BAD}", CheckOptions()) == ["error", "error"]
+    assert levels(BAD, CheckOptions(error=True)) == ["error", "error"]
+    assert levels(f"# check=error=true\n{NOTED}", every) == ["note", "note"]
+    assert levels(NOTED, CheckOptions(strict=True, least="note")) == ["error", "error"]
+
+
+@pytest.mark.parametrize(
+    ("directive", "message", "hint"),
+    [
+        ("skp=all", "`# check=` knows no 'skp=all'", "Did you mean skip?"),
+        ("error=yes", "error cannot be 'yes'", "It is true or false."),
+        ("skip=SC1;all", "`# check=` knows no 'all'", "It knows skip, error"),
+    ],
+)
+def test_a_directive_that_means_nothing(
+    directive: str, message: str, hint: str
+) -> None:
+    first = findings(f"# check={directive}\nFROM a")[0]
+    assert (first.rule, first.level) == ("InvalidCheckDirective", "error")
+    assert first.message == message
+    assert first.hint.startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        (
+            "# check=skip=StageNameCase\nFROM a",
+            "There is no check 'StageNameCase'",
+            "Did you mean StageNameCasing?",
+        ),
+        ("FROM a\n# check=error\nRUN b", "`# check=` knows no 'error'", "Write error="),
+    ],
+)
+def test_a_comment_that_does_nothing(text: str, message: str, hint: str) -> None:
+    (found,) = findings(text)
+    assert (found.rule, found.level) == ("IneffectiveCheckComment", "warning")
+    assert found.message == message
+    assert found.hint.startswith(hint)
+
+
+def test_codes_of_others_are_no_mistake() -> None:
+    assert rules("# check=skip=SC2086,DL9999\nFROM a") == []
+
+
+EXPERIMENTAL = "# the version\nARG V\nFROM a"
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        (EXPERIMENTAL, 0),
+        (f"# check=experimental=all\n{EXPERIMENTAL}", 1),
+        (f"# check=experimental=InvalidDefinitionDescription\n{EXPERIMENTAL}", 1),
+        ("ARG A\n# check=experimental=all\n# the version\nARG V\n# x\nFROM a AS b", 1),
+    ],
+)
+def test_experimental_rules_are_asked_for(text: str, count: int) -> None:
+    assert rules(text) == ["InvalidDefinitionDescription"] * count
+
+
+def test_links() -> None:
+    assert link("UndefinedVar") == "docs/checks.md#undefinedvar"
+    assert link("SC2086") == "https://www.shellcheck.net/wiki/SC2086"
+    assert rule_of("SC2086").name == "ShellCheck"
+
+
+def test_findings_come_in_the_order_of_the_lines() -> None:
+    lines = [finding.span.line for finding in findings(BAD * 3)]
+    assert lines == sorted(lines)
