@@ -13,19 +13,22 @@ NOTHING = (None, (), "", 0, False)
 
 
 def show(node: Any, places: bool = True) -> str:
-    """A node in one line, without what is not given; a word as text and place."""
+    """A node in one line, without what is not given; a word as text and place.
+
+    Without `places`, only what it means: a word as what its quotes and escapes make of
+    it.
+    """
     if isinstance(node, Word):
-        parts = "" if node.parts is None else f"={show(node.parts, places)}"
-        place = f"@{node.span.line}:{node.span.column}" if places else ""
-        return f"{node.text!r}{parts}{place}"
+        if not places:
+            return show(node.parts or (node.text,))
+        parts = "" if node.parts is None else f"={show(node.parts)}"
+        return f"{node.text!r}{parts}@{node.span.line}:{node.span.column}"
     if isinstance(node, tuple):
         return f"[{', '.join(show(inner, places) for inner in node)}]"
     if not hasattr(node, "__fields__"):
         return repr(node)
     if isinstance(node, Span):
-        if not places:
-            return node.text
-        return f"{node.line}:{node.column}-{node.end - node.start}"
+        return f"{node.line}:{node.column}-{node.end - node.start}" if places else ""
     name = "<<" if isinstance(node, Heredoc) else type(node).__name__
     fields = ", ".join(
         f"{key}={show(given, places)}"
