@@ -126,7 +126,7 @@ def _with_default(variable: Variable, given: Any) -> Variable:
 
     if isinstance(given, tuple):
         items: Any = tuple(map(_text, given))
-        return replace(variable, default=_typed(variable, items, "The default"))
+        return replace(variable, default=_typed(variable, items, "The default is"))
     text = _text(given)
     if variable.kind == "list":
         raise RecipeError(
@@ -134,7 +134,7 @@ def _with_default(variable: Variable, given: Any) -> Variable:
             variable.span,
             hint=f"Write `[{text}]`.",
         )
-    return replace(variable, default=_from_text(variable, text, "The default"))
+    return replace(variable, default=_from_text(variable, text, "The default is"))
 
 
 def _text(token: Token) -> str:
@@ -177,9 +177,9 @@ def bind(variables: Sequence[Variable], given: Iterable[Given]) -> dict[str, Any
         for single in _single(offer, known):
             variable = known[single.name]
             if single.text is not None:
-                typed = _from_text(variable, single.text, single.by)
+                typed = _from_text(variable, single.text, f"{single.by} gives")
             else:
-                typed = _typed(variable, single.value, single.by)
+                typed = _typed(variable, single.value, f"{single.by} gives")
             values[single.name] = typed
     bound: dict[str, Any] = {}
     for variable in variables:
@@ -293,7 +293,7 @@ def _plain(variable: Variable, given: Any, by: str) -> Any:
 
 def _unfit(variable: Variable, shown: str, by: str, *, hint: str = "") -> RecipeError:
     return RecipeError(
-        f"{by} is {shown}, but {variable.name!r} is declared as {variable.type}.",
+        f"{by} {shown}, but {variable.name!r} is declared as {variable.type}.",
         variable.place,
         hint=hint,
     )
@@ -308,4 +308,4 @@ def _shown(given: object) -> str:
         return "a list"
     if isinstance(given, dict):
         return "a table"
-    return f"the text {given!r}" if isinstance(given, str) else f"the number {given!r}"
+    return f"the text {given!r}" if isinstance(given, str) else str(given)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from lamina.lang.declarations import UnknownVariable, bind, declarations
 from lamina.lang.dialect import heading, is_recipe_name
-from lamina.lang.source import RecipeError, Source
+from lamina.lang.source import RecipeError, Source, Span
 from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from lamina.lang.declarations import Given
     from lamina.lang.grammar import ParseCache
@@ -73,6 +73,18 @@ def unix_lines(source: Source) -> Source:
     if "\r" not in text:
         return source
     return replace(source, text=text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def lines(source: Source) -> Iterator[tuple[str, Span]]:
+    """The lines of a text, and where the first thing in each was written."""
+    at = 0
+    while at < len(source.text):
+        end = source.text.find("\n", at)
+        end = len(source.text) if end < 0 else end
+        line = source.text[at:end]
+        start = end - len(line.lstrip()) if line.strip() else at
+        yield line, Span(source, start, start + 1)
+        at = end + 1
 
 
 def _start(text: str) -> int:

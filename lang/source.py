@@ -58,12 +58,23 @@ class Frame:
     start: int = 0
     end: int = 0
 
-    def __str__(self) -> str:
+    @property
+    def cause(self) -> str:
+        """File and line of what brought it about."""
         assert self.parent is not None
         line = self.parent.source.line_of(self.start)
-        where = f"{self.parent.source.name}:{line}"
+        return f"{self.parent.source.name}:{line}"
+
+    @property
+    def shown(self) -> tuple[tuple[str, str], ...]:
+        """A loop's variables and, as far as they are short, their values."""
+        return tuple((name, _short(given)) for name, given in self.values)
+
+    def __str__(self) -> str:
+        where = self.cause
         if self.kind == "loop":
-            given = ", ".join(f"{name}={_short(it)}" for name, it in self.values)
+            line = where.rpartition(":")[2]
+            given = ", ".join(f"{name}={shown}" for name, shown in self.shown)
             return f"in the loop of line {line}: {given}"
         if self.kind == "macro":
             return f"in the macro {self.name}, called at {where}"

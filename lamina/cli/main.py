@@ -31,6 +31,7 @@ COMMANDS = {
     "fmt": ("lamina.cli.fmt", "Give recipes their one layout"),
     "outline": ("lamina.cli.outline", "Show what a recipe offers and asks for"),
     "parse": ("lamina.cli.parse", "Show the tree of a recipe"),
+    "render": ("lamina.cli.render", "Show what a recipe's template gives"),
     "bootstrap": ("lamina.cli.bootstrap", "Make a base image from a distribution"),
     "run": ("lamina.cli.run", "Run a command in a new container"),
     "exec": ("lamina.cli.exec", "Run a command in a running container"),

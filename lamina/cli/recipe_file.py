@@ -56,7 +56,7 @@ def recipe_inputs(arguments: argparse.Namespace) -> RecipeInputs:
 
     path = find_recipe(arguments.context, arguments.file)
     if path:
-        name, data = os.path.relpath(path), _read(path, "The recipe")
+        name, data = _shown(path), _read(path, "The recipe")
         folder = os.path.dirname(os.path.realpath(path))
     else:
         name, data = "-", _read_stdin()
@@ -121,9 +121,15 @@ def values_files(paths: list[str]) -> tuple[ValuesFile, ...]:
     from lamina.builder.recipe import ValuesFile
 
     return tuple(
-        ValuesFile(os.path.relpath(path), _read(path, "The file of values"))
+        ValuesFile(_shown(path), _read(path, "The file of values"))
         for path in paths
     )
+
+
+def _shown(path: str) -> str:
+    """A path as messages have it: from here on, where it is below."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
 
 
 def _read(path: str, what: str) -> bytes:
