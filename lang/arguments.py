@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lamina.lang import quirks
 from lamina.lang.nodes import Command, ExecForm, Heredoc, ShellForm
 from lamina.lang.source import RecipeError
 from lamina.values import value
@@ -22,6 +23,7 @@ NANOSECONDS = {
     "s": 10**9,
     "m": 60 * 10**9,
     "h": 3600 * 10**9,
+    "d": 24 * 3600 * 10**9,
 }
 
 
@@ -61,6 +63,8 @@ def parse_strings(statement: Statement, text: Fragment) -> list[Fragment] | None
         return None
     children = statement.grammar.array(text)
     if children is None:
+        if not statement.dialect.keeps(quirks.MALFORMED_JSON):
+            statement.grammar.refuse_array(text)
         return None
     items = []
     for child in children:
@@ -99,8 +103,9 @@ def parse_choice(statement: Statement, name: str, known: tuple[str, ...]) -> str
     return given.text
 
 
-def parse_duration(statement: Statement, name: str) -> int:
-    """A flag's time in nanoseconds, 0 where it is not given."""
+def parse_duration(statement: Statement, name: str, days: bool = False) -> int:
+    """A flag's time in nanoseconds, 0 where it is not given: a Go duration, and with
+    `days` also `7d`."""
     given = statement.text(name)
     if given is None or given.text == "0":
         return 0
@@ -108,6 +113,10 @@ def parse_duration(statement: Statement, name: str) -> int:
     tokens: tuple[Any, ...] = statement.tree("duration", given)
     if len(tokens) > 16 or len(given.text) > 100:
         raise RecipeError(f"--{name} is too long for a time.", given.span)
+    if not days and "d" in tokens:
+        raise RecipeError(
+            f"--{name} knows no days.", given.span, hint="Write 24h for a day."
+        )
     if len(tokens) % 2:
         raise RecipeError(
             f"--{name} needs a unit.", given.span, hint=f"Write {given.text}s."

@@ -14,13 +14,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lamina.lang.quirks import Quirk
+
 # What stands after `# lamina:`, and what may stand after its `=`.
 SETTINGS: dict[str, tuple[str, ...]] = {
+    "extended": (),
     "scrub": (),
     "compat": ("buildkit",),
     "template": ("jinja2", "none"),
 }
 VARIABLE = "var"
+SWITCH = "Name the file Recipe, or write `# lamina: extended` above the first FROM."
 
 
 @value
@@ -30,6 +34,10 @@ class Dialect:
 
     extended: bool = False
     compat: bool = False
+
+    def keeps(self, quirk: Quirk) -> bool:
+        """Whether that is done as BuildKit does it."""
+        return self.compat
 
 
 DOCKERFILE = Dialect()

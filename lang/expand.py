@@ -11,7 +11,7 @@ from lamina.lang.source import RecipeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from lamina.lang.nodes import Heredoc, Parts, Word
     from lamina.lang.source import Span
@@ -104,7 +104,9 @@ class _Expansion:
         if operator[0] == "%":
             return _trim(found[::-1], pattern[::-1], longest=len(operator) == 2)[::-1]
         replacement = self.text(part.replacement)
-        return _replace(found, pattern, replacement, every=len(operator) == 2)
+        if operator == "//$":
+            return _replace(found, pattern, _with_match(replacement), every=True)
+        return _replace(found, pattern, lambda _: replacement, every=operator == "//")
 
     def conditional(self, name: str, operator: str, argument: str) -> str:
         """`-` a default, `+` an alternative, `?` an error; with `:` an empty
@@ -171,7 +173,26 @@ def _trim(text: str, pattern: list[str], longest: bool) -> str:
     return text[max(ends) if longest else min(ends) :] if ends else text
 
 
-def _replace(text: str, pattern: list[str], replacement: str, every: bool) -> str:
+def _with_match(replacement: str) -> Callable[[str], str]:
+    """The replacement as Go's regexp.Expand makes it: `$0` is the match; there are no
+    groups, so every other `$name` is nothing."""
+    import re
+
+    sign = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
+
+    def expanded(match: str) -> str:
+        def part(found: re.Match[str]) -> str:
+            dollar, braced, plain = found.groups()
+            return dollar or (match if (braced or plain) == "0" else "")
+
+        return sign.sub(part, replacement)
+
+    return expanded
+
+
+def _replace(
+    text: str, pattern: list[str], replacement: Callable[[str], str], every: bool
+) -> str:
     """`text` with the leftmost, longest match replaced, or every one."""
     length = len(text)
     backwards = _ends(pattern[::-1], text[::-1], set(range(length + 1)))
@@ -184,7 +205,7 @@ def _replace(text: str, pattern: list[str], replacement: str, every: bool) -> st
         end = max(_ends(pattern, text, {start}))
         if start == end == done and pieces:
             continue  # nothing, right after a match, is no match
-        pieces += [text[done:start], replacement]
+        pieces += [text[done:start], replacement(text[start:end])]
         done = end
         if not every:
             break

@@ -39,6 +39,7 @@ STARTS = {
         "words",
         "healthcheck",
         "array",
+        "almost",
         "mount",
         "duration",
         "variable",
@@ -71,6 +72,10 @@ WRONG = {
         "As in --mount=type=cache,target=/root/.cache",
     ),
     "duration": ("This is not a time.", "As in 30s, 1m30s, 500ms."),
+    "array": (
+        "This is where a JSON array stops being one.",
+        "Strings stand in double quotes, with commas between them and none at the end.",
+    ),
     "variable": (
         "A variable is a name, a type, and perhaps a default and a description.",
         'As in `# lamina: var python:str = "3.12" "the version of Python"`.',
@@ -111,6 +116,16 @@ class Grammar:
             return None
         return items
 
+    def refuse_array(self, text: Fragment) -> None:
+        """Raise RecipeError where `text` is no JSON array but looks like one."""
+        from lark import UnexpectedInput
+
+        try:
+            self._parse("recipe", "almost", text.text)
+        except UnexpectedInput:
+            return  # the shell's `[`, or a name that starts with one
+        self.tree("array", text, "\\")
+
     def parts(
         self, start: str, text: str, place: Callable[[int], Span], escape: str
     ) -> Parts | None:
@@ -134,7 +149,7 @@ class Grammar:
         words = line.text[:200].upper().split(None, 2)
         if words[0] == "ONBUILD":
             del words[0]
-        if not words or words[0] not in ("RUN", "COPY", "ADD"):
+        if not words or words[0] not in ("RUN", "COPY", "ADD", "TEST"):
             return ()
         from lark import UnexpectedInput
 
@@ -253,6 +268,8 @@ def _text(part: Any, raw: bool) -> str:
         return str(part[1:-1])
     if kind in ("ESCAPE", "QUOTED_ESCAPE") and not raw:
         return str(part[1:])
+    if kind == "QUOTED" and raw:
+        return str(part).replace("\\", "\\\\")  # it is literal: nothing follows
     return str(part)
 
 
@@ -301,7 +318,7 @@ def _unexpected(start: str, text: Fragment, error: Any) -> RecipeError:
     at = _position(text.text, error)
     sentence, hint = WRONG[start]
     sign = text.text[at : at + 1]
-    if sign and sign in "\"'":
+    if sign and sign in "\"'" and start != "array":
         sentence, hint = f"This {sign} is never closed.", ""
     span = text.at(min(at, len(text.text) - 1))
     return RecipeError(sentence, span, hint=hint)

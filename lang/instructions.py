@@ -7,18 +7,24 @@ read on in silence.
 
 from __future__ import annotations
 
-from lamina.lang import nodes
-from lamina.lang.arguments import (
-    parse_choice,
-    parse_command,
-    parse_count,
-    parse_duration,
-    parse_items,
+from lamina.lang import nodes, quirks
+from lamina.lang.arguments import parse_items
+from lamina.lang.commands import (
+    EXTENDED_RUN_FLAGS,
+    HEALTHCHECK_FLAGS,
+    RUN_FLAGS,
+    parse_cmd,
+    parse_entrypoint,
+    parse_healthcheck,
+    parse_run,
+    parse_shell,
 )
-from lamina.lang.nodes import Command, ExecForm, Heredoc, Pair, Word
+from lamina.lang.copies import ADD_FLAGS, COPY_FLAGS, EXTENDED_COPY_FLAGS, parse_copy
+from lamina.lang.dialect import SWITCH
+from lamina.lang.nodes import Pair, Word
 from lamina.lang.source import RecipeError
 from lamina.lang.suggest import did_you_mean
-from lamina.values import replace
+from lamina.values import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,26 +34,58 @@ if TYPE_CHECKING:
     from lamina.lang.nodes import From, Instruction
     from lamina.lang.statement import Statement, Token
 
-NETWORKS = ("default", "none", "host")
-SECURITIES = ("sandbox", "insecure")
 BOOTSTRAP_FLAGS = ("include", "variant", "mirror", "snapshot")
-REMOTE = ("http://", "https://", "git://", "ssh://", "git@")
+# What UNSET takes back; of the first four also single names.
+WITH_NAMES = ("ENV", "LABEL", "EXPOSE", "VOLUME")
+UNSETTABLE = (*WITH_NAMES, "ENTRYPOINT", "CMD", "USER", "HEALTHCHECK", "STOPSIGNAL")
+NOTHING: frozenset[str] = frozenset()
+
+
+@value
+class Form:
+    """An instruction: the function that makes its node, and its flags.
+
+    `extended_flags` are there in extended recipes only; so is all of it where
+    `extended` says so.
+    """
+
+    build: Callable[[Statement], Instruction | From]
+    flags: frozenset[str] = NOTHING
+    extended_flags: frozenset[str] = NOTHING
+    extended: bool = False
 
 
 def parse_instruction(statement: Statement) -> Instruction | From:
     """The node that a statement stands for."""
-    entry = TABLE.get(statement.keyword)
-    if entry is None:
-        written = statement.whole.text.split(None, 1)[0]
-        raise RecipeError(
-            f"There is no instruction {written}.",
-            statement.whole.part(0, len(written)).span,
-            hint=did_you_mean(written, TABLE),
+    form = TABLE.get(statement.keyword)
+    if form is None or (form.extended and not statement.dialect.extended):
+        raise _unknown(statement, form)
+    if statement.keyword == "FROM":
+        return form.build(statement)  # which flags it has depends on the image
+    if statement.keyword not in FLAGS_IGNORED or not statement.dialect.keeps(
+        quirks.IGNORED_FLAGS
+    ):
+        statement.check_flags(form.flags, form.extended_flags)
+    return form.build(statement)
+
+
+def _unknown(statement: Statement, form: Form | None) -> RecipeError:
+    written = statement.whole.text.split(None, 1)[0]
+    span = statement.whole.part(0, len(written)).span
+    if form is not None:
+        return RecipeError(
+            f"{statement.keyword} is Lamina's own, and this file is a Dockerfile.",
+            span,
+            hint=SWITCH,
         )
-    build, flags = entry
-    if statement.keyword != "FROM":  # which flags it has depends on the image
-        statement.check_flags(flags)
-    return build(statement)
+    known = [
+        name
+        for name, form in TABLE.items()
+        if statement.dialect.extended or not form.extended
+    ]
+    return RecipeError(
+        f"There is no instruction {written}.", span, hint=did_you_mean(written, known)
+    )
 
 
 def _from(statement: Statement) -> From:
@@ -139,111 +177,6 @@ def _pairs(statement: Statement) -> tuple[Pair, ...]:
     )
 
 
-def _run(statement: Statement) -> nodes.Run:
-    text = statement.arguments
-    command = parse_command(statement, text)
-    if command == ExecForm(()):
-        raise RecipeError("RUN needs a command.", text.span)
-    return nodes.Run(
-        command,
-        tuple(heredoc for _, heredoc in statement.line.heredocs),
-        tuple(_mount(statement, given) for given in statement.all("mount")),
-        parse_choice(statement, "network", NETWORKS),
-        parse_choice(statement, "security", SECURITIES),
-        statement.span,
-    )
-
-
-def _mount(statement: Statement, text: Fragment) -> nodes.Mount:
-    from lamina.lang.mounts import check_mount, field_name
-
-    fields = []
-    for key, equals, given in statement.tree("mount", text):
-        name = text.part(key.start_pos, key.end_pos)
-        word = None
-        if equals is not None:
-            part = text.part(equals.end_pos, (given or equals).end_pos)
-            if given is not None and given.type == "QUOTED_VALUE":
-                part = part.unquoted(part.text.replace('""', '"'))
-            word = statement.word(part)
-        fields.append((field_name(name), word))
-    mount = nodes.Mount(tuple(fields), text.span)
-    check_mount(mount)
-    return mount
-
-
-def _copy(statement: Statement) -> nodes.Copy:
-    items = parse_items(statement, statement.arguments)
-    if len(items) < 2:
-        raise RecipeError(
-            f"{statement.keyword} takes sources and a destination.",
-            statement.arguments.span,
-        )
-    dest = items.pop()
-    if dest.heredoc is not None:
-        raise RecipeError("A heredoc cannot be the destination.", dest.heredoc.span)
-    add = statement.keyword == "ADD"
-    from_ = statement.text("from")
-    sources = tuple(statement.word(i.text) for i in items if i.heredoc is None)
-    copy = nodes.Copy(
-        add,
-        sources,
-        tuple(_document(statement, i.heredoc) for i in items if i.heredoc is not None),
-        statement.word(dest.text),
-        None if from_ is None else Word(from_.text, from_.span),
-        statement.flag_word("chown"),
-        statement.flag_word("chmod"),
-        bool(statement.truth("link")),
-        bool(statement.truth("parents")),
-        tuple(given.text for given in statement.all("exclude")),
-        statement.flag_word("checksum"),
-        bool(statement.truth("keep-git-dir")),
-        statement.truth("unpack"),
-        statement.span,
-    )
-    _check_copy(copy, from_)
-    return copy
-
-
-def _document(statement: Statement, heredoc: Heredoc) -> Heredoc:
-    """The heredoc with its body taken apart, where that expands."""
-    if not heredoc.expand:
-        return heredoc
-    parts = statement.grammar.parts(
-        "document", heredoc.content, lambda _: heredoc.span, "\\"
-    )
-    return replace(heredoc, parts=parts)
-
-
-def _check_copy(copy: nodes.Copy, from_: Fragment | None) -> None:
-    dest = copy.dest.text
-    several = len(copy.sources) + len(copy.heredocs) > 1
-    if several and not copy.dest.parts and not is_folder(dest):
-        raise RecipeError(
-            f"Several sources need a folder, and {dest!r} does not end with a slash.",
-            copy.dest.span,
-            hint=f"Write {dest}/",
-        )
-    if from_ is not None and "$" in from_.text:
-        raise RecipeError(
-            "--from does not expand variables.",
-            from_.span,
-            hint="Name a stage: `FROM $IMAGE AS files`, then --from=files.",
-        )
-    if copy.checksum is not None and several:
-        raise RecipeError("--checksum is for one source only.", copy.checksum.span)
-    for word in copy.sources:
-        if not copy.add and from_ is None and word.text.startswith(REMOTE):
-            raise RecipeError(
-                "COPY does not fetch from elsewhere.", word.span, hint="ADD does."
-            )
-
-
-def is_folder(dest: str) -> bool:
-    """Whether a destination can only be a directory, by its spelling."""
-    return dest.endswith("/") or dest.rsplit("/", 1)[-1] in (".", "..")
-
-
 def _workdir(statement: Statement) -> nodes.Workdir:
     return nodes.Workdir(statement.word(statement.arguments), statement.span)
 
@@ -254,35 +187,6 @@ def _user(statement: Statement) -> nodes.User:
 
 def _stopsignal(statement: Statement) -> nodes.StopSignal:
     return nodes.StopSignal(statement.word(statement.arguments), statement.span)
-
-
-def _cmd(statement: Statement) -> nodes.Cmd:
-    return nodes.Cmd(_program(statement), statement.span)
-
-
-def _entrypoint(statement: Statement) -> nodes.Entrypoint:
-    return nodes.Entrypoint(_program(statement), statement.span)
-
-
-def _program(statement: Statement) -> Command:
-    if statement.rest is None:
-        raise RecipeError(
-            f"{statement.keyword} needs a command.",
-            statement.span,
-            hint=f"To take back an earlier one, write {statement.keyword} [].",
-        )
-    return parse_command(statement, statement.rest)
-
-
-def _shell(statement: Statement) -> nodes.Shell:
-    command = parse_command(statement, statement.arguments)
-    if not isinstance(command, ExecForm) or not command.args:
-        raise RecipeError(
-            "SHELL takes a JSON array with a program in it.",
-            statement.arguments.span,
-            hint='Write it like SHELL ["/bin/bash", "-c"].',
-        )
-    return nodes.Shell(command.args, statement.span)
 
 
 def _expose(statement: Statement) -> nodes.Expose:
@@ -303,34 +207,6 @@ def _volume(statement: Statement) -> nodes.Volume:
     return nodes.Volume(paths, statement.span)
 
 
-def _healthcheck(statement: Statement) -> nodes.Healthcheck:
-    text = statement.arguments
-    kind, *rest = statement.tree("healthcheck", text)
-    command = None
-    if kind.type == "NONE":
-        if statement.flags:
-            raise RecipeError(
-                "HEALTHCHECK NONE takes no flags.", statement.flags[0].place.span
-            )
-    elif rest[0] is None:
-        raise RecipeError("HEALTHCHECK CMD needs a command.", text.span)
-    else:
-        command = parse_command(
-            statement, text.part(rest[0].start_pos, rest[0].end_pos)
-        )
-        if command == ExecForm(()):
-            raise RecipeError("HEALTHCHECK CMD needs a command.", text.span)
-    return nodes.Healthcheck(
-        command,
-        parse_duration(statement, "interval"),
-        parse_duration(statement, "timeout"),
-        parse_duration(statement, "start-period"),
-        parse_duration(statement, "start-interval"),
-        parse_count(statement, "retries"),
-        statement.span,
-    )
-
-
 def _onbuild(statement: Statement) -> nodes.Onbuild:
     text = statement.arguments
     inner = statement.inner(text)
@@ -347,29 +223,45 @@ def _maintainer(statement: Statement) -> nodes.Maintainer:
     return nodes.Maintainer(statement.arguments.text, statement.span)
 
 
-_NO_FLAGS: frozenset[str] = frozenset()
-_COPY_FLAGS = frozenset({"chown", "chmod", "link", "exclude"})
+def _unset(statement: Statement) -> nodes.Unset:
+    text = statement.arguments
+    tokens: tuple[Token, ...] = statement.tree("words", text)
+    what, *names = (text.part(token.start_pos, token.end_pos) for token in tokens)
+    kind = what.text.upper()
+    if kind not in UNSETTABLE:
+        raise RecipeError(
+            f"UNSET knows no {what.text}.",
+            what.span,
+            hint=did_you_mean(kind, UNSETTABLE)
+            or f"It takes back {', '.join(UNSETTABLE)}.",
+        )
+    if names and kind not in WITH_NAMES:
+        raise RecipeError(
+            f"UNSET {kind} takes no names: there is only one.", names[0].span
+        )
+    return nodes.Unset(kind, tuple(map(statement.word, names)), statement.span)
 
-TABLE: dict[str, tuple[Callable[[Statement], Instruction | From], frozenset[str]]] = {
-    "FROM": (_from, _NO_FLAGS),
-    "ARG": (_arg, _NO_FLAGS),
-    "ENV": (_env, _NO_FLAGS),
-    "LABEL": (_label, _NO_FLAGS),
-    "RUN": (_run, frozenset({"mount", "network", "security"})),
-    "COPY": (_copy, _COPY_FLAGS | {"from", "parents"}),
-    "ADD": (_copy, _COPY_FLAGS | {"checksum", "keep-git-dir", "unpack"}),
-    "WORKDIR": (_workdir, _NO_FLAGS),
-    "USER": (_user, _NO_FLAGS),
-    "STOPSIGNAL": (_stopsignal, _NO_FLAGS),
-    "CMD": (_cmd, _NO_FLAGS),
-    "ENTRYPOINT": (_entrypoint, _NO_FLAGS),
-    "SHELL": (_shell, _NO_FLAGS),
-    "EXPOSE": (_expose, _NO_FLAGS),
-    "VOLUME": (_volume, _NO_FLAGS),
-    "HEALTHCHECK": (
-        _healthcheck,
-        frozenset({"interval", "timeout", "start-period", "start-interval", "retries"}),
-    ),
-    "ONBUILD": (_onbuild, _NO_FLAGS),
-    "MAINTAINER": (_maintainer, _NO_FLAGS),
+
+FLAGS_IGNORED = ("ARG", "STOPSIGNAL")
+TABLE: dict[str, Form] = {
+    "FROM": Form(_from),
+    "ARG": Form(_arg),
+    "ENV": Form(_env),
+    "LABEL": Form(_label),
+    "RUN": Form(parse_run, RUN_FLAGS, EXTENDED_RUN_FLAGS),
+    "COPY": Form(parse_copy, COPY_FLAGS, EXTENDED_COPY_FLAGS),
+    "ADD": Form(parse_copy, ADD_FLAGS),
+    "WORKDIR": Form(_workdir),
+    "USER": Form(_user),
+    "STOPSIGNAL": Form(_stopsignal),
+    "CMD": Form(parse_cmd),
+    "ENTRYPOINT": Form(parse_entrypoint),
+    "SHELL": Form(parse_shell),
+    "EXPOSE": Form(_expose),
+    "VOLUME": Form(_volume),
+    "HEALTHCHECK": Form(parse_healthcheck, HEALTHCHECK_FLAGS),
+    "ONBUILD": Form(_onbuild),
+    "MAINTAINER": Form(_maintainer),
+    "UNSET": Form(_unset, extended=True),
+    "TEST": Form(parse_run, RUN_FLAGS, EXTENDED_RUN_FLAGS, extended=True),
 }

@@ -6,10 +6,12 @@ checked together, so their order does not matter.
 
 from __future__ import annotations
 
+from lamina.lang import quirks
+from lamina.lang.dialect import DOCKERFILE, Dialect
 from lamina.lang.expand import expand
 from lamina.lang.source import RecipeError
 from lamina.lang.suggest import did_you_mean
-from lamina.values import value
+from lamina.values import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from lamina.lang.lines import Fragment
     from lamina.lang.nodes import Mount, Word
+    from lamina.lang.source import Span
 
 SPELLINGS = {
     "dst": "target",
@@ -33,6 +36,15 @@ FIELDS = {
     "tmpfs": _COMMON | {"size"},
     "secret": _COMMON | _OWNED | {"source", "required", "env"},
     "ssh": _COMMON | _OWNED | {"source", "required"},
+}
+# What BuildKit, too, refuses in a mount of another type (see quirks.MOUNT_FIELDS).
+_REFUSED = frozenset({"required", "size", "sharing"})
+NEVER_IGNORED = {
+    "bind": _REFUSED | {"mode", "uid", "gid"},
+    "cache": _REFUSED,
+    "tmpfs": _REFUSED | {"mode", "uid", "gid"},
+    "secret": _REFUSED | {"from"},
+    "ssh": _REFUSED,
 }
 FLAGS = frozenset({"readonly", "readwrite", "required"})
 SHARINGS = ("shared", "private", "locked")
@@ -75,12 +87,14 @@ def field_name(name: Fragment) -> str:
     return key
 
 
-def check_mount(mount: Mount) -> None:
-    """Refuse what is wrong whatever the variables hold."""
+def check_mount(mount: Mount, dialect: Dialect = DOCKERFILE) -> Mount:
+    """Refuse what is wrong whatever the variables hold; each field once."""
     seen = set()
+    if dialect.keeps(quirks.MOUNT_REPEATS):
+        mount = _last_of_each(mount)
     for name, word in mount.fields:
         if name in seen:
-            raise RecipeError(f"{name}= is there twice.", mount.span)
+            raise RecipeError(f"{name}= is there twice.", _place(mount, word))
         seen.add(name)
         if name == "from" and word is not None and "$" in word.text:
             raise RecipeError(
@@ -89,11 +103,27 @@ def check_mount(mount: Mount) -> None:
                 hint="Name a stage: `FROM $IMAGE AS files`, then from=files.",
             )
     if not any(word is not None and word.parts for _, word in mount.fields):
-        mount_options(mount, {})
+        mount_options(mount, {}, dialect=dialect)
+    return mount
+
+
+def _last_of_each(mount: Mount) -> Mount:
+    last = {name: place for place, (name, _) in enumerate(mount.fields)}
+    fields = enumerate(mount.fields)
+    return replace(
+        mount, fields=tuple(field for n, field in fields if last[field[0]] == n)
+    )
+
+
+def _place(mount: Mount, word: Word | None) -> Span:
+    return mount.span if word is None else word.span
 
 
 def mount_options(
-    mount: Mount, env: Mapping[str, str], escape: str = "\\"
+    mount: Mount,
+    env: Mapping[str, str],
+    escape: str = "\\",
+    dialect: Dialect = DOCKERFILE,
 ) -> MountOptions:
     """The mount with its words expanded in `env`. Raises RecipeError at a field."""
     words = dict(mount.fields)
@@ -103,9 +133,16 @@ def mount_options(
     }
     reader = _Reader(mount, words, texts)
     kind = reader.choice("type", tuple(FIELDS))
-    for name in texts:
+    if dialect.keeps(quirks.MOUNT_ORDER):
+        reader.check_order()
+    for name in tuple(texts):
         if name not in FIELDS[kind]:
-            raise reader.error(name, f"A mount of type {kind} has no {name}.")
+            if dialect.keeps(quirks.MOUNT_FIELDS) and name not in NEVER_IGNORED[kind]:
+                del texts[name], words[name]
+                continue
+            raise reader.error(
+                name, f"A mount of type {kind} has no {name}.", _belongs(name)
+            )
         if words[name] is None and name not in FLAGS:
             raise reader.error(name, f"{name} needs a value.")
     reader.check_together(kind)
@@ -126,6 +163,12 @@ def mount_options(
     )
 
 
+def _belongs(name: str) -> str:
+    """Which types of mounts have the field."""
+    types = [kind for kind, fields in FIELDS.items() if name in fields]
+    return f"{name}= is for mounts of type {' and '.join(types)}."
+
+
 def _text(name: str, word: Word, env: Mapping[str, str], escape: str) -> str:
     return word.text if name == "from" else expand(word, env, escape)
 
@@ -142,6 +185,16 @@ class _Reader:
         word = self.words.get(name)
         span = self.mount.span if word is None else word.span
         return RecipeError(message, span, hint=hint)
+
+    def check_order(self) -> None:
+        """Until `type=` a mount is one of type bind, which has none of these."""
+        for name in self.texts:
+            if name == "type":
+                return
+            if name in ("required", "size"):
+                raise self.error(
+                    name, f"{name} stands before type=.", "Put type= first."
+                )
 
     def check_together(self, kind: str) -> None:
         """What one field asks of the others."""

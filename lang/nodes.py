@@ -16,9 +16,9 @@ from lamina.values import value
 class Substitution:
     """`$name` or `${name}`, or `${name` operator argument `}`.
 
-    `operator` is one of "" `-` `:-` `+` `:+` `?` `:?` `#` `##` `%` `%%` `/` `//`;
-    only the last two have a `replacement`. A `quoted` one (between double quotes)
-    is never split into words.
+    `operator` is one of "" `-` `:-` `+` `:+` `?` `:?` `#` `##` `%` `%%` `/` `//` `//$`;
+    only the last three have a `replacement` (`//$`: with `$0`, see `quirks.GROUPS`).
+    A `quoted` one (between double quotes) is never split into words.
     """
 
     name: str

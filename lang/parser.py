@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lamina.lang.dialect import EXTENDED, dialect_of
+from lamina.lang.dialect import EXTENDED, Dialect, dialect_of
 from lamina.lang.grammar import Grammar
 from lamina.lang.instructions import parse_instruction
 from lamina.lang.lines import Fragment, Line, scan, stop, trigger_line
@@ -16,7 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lamina.lang.dialect import Dialect
     from lamina.lang.grammar import ParseCache
     from lamina.lang.nodes import Instruction
 
@@ -71,18 +70,22 @@ def examine(source: Source, dialect: Dialect | None = None) -> Examined:
     return Examined(recipe if recipe.stages else None, tuple(errors))
 
 
-def parse_trigger(text: str, escape: str, span: Span) -> Instruction:
+def parse_trigger(
+    text: str, escape: str, span: Span, compat: bool = False
+) -> Instruction:
     """The instruction in an ONBUILD trigger that a base image brings.
 
-    `span` is its FROM: all nodes and errors stand there.
+    `span` is its FROM: all nodes and errors stand there. It is read as extended,
+    whatever the file that triggers it is: its words are the base's.
     """
+    dialect = Dialect(extended=True, compat=compat)
     grammar = Grammar(None)
     try:
         lines = trigger_line(Source("ONBUILD", text), grammar.openings, escape)
         if len(lines) != 1:
             raise RecipeError("It is not one instruction.", span)
         line = replace(lines[0], anchor=span)
-        instruction = _instruction(line, escape, grammar)
+        instruction = _instruction(line, escape, grammar, dialect)
         if isinstance(instruction, From | Onbuild):
             raise RecipeError("This instruction cannot be a trigger.", span)
     except RecipeError as error:
@@ -111,7 +114,7 @@ def _read(
     lost = skipping = False
     for line in scanned.lines:
         try:
-            instruction = _instruction(line, scanned.escape, grammar)
+            instruction = _instruction(line, scanned.escape, grammar, dialect)
         except RecipeError as error:
             report(error)
             if line.text[:5].upper().split() == ["FROM"]:
@@ -130,6 +133,8 @@ def _read(
     )
 
 
-def _instruction(line: Line, escape: str, grammar: Grammar) -> Instruction | From:
+def _instruction(
+    line: Line, escape: str, grammar: Grammar, dialect: Dialect
+) -> Instruction | From:
     text = Fragment(line, 0, len(line.text), line.text)
-    return parse_instruction(parse_statement(text, escape, grammar))
+    return parse_instruction(parse_statement(text, escape, grammar, dialect))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from lamina.lang import quirks
+from lamina.lang.dialect import DOCKERFILE, SWITCH, Dialect
 from lamina.lang.lines import Fragment, Line
 from lamina.lang.nodes import Parts, Word
 from lamina.lang.source import RecipeError, Span
 from lamina.lang.suggest import did_you_mean
-from lamina.values import value
+from lamina.values import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
         def array(self, text: Fragment) -> tuple[Any, ...] | None:
             """The items of a JSON array, or None when `text` is none."""
 
+        def refuse_array(self, text: Fragment) -> None:
+            """Raise RecipeError where `text` looks like a JSON array and is none."""
+
         def parts(
             self, start: str, text: str, place: Callable[[int], Span], escape: str
         ) -> Parts | None:
@@ -36,8 +41,8 @@ if TYPE_CHECKING:
             at `place(n)`, for the character n of the text."""
 
 
-REPEATABLE = frozenset({"mount", "exclude"})
-TRUTH = {"": True, "true": True, "false": False}
+REPEATABLE = frozenset({"mount", "exclude", "device", "env"})
+TRUTH = {"true": True, "false": False}
 
 
 @value
@@ -71,6 +76,7 @@ class Statement:
     line: Line
     escape: str
     grammar: Grammar
+    dialect: Dialect = DOCKERFILE
 
     @property
     def span(self) -> Span:
@@ -83,29 +89,43 @@ class Statement:
             raise RecipeError(f"{self.keyword} needs an argument.", self.span)
         return self.rest
 
-    def check_flags(self, known: frozenset[str]) -> None:
-        """Refuse flags that are not `known`, or there twice."""
+    def check_flags(
+        self, known: frozenset[str], extended: frozenset[str] = frozenset()
+    ) -> None:
+        """Refuse flags that are there twice, or not `known`. Those of `extended` are,
+        in extended recipes."""
+        if self.dialect.extended:
+            known |= extended
         seen = set()
         for flag in self.flags:
             if flag.name not in known:
                 raise RecipeError(
                     f"{self.keyword} has no flag --{flag.name}.",
                     flag.place.span,
-                    hint=did_you_mean(f"--{flag.name}", [f"--{n}" for n in known])
-                    or self._flags_hint(known),
+                    hint=self._flags_hint(flag.name, known, extended),
                 )
             if flag.name in seen and flag.name not in REPEATABLE:
                 raise RecipeError(f"--{flag.name} is there twice.", flag.place.span)
             seen.add(flag.name)
 
-    def _flags_hint(self, known: frozenset[str]) -> str:
+    def _flags_hint(
+        self, name: str, known: frozenset[str], extended: frozenset[str]
+    ) -> str:
+        if name in extended:
+            return f"--{name} is Lamina's own. {SWITCH}"
+        near = did_you_mean(f"--{name}", [f"--{other}" for other in known])
+        if near:
+            return near
         if known:
             return "It has " + ", ".join(f"--{name}" for name in sorted(known)) + "."
         return "It has no flags. Arguments that start with dashes come after a `--`."
 
     def all(self, name: str) -> tuple[Fragment, ...]:
         """The values of a flag that may stand several times."""
-        return tuple(flag.given for flag in self.flags if flag.name == name)
+        found = [flag for flag in self.flags if flag.name == name]
+        if self.dialect.keeps(quirks.EMPTY_FLAGS):
+            found = [f for f in found if f.value is None or f.value.text]
+        return tuple(flag.given for flag in found)
 
     def text(self, name: str) -> Fragment | None:
         """The value of a flag, or None when it is not there."""
@@ -119,7 +139,7 @@ class Statement:
         """The value of `--name[=true|false]`, or None when it is not there."""
         for flag in self.flags:
             if flag.name == name:
-                text = "" if flag.value is None else flag.value.text.lower()
+                text = "true" if flag.value is None else flag.value.text.lower()
                 if text not in TRUTH:
                     raise RecipeError(
                         f"--{name} is true or false, not {text!r}.", flag.place.span
@@ -128,8 +148,22 @@ class Statement:
         return None
 
     def word(self, text: Fragment) -> Word:
-        parts = self.grammar.parts("word", text.text, text.at, self.escape)
-        return Word(text.text, text.span, parts)
+        return Word(text.text, text.span, self.parts("word", text.text, text.at))
+
+    def parts(
+        self, start: str, text: str, place: Callable[[int], Span]
+    ) -> Parts | None:
+        """A word or, with the start `document`, a heredoc's text taken apart."""
+        escape = "\\" if start == "document" else self.escape
+        try:
+            parts = self.grammar.parts(start, text, place, escape)
+        except RecipeError:
+            if self.dialect.keeps(quirks.LATE_WORDS):
+                return None  # expanding it will say so again
+            raise
+        if parts is not None and self.dialect.keeps(quirks.GROUPS):
+            parts = with_groups(parts)
+        return parts
 
     def tree(self, start: str, text: Fragment) -> tuple[Any, ...]:
         """The children of the grammar's rule `start` in `text`."""
@@ -137,10 +171,27 @@ class Statement:
 
     def inner(self, text: Fragment) -> Statement:
         """The statement in a part of this one's line, as ONBUILD has it."""
-        return parse_statement(text, self.escape, self.grammar)
+        return parse_statement(text, self.escape, self.grammar, self.dialect)
 
 
-def parse_statement(text: Fragment, escape: str, grammar: Grammar) -> Statement:
+def with_groups(parts: Parts) -> Parts:
+    """The parts with the operator `//$` for `//`."""
+    return tuple(
+        part
+        if isinstance(part, str)
+        else replace(
+            part,
+            operator="//$" if part.operator == "//" else part.operator,
+            argument=with_groups(part.argument),
+            replacement=with_groups(part.replacement),
+        )
+        for part in parts
+    )
+
+
+def parse_statement(
+    text: Fragment, escape: str, grammar: Grammar, dialect: Dialect = DOCKERFILE
+) -> Statement:
     """Part `text` into keyword, flags and the rest."""
     keyword, *others = grammar.tree("line", text, escape)
     flags = []
@@ -151,7 +202,9 @@ def parse_statement(text: Fragment, escape: str, grammar: Grammar) -> Statement:
         else:
             rest = text.part(child.start_pos, child.end_pos)
     name = text.text[keyword.start_pos : keyword.end_pos].upper()
-    return Statement(name, tuple(flags), rest, text, text.line, escape, grammar)
+    return Statement(
+        name, tuple(flags), rest, text, text.line, escape, grammar, dialect
+    )
 
 
 def _flag(

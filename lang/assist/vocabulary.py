@@ -12,14 +12,16 @@ if TYPE_CHECKING:
 
 # What cannot be a trigger.
 NO_TRIGGERS = ("FROM", "ONBUILD", "MAINTAINER")
+# The flags of FROM depend on its image, so the parser's table has none.
+FROM_FLAGS = frozenset({"platform", *BOOTSTRAP_FLAGS})
 
 
 def instructions(dialect: Dialect) -> dict[str, Entry]:
     """The instructions, with what is said of each."""
     return {
-        name: entry
-        for name, entry in INSTRUCTIONS.items()
-        if name in TABLE or dialect.extended
+        name: INSTRUCTIONS[name]
+        for name, form in TABLE.items()
+        if dialect.extended or not form.extended
     }
 
 
@@ -27,11 +29,9 @@ def flags(keyword: str, dialect: Dialect) -> dict[str, Entry]:
     """The flags of an instruction."""
     if keyword not in instructions(dialect):
         return {}
-    known = TABLE[keyword].flags if keyword in TABLE else frozenset(FLAGS[keyword])
-    if keyword == "FROM":
-        known |= {"platform", *BOOTSTRAP_FLAGS}
-    return {
-        name: entry
-        for name, entry in FLAGS.get(keyword, {}).items()
-        if name in known or dialect.extended
-    }
+    form = TABLE[keyword]
+    known = FROM_FLAGS if keyword == "FROM" else form.flags
+    if dialect.extended:
+        known |= form.extended_flags
+    entries = FLAGS.get(keyword, {})
+    return {name: entry for name, entry in entries.items() if name in known}

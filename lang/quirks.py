@@ -1,0 +1,102 @@
+"""What BuildKit does and Lamina, by default, does not: one row each.
+
+`--compat=buildkit`, or `# lamina: compat=buildkit`, switches all of them on. Code asks
+`dialect.keeps(ROW)`; nothing else knows of `compat`.
+"""
+
+from __future__ import annotations
+
+from lamina.values import value
+
+
+@value
+class Quirk:
+    """A difference: its name, what Lamina does, what BuildKit (and compat) does."""
+
+    name: str
+    lamina: str
+    buildkit: str
+
+
+SEVERAL_SOURCES = Quirk(
+    "several-sources",
+    "COPY and ADD of several sources need a destination that ends with a slash.",
+    "Without the slash the last of the files is what the destination becomes.",
+)
+IGNORED_FLAGS = Quirk(
+    "ignored-flags",
+    "A flag of ARG or STOPSIGNAL is an error, as of every other instruction.",
+    "ARG and STOPSIGNAL ignore all flags.",
+)
+EMPTY_FLAGS = Quirk(
+    "empty-flags",
+    "A flag with nothing after its `=` is an error.",
+    "It is as if it were not there.",
+)
+EMPTY_COMMANDS = Quirk(
+    "empty-commands",
+    "RUN, CMD and ENTRYPOINT without a command are errors.",
+    "They are the shell with an empty command.",
+)
+MALFORMED_JSON = Quirk(
+    "malformed-json",
+    "What looks like a JSON array and is none is an error.",
+    "It is taken for words, or for the shell's text.",
+)
+LATE_WORDS = Quirk(
+    "late-words",
+    "A quote that is not closed and a bad `${` are errors when the recipe is read.",
+    "They are errors when their stage is built, and none in a stage that is not.",
+)
+GROUPS = Quirk(
+    "replacement-groups",
+    "In `${N//p/r}`, r is text: a `$1` that got there by escapes stays.",
+    "r is a template of Go's regular expressions: `$0` is the match, `$1` nothing.",
+)
+ESCAPED_ESCAPE = Quirk(
+    "escaped-escape",
+    "Of three escape characters at the end of a line the last one continues it.",
+    "Only an escape character that follows another character continues a line.",
+)
+FROM_CASE = Quirk(
+    "from-case",
+    "FROM finds a stage in any case, as --from does.",
+    "FROM finds it in lower case only; otherwise the name is an image's.",
+)
+LAST_STAGE = Quirk(
+    "last-stage",
+    "Of two stages with one name, --from means the nearest one above.",
+    "--from means the last one in the file, an error if that stands further down.",
+)
+MOUNT_ORDER = Quirk(
+    "mount-order",
+    "The fields of a mount stand in any order.",
+    "`type=` has to stand before `required` and `size`.",
+)
+MOUNT_REPEATS = Quirk(
+    "mount-repeats",
+    "A field of a mount stands once.",
+    "Of a field that stands twice the last one counts.",
+)
+MOUNT_FIELDS = Quirk(
+    "mount-fields",
+    "A field that a mount of this type does not use is an error.",
+    "It is ignored, but for required, size, sharing, mode, uid, gid, and a secret's "
+    "from.",
+)
+
+QUIRKS = (
+    SEVERAL_SOURCES,
+    IGNORED_FLAGS,
+    EMPTY_FLAGS,
+    EMPTY_COMMANDS,
+    MALFORMED_JSON,
+    LATE_WORDS,
+    GROUPS,
+    ESCAPED_ESCAPE,
+    FROM_CASE,
+    LAST_STAGE,
+    MOUNT_ORDER,
+    MOUNT_REPEATS,
+    MOUNT_FIELDS,
+)
