@@ -171,10 +171,6 @@ _COPY = {
         "Leaves out what matches, in the grammar of `.dockerignore`, relative to each "
         "source folder. May stand several times.",
     ),
-    "if-exists": Entry(
-        "--if-exists",
-        "Sources that are not there are left out; otherwise they are an error.",
-    ),
 }
 
 # The flags of each instruction.
@@ -237,6 +233,10 @@ FLAGS: dict[str, dict[str, Entry]] = {
             "the kept part starts.",
         ),
         **_COPY,
+        "if-exists": Entry(
+            "--if-exists",
+            "Sources that are not there are left out; otherwise they are an error.",
+        ),
     },
     "ADD": {
         **_COPY,
@@ -375,6 +375,32 @@ DIRECTIVES = {
     "lamina": Entry(
         "# lamina: WORD",
         "Turns on what Lamina adds to the language, and says how the file is read.",
+    ),
+}
+
+# What follows `# lamina:`.
+SETTINGS = {
+    "extended": Entry(
+        "# lamina: extended",
+        "What Lamina adds to the language is there, in a file of any name.",
+    ),
+    "scrub": Entry(
+        "# lamina: scrub",
+        "Drops what package managers leave behind, logs and caches, from every layer.",
+    ),
+    "compat": Entry(
+        "# lamina: compat=buildkit",
+        "Does all as BuildKit does, also where that reads on in silence.",
+    ),
+    "template": Entry(
+        "# lamina: template=jinja2|none",
+        "Whether the file is rendered with Jinja2 first. A `Recipe` is, other files "
+        "are when they say so.",
+    ),
+    "var": Entry(
+        '# lamina: var NAME:TYPE [= DEFAULT] ["DESCRIPTION"]',
+        "A variable of the template, for `--set NAME=VALUE`. Types are `str`, `int`, "
+        "`bool`, `list` and `enum(a,b)`.",
     ),
 }
 

@@ -6,7 +6,8 @@ end, and the line that ends with the sign is the one that is being typed.
 
 from __future__ import annotations
 
-from lamina.lang.assist.reading import Reading, Written, is_template, read
+from lamina.lang import reference
+from lamina.lang.assist.reading import Reading, Written, read
 from lamina.lang.assist.scope import VARIABLE, scope_at
 from lamina.lang.assist.vocabulary import NO_TRIGGERS, flags, instructions
 from lamina.lang.dialect import SETTINGS, heading
@@ -20,6 +21,7 @@ from lamina.lang.reference import (
     VALUES,
     VARIABLES,
 )
+from lamina.lang.render import is_template
 from lamina.lang.rules import RULES
 from lamina.values import replace, value
 
@@ -137,7 +139,7 @@ def _in_comment(line: str, reading: Reading) -> Iterator[Completion]:
     elif name.strip().lower() == "escape" and equals:
         for sign in ("\\", "`"):
             yield Completion(sign, "value", typed=len(given))
-    elif not equals and " " not in text:
+    elif text.isalpha() or not text:
         for word, entry in DIRECTIVES.items():
             heading_only = word != "check" and bool(reading.lines)
             if not heading_only:
@@ -165,8 +167,13 @@ def _settings(typed: str) -> Iterator[Completion]:
     for word, choices in SETTINGS.items():
         for choice in choices or ("",):
             label = f"{word}={choice}" if choice else word
-            yield Completion(label, "directive", typed=len(typed))
-    yield Completion(DECLARATION, "directive", "NAME:TYPE = DEFAULT", typed=len(typed))
+            yield _setting(label, typed)
+    yield _setting(DECLARATION, typed)
+
+
+def _setting(label: str, typed: str) -> Completion:
+    entry = reference.SETTINGS[label.partition("=")[0]]
+    return Completion(label, "directive", entry.usage, entry.text, typed=len(typed))
 
 
 def _declared(head: str) -> Iterator[Completion]:

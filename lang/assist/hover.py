@@ -15,6 +15,7 @@ from lamina.lang.reference import (
     DIRECTIVES,
     MOUNT_FIELDS,
     MOUNT_TYPES,
+    SETTINGS,
     VALUES,
     VARIABLES,
 )

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from lamina.lang.dialect import Dialect, dialect_of, heading, is_recipe_name
+from lamina.lang.dialect import EXTENDED, Dialect, dialect_of
 from lamina.lang.grammar import Grammar
 from lamina.lang.lines import Fragment, Line, scan
 from lamina.lang.nodes import Heredoc
+from lamina.lang.render import is_template
 from lamina.lang.source import RecipeError, Source, Span
 from lamina.lang.statement import Statement, parse_statement
 from lamina.values import value
@@ -64,7 +65,7 @@ class Reading:
         line = written.line
         whole = Fragment(line, 0, len(line.text), line.text)
         try:
-            statement = parse_statement(whole, self.escape, self.grammar)
+            statement = parse_statement(whole, self.escape, self.grammar, self.dialect)
             if statement.keyword == "ONBUILD" and statement.rest is not None:
                 return statement.inner(statement.rest)
         except RecipeError:
@@ -99,7 +100,7 @@ def _dialect(name: str, text: str) -> Dialect:
     try:
         return dialect_of(name, text)
     except RecipeError:
-        return Dialect(extended=True)  # a `# lamina:` line is being typed
+        return EXTENDED  # a `# lamina:` line is being typed
 
 
 def _written(text: str, lines: tuple[Line, ...]) -> Iterator[Written]:
@@ -126,14 +127,6 @@ def _next_line(text: str, at: int) -> int:
 # How Jinja's marks start and end, and what stands for them: a name where a value is
 # put in, nothing for the others.
 _MARKS = (("{{", "}}", "x"), ("{%", "%}", " "))
-
-
-def is_template(name: str, text: str) -> bool:
-    """Whether a file is rendered before it is read."""
-    for setting in heading(text):
-        if setting.name == "template":
-            return setting.value != "none"
-    return is_recipe_name(name)
 
 
 def without_templates(name: str, text: str) -> str:
