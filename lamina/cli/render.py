@@ -32,14 +32,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(call=run)
 
 
-def run(arguments: argparse.Namespace, _settings: Settings) -> int:
+def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """The rendered text on stdout."""
     import sys
 
     from lamina.builder.recipe import read
+    from lamina.cli.parse_cache import parse_cache
     from lamina.cli.recipe_file import recipe_inputs
 
-    reading = read(recipe_inputs(arguments))
+    reading = read(recipe_inputs(arguments), parse_cache(settings))
     if arguments.format == "json":
         text = _json(reading)
     elif arguments.origins:
