@@ -26,7 +26,7 @@ def plan_mount(
 
     Raises RecipeError.
     """
-    options = mount_options(mount, env, scope.escape)
+    options = mount_options(mount, env, scope.escape, scope.dialect)
     if options.type == "ssh":
         raise InvalidInstruction(
             "An ssh agent cannot be mounted yet.",

@@ -85,6 +85,7 @@ class Planner:
     def __init__(self, recipe: Recipe, options: PlanOptions, resolve: Resolve) -> None:
         self.recipe = recipe
         self.escape = recipe.escape
+        self.dialect = recipe.dialect
         self.network = options.network
         self.tests = options.tests
         self.notes: list[str] = []
@@ -93,7 +94,7 @@ class Planner:
         self._resolve = resolve
         self._done: dict[int, StageState] = {}
         self._images: dict[str, int] = {}
-        self._names = stage_names(recipe.stages)
+        self._names = stage_names(recipe.stages, recipe.dialect)
         self._automatic = _automatic_args(recipe, options)
         self._global = self._global_args()
 
@@ -177,7 +178,7 @@ class Planner:
                 hint="Give its ARG a default before the first FROM, or --build-arg.",
             )
         self._check_platform(stage)
-        earlier = self._names.before(name, stage.index)
+        earlier = self._names.base(name, stage.index)
         if earlier is not None:
             inherited = self.stage(earlier.index)
             return replace(inherited, index=stage.index, title=title, has_cmd=False)
@@ -220,7 +221,9 @@ class Planner:
 
         state = replace(state, config=replace(state.config, on_build=()))
         for text in texts:
-            instruction = parse_trigger(text, self.escape, stage.base.span)
+            instruction = parse_trigger(
+                text, self.escape, stage.base.span, self.dialect.compat
+            )
             state = apply(state, instruction, self)
         return state
 

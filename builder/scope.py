@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lamina.builder.graph import Operation
+    from lamina.lang.dialect import Dialect
     from lamina.lang.nodes import Word
     from lamina.lang.source import Span
 
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 class Scope(Protocol):
     """The plan in progress, as a stage sees it.
 
-    `escape` is the recipe's character, `network` that of steps that name none;
-    `tests` says whether TEST counts.
+    `escape` is the recipe's character, `dialect` its language, `network` that of
+    steps that name none; `tests` says whether TEST counts.
     """
 
     escape: str
+    dialect: Dialect
     network: str
     tests: bool
 

@@ -14,7 +14,7 @@ from lamina.builder import history
 from lamina.builder.errors import InvalidInstruction
 from lamina.builder.graph import CopyOp, Inline, RunOp, WorkdirOp
 from lamina.builder.mounts import plan_mount
-from lamina.lang import nodes
+from lamina.lang import nodes, quirks
 from lamina.lang.expand import expand, expand_heredoc, expand_list
 from lamina.oci.config import Healthcheck, ImageConfig
 from lamina.values import replace, value
@@ -39,14 +39,15 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 @value
 class StageState:
     """`env` is what words expand with (ENV and ARG, the last writer wins), `args` the
-    ARGs in scope, `tip` the step whose files the next one stands on."""
+    ARGs in scope (None: one without a value), `tip` the step whose files the next one
+    stands on."""
 
     index: int
     title: str
     config: ImageConfig
     tip: int
     env: Mapping[str, str] = NOTHING
-    args: Mapping[str, str] = NOTHING
+    args: Mapping[str, str | None] = MappingProxyType({})
     has_cmd: bool = False
 
     def expand(self, word: Word, escape: str) -> str:
@@ -74,8 +75,9 @@ def _arg(state: StageState, arg: nodes.Arg, scope: Scope) -> StageState:
     for name, default in arg.args:
         given = scope.argument(name, default, state.env)
         shown.append(name if given is None else f"{name}={given}")
+        args[name] = given
         if given is not None:
-            env[name] = args[name] = given
+            env[name] = given
     state = replace(state, env=env, args=args)
     return _noted(state, " ".join(("ARG", *shown)))
 
@@ -134,7 +136,8 @@ def _run(state: StageState, run: nodes.Run, scope: Scope) -> StageState:
         _step(state, scope, operation, f"TEST {_one_line(text)}", run.span)
         return state
     state = _step(state, scope, operation, f"RUN {_one_line(text)}", run.span)
-    return _layered(state, history.run(args, _seen(state.args, run.env)))
+    arguments = {name: state.env.get(name, "") for name in state.args}
+    return _layered(state, history.run(args, _seen(arguments, run.env)))
 
 
 def _run_args(
@@ -170,7 +173,8 @@ def _run_env(state: StageState, names: tuple[str, ...] | None) -> tuple[str, ...
     process needs."""
     always = None if names is None else (*names, "PATH", "HOME")
     env = _seen(state.env, always)
-    if "SOURCE_DATE_EPOCH" not in _seen(state.args, names):
+    asked = names is None or "SOURCE_DATE_EPOCH" in names
+    if not asked or state.args.get("SOURCE_DATE_EPOCH") is None:
         env.setdefault("SOURCE_DATE_EPOCH", STEP_EPOCH)
     return tuple(f"{key}={given}" for key, given in sorted(env.items()))
 
@@ -183,11 +187,12 @@ def _copy(state: StageState, copy: nodes.Copy, scope: Scope) -> StageState:
     def words(word: Word | None) -> str:
         return state.expand(word, scope.escape) if word is not None else ""
 
+    dest = words(copy.dest)
     operation = CopyOp(
         add=copy.add,
         sources=tuple(words(source) for source in copy.sources),
         inline=tuple(_inline(heredoc, state) for heredoc in copy.heredocs),
-        dest=_destination(state, words(copy.dest)),
+        dest=_destination(state, dest),
         origin=-1
         if copy.from_ is None
         else scope.origin(words(copy.from_), state.index, copy.from_.span),
@@ -200,14 +205,15 @@ def _copy(state: StageState, copy: nodes.Copy, scope: Scope) -> StageState:
         unpack=copy.unpack,
         if_exists=copy.if_exists,
     )
-    if len(operation.sources) + len(operation.inline) > 1:
+    several = len(operation.sources) + len(operation.inline) > 1
+    if several and not scope.dialect.keeps(quirks.SEVERAL_SOURCES):
         _require_directory(operation.dest, copy.span)
     text = _one_line(copy.span.text)
     if not text.upper().startswith(("COPY", "ADD")):
         # A trigger of the base: the place of its FROM is not what it says.
-        text = history.copy(operation).removesuffix(" # buildkit")
+        text = history.copy(operation, dest).removesuffix(" # buildkit")
     state = _step(state, scope, operation, text, copy.span)
-    return _layered(state, history.copy(operation))
+    return _layered(state, history.copy(operation, dest))
 
 
 def _inline(heredoc: Heredoc, state: StageState) -> Inline:
@@ -258,11 +264,12 @@ def _stop_signal(
     import signal
 
     given = state.expand(stop_signal.signal, scope.escape)
-    known = given in signal.Signals.__members__ or f"SIG{given}" in (
-        signal.Signals.__members__
+    name = given.upper().removeprefix("SIG")
+    known = (
+        f"SIG{name.partition('+')[0].partition('-')[0]}" in signal.Signals.__members__
     )
     number = given.isdigit() and 0 < int(given) < signal.NSIG
-    if not known and not number and not given.startswith("SIGRTM"):
+    if not known and not number:
         raise InvalidInstruction(
             f"There is no signal {given!r}.",
             stop_signal.span,

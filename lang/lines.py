@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from lamina.lang.dialect import lamina_setting
+from lamina.lang import quirks
+from lamina.lang.dialect import DOCKERFILE, Dialect, lamina_setting
 from lamina.lang.nodes import Directive, Heredoc
 from lamina.lang.source import RecipeError, Source, Span
 from lamina.values import replace, value
@@ -113,6 +114,7 @@ def scan(
     source: Source,
     openings: Callable[[Line], tuple[Opening, ...]],
     report: Callable[[RecipeError], None] = stop,
+    dialect: Dialect = DOCKERFILE,
 ) -> Scan:
     """Take `source` apart. `openings` finds the heredocs that a line opens.
 
@@ -126,7 +128,7 @@ def scan(
                 "A NUL character cannot stand in a recipe.", Span(source, at, at + 1)
             )
         )
-    return _Scanner(source, report).scan(openings)
+    return _Scanner(source, report, dialect).scan(openings)
 
 
 def trigger_line(
@@ -163,9 +165,15 @@ def directive(text: str) -> tuple[str, str] | None:
 class _Scanner:
     """A place in a source, and what was seen on the way there."""
 
-    def __init__(self, source: Source, report: Callable[[RecipeError], None]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        report: Callable[[RecipeError], None],
+        dialect: Dialect = DOCKERFILE,
+    ) -> None:
         self.source = source
         self.report = report
+        self.last_only = dialect.keeps(quirks.ESCAPED_ESCAPE)
         self.at = 1 if source.text.startswith("\ufeff") else 0
         self.escape = "\\"
         # Whether directives may still come, and whether no instruction came yet.
@@ -260,7 +268,7 @@ class _Scanner:
             kept = text.rstrip(" \t")
             escapes = len(kept) - len(kept.rstrip(self.escape))
             # `\\` at the end is an escaped escape: only an odd one continues.
-            if escapes % 2 == 0:
+            if escapes % 2 == 0 or (self.last_only and escapes > 1):
                 yield offset, text
                 return
             yield offset, kept[:-1]

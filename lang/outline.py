@@ -252,7 +252,7 @@ class _Reader:
     def read(self, stage: Stage) -> _Seen:
         base = stage.base
         image = self.text(base.image, self.env)
-        below = self.names.before(image, stage.index)
+        below = self.names.base(image, stage.index)
         inherited = self.seen[below.index] if below is not None else None
         reading = _StageReading(
             self, stage.index, {} if inherited is None else dict(inherited.env)

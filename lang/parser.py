@@ -109,7 +109,7 @@ def _read(
     report: Callable[[RecipeError], None],
 ) -> Recipe:
     """The recipe, without what was reported, if `report` returns."""
-    scanned = scan(source, grammar.openings, report)
+    scanned = scan(source, grammar.openings, report, dialect)
     instructions: list[Instruction | From] = []
     lost = skipping = False
     for line in scanned.lines:
@@ -127,7 +127,7 @@ def _read(
     if not stages and not lost:
         report(nothing_built(source, global_args))
     if not lost:
-        check_references(stages, report)
+        check_references(stages, dialect, report)
     return Recipe(
         source, scanned.escape, global_args, stages, scanned.directives, dialect
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
+from lamina.lang import quirks
+from lamina.lang.dialect import DOCKERFILE, Dialect
 from lamina.lang.nodes import Arg, Copy, From, Instruction, Run, Stage
 from lamina.lang.source import RecipeError, Source, Span
 from lamina.values import value
@@ -58,6 +60,13 @@ class StageNames:
 
     stages: tuple[Stage, ...]
     places: dict[str, list[int]]
+    dialect: Dialect = DOCKERFILE
+
+    def base(self, name: str, index: int) -> Stage | None:
+        """The stage that `FROM name` of stage `index` means; None for an image."""
+        if self.dialect.keeps(quirks.FROM_CASE) and name != name.lower():
+            return None
+        return self.before(name, index)
 
     def before(self, name: str, index: int) -> Stage | None:
         """The nearest stage of that name with a number below `index`."""
@@ -68,6 +77,9 @@ class StageNames:
     def source(self, name: str, index: int) -> Stage | None:
         """What `COPY --from=name` in stage `index` means: a name, else a number."""
         found = self.before(name, index)
+        if found is not None and self.dialect.keeps(quirks.LAST_STAGE):
+            found = self.last(name)
+            return found if found is not None and found.index < index else None
         if found is None and name.isascii() and name.isdigit() and len(name) < 9:
             found = self.stages[int(name)] if int(name) < index else None
         return found
@@ -77,20 +89,22 @@ class StageNames:
         return self.before(name, len(self.stages))
 
 
-def stage_names(stages: tuple[Stage, ...]) -> StageNames:
+def stage_names(stages: tuple[Stage, ...], dialect: Dialect = DOCKERFILE) -> StageNames:
     """The index of `stages` by name."""
     places: dict[str, list[int]] = {}
     for stage in stages:
         if stage.base.name is not None:
             places.setdefault(stage.base.name, []).append(stage.index)
-    return StageNames(stages, places)
+    return StageNames(stages, places, dialect)
 
 
 def check_references(
-    stages: tuple[Stage, ...], report: Callable[[RecipeError], None]
+    stages: tuple[Stage, ...],
+    dialect: Dialect,
+    report: Callable[[RecipeError], None],
 ) -> None:
     """Report `--from` and `from=` that name their own stage or a later one."""
-    names = stage_names(stages)
+    names = stage_names(stages, dialect)
     for stage in stages:
         for instruction in stage.instructions:
             for error in _wrong_references(names, stage, instruction):
@@ -122,7 +136,7 @@ def _wrong_references(
 
 def _wrong_name(names: StageNames, stage: Stage, word: Word) -> Iterator[RecipeError]:
     name = word.text
-    if names.before(name, stage.index) is not None:
+    if names.source(name, stage.index) is not None:
         return
     later = names.last(name)
     if later is None:

@@ -62,7 +62,7 @@ class Reading:
     def __init__(self, recipe: Recipe, surroundings: Surroundings) -> None:
         self.recipe = recipe
         self.surroundings = surroundings
-        self.names = stage_names(recipe.stages)
+        self.names = stage_names(recipe.stages, recipe.dialect)
         self._parents: list[Stage | None] | None = None
         self._facts: list[BaseFacts | None] | None = None
         self._runs: tuple[RunReading, ...] | None = None
@@ -86,7 +86,7 @@ class Reading:
         """The stage that `stage` is FROM, None when that is an image."""
         if self._parents is None:
             self._parents = [
-                self.names.before(self.image(other) or "", other.index)
+                self.names.base(self.image(other) or "", other.index)
                 for other in self.stages
             ]
         return self._parents[stage.index]

@@ -43,7 +43,7 @@ def stage_defined_later(reading: Reading) -> Iterator[Found]:
     """Ours. FROM sees only the stages above it; below, the name is an image's."""
     for stage in reading.stages:
         name = stage.base.image.text
-        if reading.names.before(name, stage.index) is None:
+        if reading.names.base(name, stage.index) is None:
             later = reading.names.last(name)
             if later is not None and later is not stage:
                 yield Found(
