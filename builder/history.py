@@ -5,8 +5,6 @@ BuildKit's dockerfile2llb/convert.go, commitToHistory; dockerfile.md 1.10.
 
 from __future__ import annotations
 
-import json
-
 from lamina.oci.config import Healthcheck, History
 
 TYPE_CHECKING = False
@@ -39,8 +37,30 @@ def listed(instruction: str, values: Sequence[str]) -> str:
 
 def quoted(instruction: str, args: Sequence[str]) -> str:
     """`CMD ["a" "b"]`: Go's %q of a list."""
-    inner = " ".join(json.dumps(arg, ensure_ascii=False) for arg in args)
-    return f"{instruction} [{inner}]"
+    return f"{instruction} [{' '.join(map(_quoted, args))}]"
+
+
+_ESCAPED = {'"': '\\"', "\\": "\\\\"} | dict(
+    zip(
+        "\a\b\f\n\r\t\v", ("\\a", "\\b", "\\f", "\\n", "\\r", "\\t", "\\v"), strict=True
+    )
+)
+
+
+def _quoted(text: str) -> str:
+    """Go's strconv.Quote."""
+    return f'"{"".join(map(_character, text))}"'
+
+
+def _character(character: str) -> str:
+    if character in _ESCAPED:
+        return _ESCAPED[character]
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def run(args: Sequence[str], in_scope: Mapping[str, str]) -> str:
@@ -52,7 +72,8 @@ def run(args: Sequence[str], in_scope: Mapping[str, str]) -> str:
     return f"RUN {head}{' '.join(args)} # buildkit"
 
 
-def copy(operation: CopyOp) -> str:
+def copy(operation: CopyOp, dest: str) -> str:
+    """`dest` is as the recipe has it, expanded."""
     parts = ["ADD" if operation.add else "COPY"]
     if operation.parents:
         parts.append("--parents")
@@ -62,7 +83,7 @@ def copy(operation: CopyOp) -> str:
             parts.append(f"--{name}={given}")
     parts += operation.sources
     parts += [f"<<{file.name}" for file in operation.inline]
-    return " ".join((*parts, operation.dest, "# buildkit"))
+    return " ".join((*parts, dest, "# buildkit"))
 
 
 def healthcheck(check: Healthcheck) -> str:
