@@ -68,12 +68,10 @@ class Reading:
 def read(inputs: RecipeInputs, cache: ParseCache | None = None) -> Reading:
     """Decode and render. Raises RecipeError, and LaminaError for values that fit
     nowhere."""
-    from lamina.lang.render import is_template, render, unix_lines
+    from lamina.lang.render import render
     from lamina.lang.source import decode
 
     source = decode(inputs.name, inputs.data)
-    if is_template(source.name, source.text):
-        source = unix_lines(source)
     files = _Files(inputs)
     source = render(source, _given(inputs), files.load, cache)
     return Reading(source, tuple(files.seen.items()))
@@ -148,7 +146,6 @@ class _Files:
 
     def load(self, name: str) -> Source | None:
         """The template of that name."""
-        from lamina.lang.render import unix_lines
         from lamina.lang.source import decode
 
         data = self._read(name)
@@ -156,7 +153,7 @@ class _Files:
         if data is None:
             return None
         shown = os.path.join(os.path.dirname(self._inputs.name), name)
-        return unix_lines(decode(shown, data))
+        return decode(shown, data)
 
     def digest(self, name: str) -> str:
         data = self._read(name)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 # Far more than a recipe needs: 20,000 instructions take about 200,000.
-UNITS = 3_000_000
+UNITS = 2_000_000
 # Characters in a unit.
 _GRAIN = 64
 # Numbers of a range in a unit.

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from lamina.lang.declarations import UnknownVariable, bind, declarations
 from lamina.lang.dialect import heading, is_recipe_name
-from lamina.lang.source import RecipeError, Source, Span
-from lamina.values import replace
+from lamina.lang.source import RecipeError, Source, Span, unix_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,8 +39,9 @@ def render(
 ) -> Source:
     """What `source` says with these values; `load` finds the files that it includes.
 
-    The lines up to the last `# lamina:` of the heading stay as they are. Raises
-    RecipeError in the template's own place, UnknownVariable.
+    The lines up to the last `# lamina:` of the heading stay as they are. What was
+    rendered has Unix line ends. Raises RecipeError in the template's own place,
+    UnknownVariable.
     """
     variables = declarations(source, cache)
     if not is_template(source.name, source.text):
@@ -59,20 +59,13 @@ def render(
             )
         return source
     values = bind(variables, given)
-    start = _start(source.text)
-    if not any(sign in source.text[start:] for sign in DELIMITERS):
+    unix = unix_lines(source)
+    start = _start(unix.text)
+    if not any(sign in unix.text[start:] for sign in DELIMITERS):
         return source
     from lamina.lang.template import render_template
 
-    return render_template(source, start, values, load)
-
-
-def unix_lines(source: Source) -> Source:
-    """The source with the line ends that templates have."""
-    text = source.text
-    if "\r" not in text:
-        return source
-    return replace(source, text=text.replace("\r\n", "\n").replace("\r", "\n"))
+    return render_template(unix, start, values, load)
 
 
 def lines(source: Source) -> Iterator[tuple[str, Span]]:

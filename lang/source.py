@@ -256,6 +256,14 @@ def decode(name: str, data: bytes) -> Source:
         ) from None
 
 
+def unix_lines(source: Source) -> Source:
+    """The same text with each line ending in a newline alone."""
+    if "\r" not in source.text:
+        return source
+    text = source.text.replace("\r\n", "\n").replace("\r", "\n")
+    return Source(source.name, text)
+
+
 # What an excerpt shows of a line, and of the lines of a long span at each end.
 WIDEST = 160
 TALLEST = 5

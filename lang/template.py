@@ -25,7 +25,7 @@ from jinja2.visitor import NodeTransformer
 from lamina.errors import LaminaError
 from lamina.lang.budget import Budget, TooMuch
 from lamina.lang.filters import Filters, Unprintable, is_allowed
-from lamina.lang.source import Frame, Piece, RecipeError, Source, Span
+from lamina.lang.source import Frame, Piece, RecipeError, Source, Span, unix_lines
 from lamina.lang.suggest import did_you_mean
 from lamina.lang.traced import join, placed, to_source
 from lamina.lang.tracer import Text, Tracer
@@ -44,6 +44,8 @@ RAW = (
     "Text with {{ or {% that is not the template's stands between {% raw %} and "
     "{% endraw %}."
 )
+# How Jinja says it, while it compiles or, in branches, only when it gets there.
+_NO_SUCH = ("No filter named", "No test named")
 # Jinja's globals that stay; `range` is ours.
 _GLOBALS = ("cycler", "dict", "joiner", "namespace")
 
@@ -53,12 +55,13 @@ def render_template(
 ) -> Source:
     """What the template in `source` gives; the text before `start` is none of it.
 
-    `values` are known everywhere, `load` finds what is included, imported, extended.
-    Raises RecipeError, in the template's own place.
+    Its lines have Unix ends. `values` are known everywhere, `load` finds what is
+    included, imported, extended. Raises RecipeError, in the template's own place.
     """
     environment = _Environment(source, start, values, load)
     tracer = environment.tracer
     try:
+        environment.know(None, source)
         template = environment.from_string(source.text[start:])
         head = (tracer.root, 0, start, True)
         texts: list[str] = [placed(source.text[:start], head)]
@@ -139,6 +142,7 @@ class _Loader(BaseLoader):
         source = self._load(template)
         if source is None:
             raise TemplateNotFound(template)
+        source = unix_lines(source)
         environment.know(template, source)
         return source.text, template, None
 
@@ -172,7 +176,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         self.globals = {**known, "range": self.budget.range, "fail": _fail, **values}
         self.names = set(self.globals)
         self.start = start
-        self.know(None, source)
+        self.tracer.texts[None] = Text(source)
 
     def know(self, name: str | None, source: Source) -> None:
         """Take in a template before it is compiled."""
@@ -439,6 +443,8 @@ def _explained(error: Exception, environment: _Environment) -> RecipeError:
     if isinstance(error, RecursionError | MemoryError):
         return RecipeError("The template is nested too deeply.", span)
     said = str(error) or type(error).__name__
+    if said.startswith(_NO_SUCH):
+        return _no_such(said, environment, span)
     return RecipeError(_sentence(said), span)
 
 
@@ -475,11 +481,19 @@ def _bad_syntax(error: TemplateSyntaxError, environment: _Environment) -> Recipe
     if tracer.frame is not None:
         span = _framed(span, tracer.entering(error.name))
     said = error.message or "This cannot be read."
+    if said.startswith(_NO_SUCH):
+        return _no_such(said, environment, span)
     hint = "" if "end of template" in said else RAW
-    for kind, known in (("filter", environment.filters), ("test", environment.tests)):
-        if said.startswith(f"No {kind} named"):
-            hint = did_you_mean(said.split("'")[1], known)
     return RecipeError(_sentence(said), span, hint=hint)
+
+
+def _no_such(said: str, environment: _Environment, span: Span) -> RecipeError:
+    """A filter or test that is not there."""
+    name = said.split("'")[1]
+    known = environment.filters if said.startswith(_NO_SUCH[0]) else environment.tests
+    said = said.removesuffix(".").removesuffix(" found")
+    span = _narrowed(span, name)
+    return RecipeError(_sentence(said), span, hint=did_you_mean(name, known))
 
 
 def _unknown(error: _Unknown, environment: _Environment, span: Span) -> RecipeError:

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from lamina.lang.budget import DEEPEST, TooMuch
 from lamina.lang.filters import concat, printed
 from lamina.lang.source import Frame, Source, Span
-from lamina.lang.traced import Traced, placed
+from lamina.lang.traced import Traced, placed, runs_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class Tracer:
         assert self.frame is not None
         text = printed(given)
         self.budget.text(len(text))
+        self.budget.spend(len(runs_of(text)))
         start, end = self.texts[self._template].around(offset)
         return placed(text, (self.frame, start, end, False))
 
@@ -149,7 +150,7 @@ class Tracer:
         values: tuple[tuple[str, object], ...] = (),
     ) -> None:
         self._cause = ""
-        self.budget.spend(3)
+        self.budget.spend(6)
         if len(self._outer) >= DEEPEST:
             raise TooMuch(
                 f"More than {DEEPEST} templates, macros and loops are in each other."
