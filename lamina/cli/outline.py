@@ -167,7 +167,9 @@ def _named(name: str, description: str) -> dict[str, str]:
 
 def _given(found: dict[str, Any]) -> dict[str, Any]:
     """Without what is empty, which BuildKit leaves out too."""
-    return {key: it for key, it in found.items() if it not in ("", [], False)}
+    return {
+        key: it for key, it in found.items() if it not in ("", []) and it is not False
+    }
 
 
 def _location(span: Span) -> dict[str, Any]:
