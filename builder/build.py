@@ -16,8 +16,6 @@ from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from lamina.builder.epoch import Epoch
     from lamina.builder.events import Emit
     from lamina.builder.inputs import BuildInputs
@@ -25,14 +23,6 @@ if TYPE_CHECKING:
     from lamina.lang.nodes import Recipe
     from lamina.oci.config import ImageConfig
     from lamina.oci.store import Image, Store
-
-# What steps get, or a build follows, without an ARG.
-_READ_ANYWAY = frozenset(
-    (
-        *("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"),
-        "SOURCE_DATE_EPOCH",
-    )
-)
 
 
 def build(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
@@ -52,6 +42,7 @@ def build(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
 
 def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
     from lamina.builder.bases import BaseFinder
+    from lamina.builder.checking import checked
     from lamina.builder.executor import Executor
     from lamina.builder.graph import BaseOp
     from lamina.builder.plan import PlanOptions, plan
@@ -65,7 +56,8 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
             executor.prepare()
         reading = read(inputs.recipe, cache)
         executor.reads.recipe = reading.files
-        recipe = _checked(parse_reading(inputs.recipe, reading, cache), inputs, emit)
+        recipe = parse_reading(inputs.recipe, reading, cache)
+        checked(recipe, store, inputs, emit)
         executor.scrub |= asks_for(recipe, "scrub")
         finder = BaseFinder(store, emit, pull=inputs.pull)
         options = PlanOptions(
@@ -89,40 +81,6 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
         ]
     remember_build(store, inputs, graph, finder.found, executor, images)
     return tuple(Built(name, image.id) for name, image in images)
-
-
-def _checked(recipe: Recipe, inputs: BuildInputs, emit: Emit) -> Recipe:
-    """The recipe, once it was checked: warnings are told, errors raised."""
-    from lamina.builder.errors import FindingError
-    from lamina.lang.rules import check
-
-    for finding in check(recipe):
-        if finding.level == "error":
-            raise FindingError(finding.message, finding.span, hint=finding.hint)
-        emit(Note(f"warning: {finding.message} ({finding.rule}) {finding.span}"))
-    for name in unused_arguments(recipe, inputs.build_args):
-        emit(Note(f"warning: no ARG of the recipe takes --build-arg {name}"))
-    return recipe
-
-
-def unused_arguments(recipe: Recipe, build_args: Mapping[str, str]) -> tuple[str, ...]:
-    """Those of the user's arguments that nothing reads: one may be misspelt."""
-    from lamina.lang.nodes import Arg
-
-    stages = (i for stage in recipe.stages for i in stage.instructions)
-    declared = {
-        name
-        for found in (*recipe.global_args, *stages)
-        if isinstance(found, Arg)
-        for name, _ in found.args
-    }
-    return tuple(
-        name
-        for name in build_args
-        if name not in declared
-        and name.upper() not in _READ_ANYWAY
-        and not name.startswith(("TARGET", "BUILD"))
-    )
 
 
 def asks_for(recipe: Recipe, name: str) -> bool:

@@ -59,7 +59,8 @@ def _operation(step: Step) -> dict[str, Any]:
     if isinstance(operation, CopyOp):
         return _copy(operation)
     if isinstance(operation, WorkdirOp):
-        return {"kind": "workdir", "path": operation.path, "user": operation.user}
+        fields = {"kind": "workdir", "path": operation.path, "user": operation.user}
+        return fields | ({"quirks": operation.quirks} if operation.quirks else {})
     assert not isinstance(operation, BaseOp), "a base has no key of its own"
     raise AssertionError(operation)
 
@@ -106,6 +107,8 @@ def _copy(operation: CopyOp) -> dict[str, Any]:
             fields[name] = given
     if operation.exclude:
         fields["exclude"] = operation.exclude
+    if operation.quirks:
+        fields["quirks"] = operation.quirks
     if operation.unpack is not None:
         fields["unpack"] = operation.unpack
     return fields

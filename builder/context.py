@@ -37,20 +37,20 @@ class Context:
         sources: tuple[str, ...],
         exclude: tuple[str, ...] = (),
         parents: bool = False,
-        if_exists: bool = False,
+        *more: bool,
     ) -> Selection:
-        """The files that COPY names; see `builder.selection`."""
-        return select(self.tree, Choice(sources, exclude, parents, if_exists))
+        """The files that COPY names; `more` are the rest of `selection.Choice`."""
+        return select(self.tree, Choice(sources, exclude, parents, *more))
 
     def digest(
         self,
         sources: tuple[str, ...],
         exclude: tuple[str, ...] = (),
         parents: bool = False,
-        if_exists: bool = False,
+        *more: bool,
     ) -> Digest:
         """The digest of exactly those files."""
-        return self.select(sources, exclude, parents, if_exists).digest
+        return self.select(sources, exclude, parents, *more).digest
 
 
 def open_context(

@@ -8,6 +8,8 @@ import os
 from lamina.builder.errors import CopyFailed
 from lamina.builder.files import Arrival, Inline, copy_into, make_directory
 from lamina.builder.reads import split_sources
+from lamina.lang.quirks import SEVERAL_SOURCES, UNKNOWN_OWNER
+from lamina.runtime.errors import ContainerError
 from lamina.runtime.snapshot import mount
 from lamina.runtime.users import resolve_user
 
@@ -36,9 +38,10 @@ def copy_step(
     with _view(lowers) as view:
         arrival = Arrival(
             operation.dest,
-            _owner(view, operation.chown),
+            _owner(view, operation.chown, UNKNOWN_OWNER.name in operation.quirks),
             operation.chmod,
             operation.link,
+            SEVERAL_SOURCES.name in operation.quirks,
         )
         items = (*_chosen(reads, work, operation), *_inline(operation))
         if operation.add:
@@ -59,8 +62,8 @@ def workdir_step(
     with _view(lowers) as view:
         owner = _ROOT
         if operation.user and view is not None:
-            found = resolve_user(view, operation.user)
-            owner = (found.uid, found.gid)
+            lenient = UNKNOWN_OWNER.name in operation.quirks
+            owner = _resolved(view, operation.user, lenient)
         make_directory(view, upper, Arrival(f"{operation.path}/", owner))
 
 
@@ -88,10 +91,11 @@ def _view(lowers: tuple[str, ...]) -> Iterator[int | None]:
         os.close(root)
 
 
-def _owner(view: int | None, text: str) -> tuple[int, int] | None:
+def _owner(view: int | None, text: str, lenient: bool) -> tuple[int, int] | None:
     """`--chown`: names are those of the root, a number alone is both ids.
 
-    BuildKit makes an unknown name 0; here it is an error, as its documentation says.
+    BuildKit makes an unknown name 0 (`lenient`); here it is an error, as its
+    documentation says.
     """
     if not text:
         return None
@@ -101,12 +105,39 @@ def _owner(view: int | None, text: str) -> tuple[int, int] | None:
     if view is None:
         if user.isdecimal() and (group.isdecimal() or not group):
             return int(user), int(group or "0")
+        if lenient:
+            return _number(user), _number(group)
         raise CopyFailed(
             f"There is no user {user!r} in an empty root.",
             hint="Give numbers: --chown=1000:1000",
         )
-    found = resolve_user(view, text)
-    return found.uid, 0 if colon and not group else found.gid
+    uid, gid = _resolved(view, text, lenient)
+    return uid, 0 if colon and not group else gid
+
+
+def _resolved(view: int, text: str, lenient: bool) -> tuple[int, int]:
+    try:
+        found = resolve_user(view, text)
+    except ContainerError:
+        if not lenient:
+            raise
+        user, colon, group = text.partition(":")
+        uid, gid = _known(view, user)
+        return uid, _known(view, f"0:{group}")[1] if colon else gid
+    return found.uid, found.gid
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+def _known(view: int, text: str) -> tuple[int, int]:
+    """The ids, both 0 when the root does not know the name."""
+    try:
+        found = resolve_user(view, text)
+    except ContainerError:
+        return _ROOT
+    return found.uid, found.gid
 
 
 def _since(store: Store, work: Work, operation: CopyOp) -> int:

@@ -62,13 +62,15 @@ class Arrival:
 
     `dest` is absolute; a slash at its end says that it is a directory. `owner` and
     `chmod` ("" for none) replace what the files have. `link`: no link in `dest` is
-    followed, and real directories take the place of what is there.
+    followed, and real directories take the place of what is there. `last_wins`: of
+    several files that `dest` could become it becomes the last.
     """
 
     dest: str
     owner: tuple[int, int] | None = None
     chmod: str = ""
     link: bool = False
+    last_wins: bool = False
 
 
 @value
@@ -135,7 +137,7 @@ class _Copying:
         self._owner = arrival.owner
         self._dest = arrival.dest
         self._parts, self._into = _destination(view, arrival)
-        if several and not self._into:
+        if several and not self._into and not arrival.last_wins:
             raise CopyConflict(
                 f"Several files cannot all become {arrival.dest}.",
                 hint="End the destination with a slash to copy into a directory.",
@@ -156,6 +158,7 @@ class _Copying:
         """Copy one item to where it belongs."""
         if isinstance(item, TreeItem):
             self._tree(item)
+            self._into = True
             return
         if self._into:
             if not item.name:

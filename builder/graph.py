@@ -79,7 +79,8 @@ class CopyOp:
 
     `dest` is absolute; a trailing slash is kept, since it means a directory.
     `chown` and `chmod` are as written, names and all: they are looked up in the
-    files of the parent.
+    files of the parent. `quirks` names what of `lang.quirks` counts, where the result
+    can be another one with it.
     """
 
     add: bool
@@ -95,6 +96,7 @@ class CopyOp:
     checksum: str = ""
     unpack: bool | None = None
     if_exists: bool = False
+    quirks: tuple[str, ...] = ()
 
 
 @value
@@ -103,6 +105,7 @@ class WorkdirOp:
 
     path: str
     user: str
+    quirks: tuple[str, ...] = ()
 
 
 Operation = BaseOp | RunOp | CopyOp | WorkdirOp

@@ -16,6 +16,7 @@ from lamina.builder.events import Note
 from lamina.builder.graph import CACHE_ORIGIN, CONTEXT_ORIGIN, CopyOp, RunOp
 from lamina.builder.record import ContextRead
 from lamina.errors import LaminaError
+from lamina.lang.quirks import EXCLUDED_FILES
 from lamina.oci.digest import Digest
 
 TYPE_CHECKING = False
@@ -197,6 +198,10 @@ def split_sources(operation: CopyOp) -> tuple[ContextRead, tuple[str, ...]]:
     urls = [s for s in operation.sources if operation.add and is_remote(s)]
     local = tuple(s for s in operation.sources if s not in urls)
     chosen = ContextRead(
-        local, operation.exclude, operation.parents, operation.if_exists
+        local,
+        operation.exclude,
+        operation.parents,
+        operation.if_exists,
+        EXCLUDED_FILES.name not in operation.quirks,
     )
     return chosen, tuple(urls)

@@ -41,6 +41,8 @@ class ContextRead:
     parents: bool
     # What is not there is no error.
     if_exists: bool = False
+    # `exclude` is about files that wildcards among the sources match, too.
+    exclude_matches: bool = True
 
 
 @value

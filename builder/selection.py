@@ -21,7 +21,13 @@ from lamina.builder.errors import (
     MissingSource,
     OutsideContext,
 )
-from lamina.builder.ignore import Ignore, component_matcher, is_glob, patterns_of
+from lamina.builder.ignore import (
+    NOTHING_IGNORED,
+    Ignore,
+    component_matcher,
+    is_glob,
+    patterns_of,
+)
 from lamina.builder.stat_cache import unpack_record
 from lamina.builder.tree import Entry, Listing, Tree
 from lamina.oci.digest import Digest
@@ -71,12 +77,13 @@ class Selection:
 @value
 class Choice:
     """What an instruction names: sources as written, `--exclude`, `--parents`,
-    `--if-exists`."""
+    `--if-exists`; whether excluding is about files that wildcards match too."""
 
     sources: tuple[str, ...]
     exclude: tuple[str, ...] = ()
     parents: bool = False
     if_exists: bool = False
+    exclude_matches: bool = True
 
 
 def select(tree: Tree, choice: Choice) -> Selection:
@@ -87,12 +94,15 @@ def select(tree: Tree, choice: Choice) -> Selection:
     SourceChanged.
     """
     exclude = patterns_of(choice.exclude, "--exclude")
-    find = _with_parents if choice.parents else _plain
+    matches = exclude if choice.exclude_matches else NOTHING_IGNORED
     items: list[Item] = []
     warnings = []
     for source in choice.sources:
         try:
-            found = list(find(tree, source, exclude))
+            if choice.parents:
+                found = list(_with_parents(tree, source, exclude))
+            else:
+                found = list(_plain(tree, source, exclude, matches))
         except MissingSource:
             if not choice.if_exists:
                 raise
@@ -123,7 +133,8 @@ def describe(selection: Selection) -> Iterator[tuple[str, str]]:
                 yield path, _entry_digest(item.tree, name, entry).hex()[:16]
 
 
-def _plain(tree: Tree, source: str, exclude: Ignore) -> Iterator[Item]:
+def _plain(tree: Tree, source: str, exclude: Ignore, matches: Ignore) -> Iterator[Item]:
+    """The items of one source; `matches` leaves out files that its wildcards match."""
     path = _inside(tree, source)
     if not _WILD.intersection(path):
         yield _item(tree, source, path, exclude)
@@ -131,7 +142,7 @@ def _plain(tree: Tree, source: str, exclude: Ignore) -> Iterator[Item]:
     for match in _matches(tree, path):
         name = match.rpartition("/")[2]
         # The documentation's example: `--exclude=*.txt hom*` leaves out home.txt.
-        if not (exclude and exclude.excludes(name)) or _is_directory(tree, match):
+        if not (matches and matches.excludes(name)) or _is_directory(tree, match):
             yield _item(tree, source, match, exclude)
 
 

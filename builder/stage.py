@@ -187,10 +187,17 @@ def _copy(state: StageState, copy: nodes.Copy, scope: Scope) -> StageState:
     def words(word: Word | None) -> str:
         return state.expand(word, scope.escape) if word is not None else ""
 
-    dest = words(copy.dest)
+    dest, sources = words(copy.dest), tuple(words(given) for given in copy.sources)
+    keeps = scope.dialect.keeps
+    if not (dest and all(sources)) and not keeps(quirks.EMPTY_WORDS):
+        raise InvalidInstruction(
+            f"A {'source' if dest else 'destination'} is empty here.",
+            copy.span,
+            hint="Give its variable a default: ${NAME:-file}.",
+        )
     operation = CopyOp(
         add=copy.add,
-        sources=tuple(words(source) for source in copy.sources),
+        sources=sources,
         inline=tuple(_inline(heredoc, state) for heredoc in copy.heredocs),
         dest=_destination(state, dest),
         origin=-1
@@ -198,15 +205,16 @@ def _copy(state: StageState, copy: nodes.Copy, scope: Scope) -> StageState:
         else scope.origin(words(copy.from_), state.index, copy.from_.span),
         chown=words(copy.chown),
         chmod=words(copy.chmod),
-        link=copy.link,
+        link=copy.link and not (copy.chmod and keeps(quirks.LINK_CHMOD)),
         parents=copy.parents,
         exclude=copy.exclude,
         checksum=words(copy.checksum),
         unpack=copy.unpack,
         if_exists=copy.if_exists,
     )
+    operation = replace(operation, quirks=_quirks_of(operation, scope))
     several = len(operation.sources) + len(operation.inline) > 1
-    if several and not scope.dialect.keeps(quirks.SEVERAL_SOURCES):
+    if several and not keeps(quirks.SEVERAL_SOURCES):
         _require_directory(operation.dest, copy.span)
     text = _one_line(copy.span.text)
     if not text.upper().startswith(("COPY", "ADD")):
@@ -214,6 +222,28 @@ def _copy(state: StageState, copy: nodes.Copy, scope: Scope) -> StageState:
         text = history.copy(operation, dest).removesuffix(" # buildkit")
     state = _step(state, scope, operation, text, copy.span)
     return _layered(state, history.copy(operation, dest))
+
+
+def _quirks_of(operation: CopyOp, scope: Scope) -> tuple[str, ...]:
+    """The quirks that this step may have another result with: not all for all, or
+    every key would be another one in compat."""
+    wild = any(not {*"*?["}.isdisjoint(source) for source in operation.sources)
+    several = wild or len(operation.sources) + len(operation.inline) > 1
+    possible = {
+        quirks.SEVERAL_SOURCES: several and not operation.dest.endswith("/"),
+        quirks.UNKNOWN_OWNER: _has_name(operation.chown),
+        quirks.EXCLUDED_FILES: wild and bool(operation.exclude),
+    }
+    return tuple(
+        quirk.name
+        for quirk, may in possible.items()
+        if may and scope.dialect.keeps(quirk)
+    )
+
+
+def _has_name(owner: str) -> bool:
+    """Whether an owner is more than numbers."""
+    return bool(owner) and not owner.replace(":", "0").isdecimal()
 
 
 def _inline(heredoc: Heredoc, state: StageState) -> Inline:
@@ -240,14 +270,17 @@ def _destination(state: StageState, text: str) -> str:
 
 def _workdir(state: StageState, workdir: nodes.Workdir, scope: Scope) -> StageState:
     given = state.expand(workdir.path, scope.escape)
-    if not given:
+    if not given and not scope.dialect.keeps(quirks.EMPTY_WORDS):
         raise InvalidInstruction("WORKDIR is empty here.", workdir.span)
     path = posixpath.normpath(posixpath.join(state.config.working_dir or "/", given))
     path = "/" + path.lstrip("/")
     state = replace(state, config=replace(state.config, working_dir=path))
     if path == "/":
         return _noted(state, "WORKDIR /")
-    operation = WorkdirOp(path, state.config.user)
+    lenient = scope.dialect.keeps(quirks.UNKNOWN_OWNER)
+    user = state.config.user
+    may = (quirks.UNKNOWN_OWNER.name,) if lenient and _has_name(user) else ()
+    operation = WorkdirOp(path, user, may)
     state = _step(state, scope, operation, f"WORKDIR {path}", workdir.span)
     return _layered(state, f"WORKDIR {path}")
 

@@ -84,6 +84,27 @@ MOUNT_FIELDS = Quirk(
     "It is ignored, but for required, size, sharing, mode, uid, gid, and a secret's "
     "from.",
 )
+UNKNOWN_OWNER = Quirk(
+    "unknown-owner",
+    "A name in --chown that the root does not know is an error.",
+    "It is 0. So is a USER's that WORKDIR makes a directory for.",
+)
+LINK_CHMOD = Quirk(
+    "link-chmod",
+    "--link counts beside --chmod.",
+    "--chmod switches --link off without a word.",
+)
+EXCLUDED_FILES = Quirk(
+    "excluded-files",
+    "--exclude leaves out files that a wildcard among the sources matches.",
+    "It is about what is in source directories only.",
+)
+EMPTY_WORDS = Quirk(
+    "empty-words",
+    "A source or a destination of COPY and ADD, or a WORKDIR, that is empty once its "
+    "variables are replaced is an error.",
+    "An empty source is all of the context, an empty path the working directory.",
+)
 
 QUIRKS = (
     SEVERAL_SOURCES,
@@ -99,4 +120,8 @@ QUIRKS = (
     MOUNT_ORDER,
     MOUNT_REPEATS,
     MOUNT_FIELDS,
+    UNKNOWN_OWNER,
+    LINK_CHMOD,
+    EXCLUDED_FILES,
+    EMPTY_WORDS,
 )
