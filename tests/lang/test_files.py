@@ -14,7 +14,7 @@ import pytest
 from lamina.lang.format import format_source
 from lamina.lang.nodes import Recipe
 from lamina.lang.parser import parse
-from lamina.lang.rules import check
+from lamina.lang.rules import EVERYTHING, check
 from lamina.lang.source import Source, decode
 from tests.lang.shown import outside, show
 
@@ -31,7 +31,7 @@ def read(name: str) -> Source:
 
 def summary(name: str) -> str:
     recipe = parse(read(name))
-    found = Counter(finding.rule for finding in check(recipe))
+    found = Counter(finding.rule for finding in check(recipe, options=EVERYTHING))
     rules = [f"{rule} {count}" for rule, count in sorted(found.items())]
     count = sum(len(stage.instructions) for stage in recipe.stages)
     stages = len(recipe.stages)

@@ -18,7 +18,7 @@ import pytest
 
 from lamina.lang.dialect import dialect_of
 from lamina.lang.parser import parse
-from lamina.lang.rules import check
+from lamina.lang.rules import EVERYTHING, check
 from lamina.lang.source import RecipeError, decode
 from tests.lang.shown import show_error, show_findings, show_recipe
 
@@ -43,14 +43,14 @@ def read(name: str, data: bytes, compat: bool) -> dict[str, str]:
         return {"error.txt": show_error(error)}
     return {
         "tree.txt": show_recipe(recipe),
-        "findings.txt": show_findings(check(recipe)),
+        "findings.txt": show_findings(check(recipe, options=EVERYTHING)),
     }
 
 
 def outcome(folder: str) -> dict[str, str]:
     """All results of a folder, by the name of the file that holds each."""
     names = [name for name in NAMES if name in os.listdir(folder)]
-    made = {}
+    made: dict[str, str] = {}
     for name in names:
         with open(os.path.join(folder, name), "rb") as file:
             found = results(name, file.read())
