@@ -10,7 +10,6 @@ from chance, clocks, and memory or time without end.
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +19,17 @@ from jinja2.filters import FILTERS
 from jinja2.lexer import TokenStream
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
-from jinja2.visitor import NodeTransformer
 
-from lamina.errors import LaminaError
 from lamina.lang.budget import Budget, TooMuch
-from lamina.lang.filters import Filters, Unprintable, is_allowed
-from lamina.lang.source import Frame, Piece, RecipeError, Source, Span, unix_lines
-from lamina.lang.suggest import did_you_mean
+from lamina.lang.complaints import Complaints, Refused, kind_of
+from lamina.lang.filters import Filters, is_allowed
+from lamina.lang.instrument import instrument, mark, own_names
+from lamina.lang.source import Frame, RecipeError, Source, unix_lines
 from lamina.lang.traced import join, placed, to_source
 from lamina.lang.tracer import Text, Tracer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     # The template of that name; None when there is none.
     Load = Callable[[str], Source | None]
@@ -40,12 +38,6 @@ COMMENT = ("{%#", "#%}")
 # More constructs than this in one file are no recipe.
 MOST_CONSTRUCTS = 20_000
 MOST_OUTPUT = 8 << 20
-RAW = (
-    "Text with {{ or {% that is not the template's stands between {% raw %} and "
-    "{% endraw %}."
-)
-# How Jinja says it, while it compiles or, in branches, only when it gets there.
-_NO_SUCH = ("No filter named", "No test named")
 # Jinja's globals that stay; `range` is ours.
 _GLOBALS = ("cycler", "dict", "joiner", "namespace")
 
@@ -77,12 +69,6 @@ def render_template(
         raise _explained(error, environment) from None
     assert tracer.frame is None
     return to_source(source.name, texts)
-
-
-class _Mark(int):
-    """A line number that knows the offset of its token in the source."""
-
-    offset: int
 
 
 class _Unknown(UndefinedError):
@@ -174,9 +160,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         self.filters = self.own_filters.table(FILTERS)
         known = {name: self.globals[name] for name in _GLOBALS}
         self.globals = {**known, "range": self.budget.range, "fail": _fail, **values}
-        self.names = set(self.globals)
-        self.start = start
-        self.tracer.texts[None] = Text(source)
+        self.complaints = Complaints(set(self.globals), self.filters, self.tests)
+        self.tracer.texts[None] = Text(source, start)
 
     def know(self, name: str | None, source: Source) -> None:
         """Take in a template before it is compiled."""
@@ -184,7 +169,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         count = source.text.count("{{") + source.text.count("{%")
         if count > MOST_CONSTRUCTS:
             raise TooMuch(f"{source.name} has {count:,} times {{{{ or {{%.")
-        self.tracer.texts[name] = Text(source)
+        if name is not None:
+            self.tracer.texts[name] = Text(source)
 
     # Compiling: tokens with their offsets, nodes with calls to the tracer.
 
@@ -193,16 +179,14 @@ class _Environment(ImmutableSandboxedEnvironment):
     ) -> TokenStream:
         text = self.tracer.texts[name]
         tokens = self.lexer.tokeniter(source, name, filename, state)
-        shift = 0 if name is not None else self.start
-        marked = _marked(tokens, source, text, shift)
+        shift = text.start
+        marked = mark(tokens, source, text, shift)
         return TokenStream(self.lexer.wrap(marked, name, filename), name, filename)
 
     def _parse(self, source: str, name: Any, filename: Any) -> nodes.Template:
         tree = super()._parse(source, name, filename)
-        self.names |= _names(tree)
-        traced: nodes.Template = _Tracing(name).visit(tree)
-        traced.set_environment(self)
-        return traced
+        self.complaints.names.update(own_names(tree))
+        return instrument(tree, name, self)
 
     # Rendering: what compiled templates call for what they do not do themselves.
 
@@ -242,7 +226,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def unsafe_undefined(self, obj: Any, attribute: str) -> _Undefined:
         return _Undefined(
-            f"A template cannot use {attribute!r} of {_kind(obj)}.",
+            f"A template cannot use {attribute!r} of {kind_of(obj)}.",
             obj=obj,
             name=attribute,
             exc=SecurityError,
@@ -251,290 +235,23 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 def _fail(message: object = "") -> None:
     """`{{ fail("...") }}`: the template itself finds that something is wrong."""
-    raise _Failed(str(message))
-
-
-class _Failed(Exception):
-    """What a template refuses, in its words."""
-
-
-def _marked(
-    tokens: Iterable[tuple[int, str, str]], source: str, text: Text, shift: int
-) -> Iterator[tuple[int, str, str]]:
-    """The lexer's tokens, their lines marked with offsets; and `text` is told where
-    constructs begin and end. Jinja leaves out nothing but blanks before a `{`."""
-    at = 0
-    for line, kind, value in tokens:
-        at = source.index(value, at)
-        mark = _Mark(line)
-        mark.offset = at + shift
-        if kind.endswith("_begin"):
-            text.starts.append(mark.offset)
-        at += len(value)
-        if kind.endswith("_end"):
-            text.ends.append(mark.offset + len(value.rstrip()))
-        yield mark, kind, value
-
-
-def _names(tree: nodes.Template) -> set[str]:
-    """What a template calls its own: for `did you mean`."""
-    names = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
-    names |= {node.name for node in tree.find_all(nodes.Macro)}
-    names |= {node.target for node in tree.find_all(nodes.Import)}
-    for node in tree.find_all(nodes.FromImport):
-        names |= {name if isinstance(name, str) else name[1] for name in node.names}
-    return names
-
-
-class _Tracing(NodeTransformer):
-    """Puts the calls to the tracer into a template."""
-
-    def __init__(self, template: str | None) -> None:
-        self._template = nodes.Const(template)
-
-    def visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> Any:
-        done = super().visit(node, *args, **kwargs)
-        if not isinstance(node, nodes.Stmt) or isinstance(node, nodes.Output):
-            return done
-        made = done if isinstance(done, list) else [done]
-        return [self._do("at", _offset(node)), *made]
-
-    def visit_Output(self, node: nodes.Output) -> list[nodes.Node]:
-        made: list[nodes.Node] = []
-        for child in node.nodes:
-            start = _offset(child)
-            if isinstance(child, nodes.TemplateData):
-                call = self._call("data", start, nodes.Const(child.data))
-            else:
-                made.append(self._do("at", start))
-                call = self._call("emit", start, self.visit(child))
-            made.append(nodes.Output([call], lineno=node.lineno))
-        return made
-
-    def visit_For(self, node: nodes.For) -> nodes.For:
-        self.generic_visit(node)
-        names = [found.name for found in node.target.find_all(nodes.Name)]
-        if isinstance(node.target, nodes.Name):
-            names = [node.target.name]
-        values = nodes.Tuple([nodes.Name(name, "load") for name in names], "load")
-        begin = self._do("loop", _offset(node), nodes.Const(tuple(names)), values)
-        node.body = [begin, *node.body, self._do("leave")]
-        return node
-
-    def visit_If(self, node: nodes.If) -> nodes.If:
-        for branch in reversed(node.elif_):
-            branch.else_ = node.else_
-            node.else_ = [branch]
-        node.elif_ = []
-        self.generic_visit(node)
-        return node
-
-    def visit_Macro(self, node: nodes.Macro) -> nodes.Node:
-        return self._framed(node, "macro", node.name)
-
-    def visit_CallBlock(self, node: nodes.CallBlock) -> nodes.Node:
-        return self._framed(node, "call", "")
-
-    def visit_Block(self, node: nodes.Block) -> nodes.Node:
-        return self._framed(node, "block", node.name)
-
-    def visit_FilterBlock(self, node: nodes.FilterBlock) -> list[nodes.Node]:
-        # Jinja would put out what the filter gives without asking anybody.
-        self.generic_visit(node)
-        kept = nodes.AssignBlock(nodes.Name("_", "store"), node.filter, node.body)
-        call = self._call("emit", _offset(node), nodes.Name("_", "load"))
-        return [kept, nodes.Output([call])]
-
-    def visit_Include(self, node: nodes.Include) -> list[nodes.Node]:
-        return self._caused(node, "included")
-
-    def visit_Import(self, node: nodes.Import) -> list[nodes.Node]:
-        return self._caused(node, "imported")
-
-    def visit_FromImport(self, node: nodes.FromImport) -> list[nodes.Node]:
-        return self._caused(node, "imported")
-
-    def visit_Extends(self, node: nodes.Extends) -> list[nodes.Node]:
-        return self._caused(node, "extended")
-
-    def visit_Assign(self, node: nodes.Assign) -> nodes.Assign:
-        self.generic_visit(node)
-        node.node = self._weighed(node.node)
-        return node
-
-    def visit_Compare(self, node: nodes.Compare) -> nodes.Compare:
-        self.generic_visit(node)
-        node.expr = self._weighed(node.expr)
-        for operand in node.ops:
-            operand.expr = self._weighed(operand.expr)
-        return node
-
-    def visit_Test(self, node: nodes.Test) -> nodes.Test:
-        self.generic_visit(node)
-        if node.name not in ("defined", "undefined"):
-            node.node = self._weighed(node.node)
-        return node
-
-    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Getitem:
-        self.generic_visit(node)
-        if isinstance(node.arg, nodes.Slice):
-            node.node = self._weighed(node.node)
-        return node
-
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Call:
-        self.generic_visit(node)
-        return self._call("concat", *node.nodes)
-
-    def visit_ScopedEvalContextModifier(self, node: nodes.Node) -> None:
-        raise TemplateSyntaxError("there is no autoescape in a recipe", node.lineno)
-
-    def _framed(
-        self, node: nodes.Macro | nodes.CallBlock | nodes.Block, kind: str, name: str
-    ) -> nodes.Node:
-        self.generic_visit(node)
-        given = self._template, nodes.Const(kind), nodes.Const(name)
-        begin = self._do("body", *given)
-        node.body = [begin, *node.body, self._do("leave")]
-        return node
-
-    def _caused(self, node: Any, cause: str) -> list[nodes.Node]:
-        self.generic_visit(node)
-        start = _offset(node)
-        begin = self._do("cause", nodes.Const(cause), start)
-        return [begin, node, self._do("at", start)]
-
-    def _weighed(self, node: Any) -> nodes.Call:
-        return self._call("weigh", node)
-
-    def _call(self, method: str, *given: nodes.Expr) -> nodes.Call:
-        function = nodes.EnvironmentAttribute(f"tracer.{method}")
-        return nodes.Call(function, list(given), [], None, None)
-
-    def _do(self, method: str, *given: nodes.Expr) -> nodes.ExprStmt:
-        return nodes.ExprStmt(self._call(method, *given))
-
-
-def _offset(node: nodes.Node) -> nodes.Const:
-    return nodes.Const(getattr(node.lineno, "offset", 0))
-
-
-# What went wrong, in words.
+    raise Refused(str(message))
 
 
 def _explained(error: Exception, environment: _Environment) -> RecipeError:
     """Any error of a rendering as one in its place."""
     if isinstance(error, TemplateSyntaxError):
-        return _bad_syntax(error, environment)
-    span = _in_frame(environment.tracer)
+        line, said, name = error.lineno, error.message or "", error.name
+        span = environment.tracer.unread(name, line, getattr(line, "offset", None))
+        return environment.complaints.syntax(said, span)
+    span = environment.tracer.here()
     if isinstance(error, _Unknown):
-        return _unknown(error, environment, span)
+        owner = (error.owner,) if error.owner is not missing else ()
+        return environment.complaints.unknown(str(error), error.name, owner, span)
     if isinstance(error, TemplateNotFound):
         return RecipeError(
             f"There is no file {error.message!r} to include.",
             span,
             hint="Files are named from the recipe's folder on.",
         )
-    if isinstance(error, LaminaError):
-        return RecipeError(error.message, span, hint=error.hint)
-    if isinstance(error, Unprintable):
-        return RecipeError(str(error.args[0]), span, hint=str(error.args[1]))
-    if isinstance(error, TooMuch | _Failed):
-        return RecipeError(str(error), span)
-    if isinstance(error, RecursionError | MemoryError):
-        return RecipeError("The template is nested too deeply.", span)
-    said = str(error) or type(error).__name__
-    if said.startswith(_NO_SUCH):
-        return _no_such(said, environment, span)
-    return RecipeError(_sentence(said), span)
-
-
-def _in_frame(tracer: Tracer) -> Span:
-    """The place that is being evaluated, with how the template got there."""
-    if tracer.frame is None:
-        source = tracer.texts[None].source
-        return Span(source, 0, 0)
-    return _framed(tracer.here(), tracer.frame)
-
-
-def _framed(span: Span, frame: Frame) -> Span:
-    """A span of a template that is seen through a frame."""
-    text = span.source.text
-    pieces = (Piece(0, frame, 0, len(text), True),)
-    return Span(Source(span.source.name, text, pieces), span.start, span.end)
-
-
-def _bad_syntax(error: TemplateSyntaxError, environment: _Environment) -> RecipeError:
-    tracer = environment.tracer
-    text = tracer.texts[error.name].source.text
-    offset = getattr(error.lineno, "offset", None)
-    if offset is None:
-        at = 0 if error.name is not None else environment.start
-        for _ in range(error.lineno - 1):
-            at = text.find("\n", at) + 1
-        end = text.find("\n", at)
-        end = len(text) if end < 0 else end
-    else:
-        at = offset
-        found = re.compile(r"\w+|\S").match(text, at)
-        end = found.end() if found else at + 1
-    span = Span(tracer.texts[error.name].source, at, end)
-    if tracer.frame is not None:
-        span = _framed(span, tracer.entering(error.name))
-    said = error.message or "This cannot be read."
-    if said.startswith(_NO_SUCH):
-        return _no_such(said, environment, span)
-    hint = "" if "end of template" in said else RAW
-    return RecipeError(_sentence(said), span, hint=hint)
-
-
-def _no_such(said: str, environment: _Environment, span: Span) -> RecipeError:
-    """A filter or test that is not there."""
-    name = said.split("'")[1]
-    known = environment.filters if said.startswith(_NO_SUCH[0]) else environment.tests
-    said = said.removesuffix(".").removesuffix(" found")
-    span = _narrowed(span, name)
-    return RecipeError(_sentence(said), span, hint=did_you_mean(name, known))
-
-
-def _unknown(error: _Unknown, environment: _Environment, span: Span) -> RecipeError:
-    """An undefined value: what it may have been meant to be."""
-    name, owner = error.name or "", error.owner
-    span = _narrowed(span, name)
-    if owner is missing:
-        said = str(error)
-        if said != f"{name!r} is undefined":
-            return RecipeError(_sentence(said), span)
-        hint = did_you_mean(name, environment.names)
-        declare = f"Declare it: `# lamina: var {name}:str`."
-        return RecipeError(f"Nothing is called {name!r}.", span, hint=hint or declare)
-    hint = did_you_mean(name, map(str, owner)) if isinstance(owner, dict) else ""
-    return RecipeError(f"{_kind(owner)} has no {name!r}.".capitalize(), span, hint=hint)
-
-
-def _narrowed(span: Span, name: str) -> Span:
-    """The name in the construct, where it is there."""
-    found = re.search(rf"\b{re.escape(name)}\b", span.text) if name else None
-    if found is None:
-        return span
-    return Span(span.source, span.start + found.start(), span.start + found.end())
-
-
-def _kind(given: object) -> str:
-    """What a value is called in a message."""
-    for kind, name in (
-        (str, "a text"),
-        (bool, "a truth value"),
-        (int | float, "a number"),
-        (dict, "a mapping"),
-        (list | tuple, "a list"),
-    ):
-        if isinstance(given, kind):
-            return name
-    return "none" if given is None else f"a {type(given).__name__}"
-
-
-def _sentence(said: str) -> str:
-    """Jinja's and Python's messages as sentences."""
-    said = said.strip()
-    said = said[:1].upper() + said[1:]
-    return said if said.endswith((".", "?", "!")) else f"{said}."
+    return environment.complaints.other(error, span)

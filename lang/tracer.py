@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 
 from lamina.lang.budget import DEEPEST, TooMuch
 from lamina.lang.filters import concat, printed
-from lamina.lang.source import Frame, Source, Span
+from lamina.lang.source import Frame, Piece, Source, Span
 from lamina.lang.traced import Traced, placed, runs_of
 
 TYPE_CHECKING = False
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
     Render = Callable[..., Iterator[str]]
 
 
-class Text:
-    """A template's source, and where each `{{ }}` and `{% %}` of it begins and ends."""
+_WORD = re.compile(r"\w+|\S")
 
-    def __init__(self, source: Source) -> None:
+
+class Text:
+    """A template's source, and where each `{{ }}` and `{% %}` of it begins and ends.
+    What stands before `start` is not the template's."""
+
+    def __init__(self, source: Source, start: int = 0) -> None:
         self.source = source
+        self.start = start
         self.starts: list[int] = []
         self.ends: list[int] = []
 
@@ -57,10 +63,29 @@ class Tracer:
         self._outer: list[tuple[str | None, int]] = []
 
     def here(self) -> Span:
-        """The `{{ }}` or `{% %}` that is being evaluated."""
+        """The `{{ }}` or `{% %}` that is being evaluated, as a span that knows how
+        the template got there."""
         start, end = self.texts[self._template].around(self.offset)
-        assert self.frame is not None
-        return Span(self.frame.source, start, end)
+        return _through(self.frame or self.root, start, end)
+
+    def unread(self, template: str | None, line: int, offset: int | None) -> Span:
+        """The same of a place in a template that cannot be compiled: a word at
+        `offset`, or one of its lines, from 1."""
+        text = self.texts[template]
+        if offset is None:
+            start = text.start
+            for _ in range(line - 1):
+                start = text.source.text.find("\n", start) + 1
+            end = start + len(text.source.text[start:].partition("\n")[0])
+        else:
+            found = _WORD.match(text.source.text, offset)
+            start, end = offset, found.end() if found else offset + 1
+        if self.frame is None:
+            return Span(text.source, start, end)
+        around = self.texts[self._template].around(self.offset)
+        cause = self._cause or "extended"
+        frame = Frame(cause, text.source, "", (), self.frame, *around)
+        return _through(frame, start, end)
 
     # What templates call. `offset` is always a place in their own text.
 
@@ -134,13 +159,6 @@ class Tracer:
 
         return traced
 
-    def entering(self, template: str | None) -> Frame:
-        """The frame that a template would have had that could not be compiled."""
-        start, end = self.texts[self._template].around(self.offset)
-        source = self.texts[template].source
-        cause = self._cause or "extended"
-        return Frame(cause, source, "", (), self.frame, start, end)
-
     def _enter(
         self,
         kind: str,
@@ -160,3 +178,10 @@ class Tracer:
         source = self.texts[template].source
         self.frame = Frame(kind, source, name, values, self.frame, start, end)
         self._template = template
+
+
+def _through(frame: Frame, start: int, end: int) -> Span:
+    """A span of a frame's template that is seen through the frame."""
+    text = frame.source.text
+    piece = Piece(0, frame, 0, len(text), True)
+    return Span(Source(frame.source.name, text, (piece,)), start, end)

@@ -1,0 +1,115 @@
+"""What is wrong in a template, in words: Jinja's and Python's messages as RecipeErrors,
+with hints."""
+
+from __future__ import annotations
+
+import re
+
+from lamina.errors import LaminaError
+from lamina.lang.budget import TooMuch
+from lamina.lang.filters import Unprintable
+from lamina.lang.source import RecipeError, Span
+from lamina.lang.suggest import did_you_mean
+from lamina.values import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+RAW = (
+    "Text with {{ or {% that is not the template's stands between {% raw %} and "
+    "{% endraw %}."
+)
+# How Jinja says it, while it compiles or, in branches, only when it gets there.
+_NO_SUCH = ("No filter named", "No test named")
+
+
+class Refused(Exception):
+    """What a template refuses by `fail`, in its words."""
+
+
+@value
+class Complaints:
+    """The names that a rendering knows; `names` grows with what templates define."""
+
+    names: set[str]
+    filters: Iterable[str]
+    tests: Iterable[str]
+
+    def syntax(self, said: str, span: Span) -> RecipeError:
+        """What cannot be compiled."""
+        if said.startswith(_NO_SUCH):
+            return self._no_such(said, span)
+        hint = "" if "end of template" in said else RAW
+        return RecipeError(_sentence(said or "This cannot be read"), span, hint=hint)
+
+    def unknown(
+        self, said: str, name: str | None, owner: tuple[Any, ...], span: Span
+    ) -> RecipeError:
+        """An undefined value that was used; `owner` has what lacks it, if anything."""
+        name = name or ""
+        if owner:
+            span = _narrowed(span, name, r"[.\[]\s*['\"]?")
+            known = map(str, owner[0]) if isinstance(owner[0], dict) else ()
+            said = f"{kind_of(owner[0])} has no {name!r}"
+            return RecipeError(_sentence(said), span, hint=did_you_mean(name, known))
+        span = _narrowed(span, name)
+        if said != f"{name!r} is undefined":
+            return RecipeError(_sentence(said), span)
+        hint = did_you_mean(name, self.names)
+        declare = f"Declare it: `# lamina: var {name}:str`."
+        return RecipeError(f"Nothing is called {name!r}.", span, hint=hint or declare)
+
+    def other(self, error: Exception, span: Span) -> RecipeError:
+        """Whatever else ended a rendering."""
+        if isinstance(error, LaminaError):
+            return RecipeError(error.message, span, hint=error.hint)
+        if isinstance(error, Unprintable):
+            return RecipeError(str(error.args[0]), span, hint=str(error.args[1]))
+        if isinstance(error, TooMuch | Refused):
+            return RecipeError(_sentence(str(error)), span)
+        if isinstance(error, RecursionError | MemoryError):
+            return RecipeError("The template is nested too deeply.", span)
+        said = str(error) or type(error).__name__
+        if said.startswith(_NO_SUCH):
+            return self._no_such(said, span)
+        return RecipeError(_sentence(said), span)
+
+    def _no_such(self, said: str, span: Span) -> RecipeError:
+        """A filter or test that is not there."""
+        name = said.split("'")[1]
+        known = self.filters if said.startswith(_NO_SUCH[0]) else self.tests
+        said = said.removesuffix(".").removesuffix(" found")
+        hint = did_you_mean(name, known)
+        return RecipeError(_sentence(said), _narrowed(span, name), hint=hint)
+
+
+def kind_of(given: object) -> str:
+    """What a value is called in a message."""
+    for kind, name in (
+        (str, "a text"),
+        (bool, "a truth value"),
+        (int | float, "a number"),
+        (dict, "a mapping"),
+        (list | tuple, "a list"),
+    ):
+        if isinstance(given, kind):
+            return name
+    return "none" if given is None else f"a {type(given).__name__}"
+
+
+def _narrowed(span: Span, name: str, before: str = r"\b") -> Span:
+    """The name in a `{{ }}` or `{% %}`, where it is there."""
+    pattern = rf"(?:{before})({re.escape(name)})\b"
+    found = re.search(pattern, span.text) if name else None
+    if found is None:
+        return span
+    return Span(span.source, span.start + found.start(1), span.start + found.end(1))
+
+
+def _sentence(said: str) -> str:
+    """Jinja's and Python's messages as sentences."""
+    said = said.strip()
+    said = said[:1].upper() + said[1:]
+    return said if said.endswith((".", "?", "!")) else f"{said}."
