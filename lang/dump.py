@@ -56,7 +56,7 @@ def sexpr(
         dialect = dialect_of(source.name, source.text)
     dialect = replace(dialect, compat=True)
     grammar = Grammar(cache)
-    scanned = scan(source, grammar.openings)
+    scanned = scan(source, grammar.openings, dialect=dialect)
     if not scanned.lines:
         raise RecipeError("The recipe is empty.", Span(source, 0, 0))
     splitters = {**SPLITTERS, **(EXTENDED_SPLITTERS if dialect.extended else {})}

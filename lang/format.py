@@ -10,16 +10,17 @@ knows its place, and then proves that nothing that it changed had a meaning.
 from __future__ import annotations
 
 from lamina.errors import LaminaError
+from lamina.lang import quirks
 from lamina.lang.dialect import dialect_of
 from lamina.lang.grammar import Grammar
 from lamina.lang.instructions import parse_instruction
-from lamina.lang.layout import Atom, atoms
+from lamina.lang.layout import Atom, Break, Layout, atoms
 from lamina.lang.lines import DIRECTIVES, Fragment, Line, directive, scan
 from lamina.lang.nodes import Env, From, Label, Pair, Substitution, Word
 from lamina.lang.parser import parse
 from lamina.lang.source import RecipeError, Source, Span
 from lamina.lang.statement import parse_statement
-from lamina.values import replace, value
+from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from lamina.lang.lines import Scan
     from lamina.lang.nodes import Instruction, Parts, Recipe
     from lamina.lang.statement import Statement
-
-INDENT = "    "
 
 
 class FormatRefused(LaminaError):
@@ -69,7 +68,7 @@ class _Reader:
         self.dialect = dialect
 
     def scan(self, source: Source) -> Scan:
-        return scan(source, self.grammar.openings)
+        return scan(source, self.grammar.openings, dialect=self.dialect)
 
     def statement(self, line: Line, escape: str) -> Statement:
         whole = Fragment(line, 0, len(line.text), line.text)
@@ -78,15 +77,6 @@ class _Reader:
     def meaning(self, line: Line, escape: str) -> object:
         """The instruction in a line, without places."""
         return _meaning(parse_instruction(self.statement(line, escape)))
-
-
-@value
-class Break:
-    """The end of a physical line in an instruction's text, and the comments that
-    stand between it and the next one."""
-
-    at: int
-    comments: tuple[str, ...]
 
 
 class _Writer:
@@ -122,7 +112,7 @@ class _Writer:
             breaks = self.breaks(line)
             if isinstance(node, Env | Label) and words[-1].raw:
                 words = self.modern(line, node, words, breaks)
-            self.out += _Layout(line.text, breaks, self.scanned.escape).lines(words)
+            self.out += Layout(line.text, breaks, self.scanned.escape).lines(words)
             self.heredocs(line)
         self.out += self.between(len(self.text))
         while not self.out[-1]:
@@ -148,7 +138,8 @@ class _Writer:
                 # instruction, where none of them means something.
                 return [*lines, written.rstrip(), *self.verbatim(end)]
             if line or not lines or lines[-1]:
-                lines.append(self.directives.get(start, line))
+                indent = len(written) - len(written.lstrip())
+                lines.append(self.directives.get(start + indent, line))
         if top and lines and not lines[0]:
             # Behind a blank line, a comment at the top is no directive.
             found = directive(lines[1]) if len(lines) > 1 else None
@@ -164,7 +155,7 @@ class _Writer:
 
     def heredocs(self, line: Line) -> None:
         """Write what follows an instruction's last line: heredocs."""
-        if _odd(self.out[-1], self.scanned.escape) and self.at < len(self.text):
+        if self.goes_on(self.out[-1]) and self.at < len(self.text):
             # The blank at the end is all that keeps the next line apart.
             written = self.text[line.offsets[-1] : self.at].rstrip("\r\n")
             self.out[-1] += written[len(written.rstrip()) :]
@@ -173,6 +164,12 @@ class _Writer:
             if heredoc.body:
                 self.out.append(heredoc.body.removesuffix("\n"))
             self.out.append(self.physical()[1])
+
+    def goes_on(self, text: str) -> bool:
+        """Whether a line that ends so is continued by the next."""
+        escapes = len(text) - len(text.rstrip(self.scanned.escape))
+        alone = self.reader.dialect.keeps(quirks.ESCAPED_ESCAPE)
+        return escapes == 1 if alone else escapes % 2 == 1
 
     def breaks(self, line: Line) -> tuple[Break, ...]:
         """Where the lines of an instruction end; leaves us behind the last one."""
@@ -183,7 +180,7 @@ class _Writer:
             self.physical()
             found.append(Break(start, tuple(_comments(self.verbatim(offset)))))
         _, last = self.physical()
-        if _odd(last.rstrip(" \t"), self.scanned.escape):
+        if self.goes_on(last.rstrip(" \t")):
             # It goes on, but nothing comes: this is the end of the file.
             comments = tuple(_comments(self.verbatim(len(self.text))))
             found.append(Break(len(line.text), comments))
@@ -224,73 +221,6 @@ def _apart(between: list[str]) -> list[str]:
 
 def _comments(lines: list[str]) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
-
-
-def _odd(text: str, escape: str) -> bool:
-    """Whether the line goes on behind `text`."""
-    return (len(text) - len(text.rstrip(escape))) % 2 == 1
-
-
-class _Layout:
-    """Lays the words of one instruction out, with breaks where there were some."""
-
-    def __init__(self, text: str, breaks: tuple[Break, ...], escape: str) -> None:
-        self.text = text
-        self.escape = escape
-        self.breaks = breaks
-        self.done: list[str] = []
-        self.line = ""
-        self.indent = INDENT
-
-    def lines(self, words: tuple[Atom, ...]) -> list[str]:
-        raw = words[-1]
-        within = self.within(raw.start + 1, raw.end - 1) if raw.raw else ()
-        if within:
-            # Its lines cannot be moved, so the others stand as they do.
-            self.indent = self.blanks(within[0].at) or INDENT
-        end = 0
-        for place, word in enumerate(words):
-            gap = self.within(end, word.start)
-            if gap and place:
-                self.line_end(" ", _joined(gap), self.indent)
-                self.line = self.indent
-            elif place and not word.tight:
-                self.line += " "
-            self.word(word)
-            end = word.end
-        last = _joined(self.within(end, len(self.text)))
-        if last:
-            self.line_end(" ", last, self.indent)
-        return [*self.done, self.line] if self.line else self.done
-
-    def word(self, word: Atom) -> None:
-        """Write one word; where lines end in it, they do."""
-        at = word.start
-        for found in self.within(word.start + 1, word.end - 1):
-            self.line += word.text[at - word.start : found.at - word.start]
-            if found.at > at:
-                self.line_end("", found.comments, self.blanks(found.at))
-            else:
-                self.done += [f"{self.blanks(at)}{line}" for line in found.comments]
-            at = found.at
-        self.line += word.text[at - word.start :] + "," * word.comma
-
-    def line_end(self, blank: str, comments: tuple[str, ...], indent: str) -> None:
-        self.done.append(f"{self.line}{blank}{self.escape}")
-        self.done += [f"{indent}{comment}" for comment in comments]
-        self.line = ""
-
-    def within(self, first: int, last: int) -> tuple[Break, ...]:
-        return tuple(found for found in self.breaks if first <= found.at <= last)
-
-    def blanks(self, at: int) -> str:
-        """The blanks that a line starts with."""
-        rest = self.text[at:]
-        return rest[: len(rest) - len(rest.lstrip(" \t"))]
-
-
-def _joined(breaks: tuple[Break, ...]) -> tuple[str, ...]:
-    return tuple(comment for found in breaks for comment in found.comments)
 
 
 def _check(

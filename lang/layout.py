@@ -1,4 +1,4 @@
-"""Where the words of an instruction stand in its line.
+"""Where the words of an instruction stand in its line, and how they are laid out.
 
 What is between two of them are blanks that mean nothing, and in a JSON array the
 commas. A text that is taken as it is, blanks and all, is one word here: that of a
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lamina.lang.lines import Fragment
     from lamina.lang.statement import Statement, Token
 
+INDENT = "    "
 # The grammar's rule for what follows an instruction's flags. Of the others, the text
 # is taken as it is.
 WORDS = {
@@ -131,3 +132,74 @@ def _as_written(text: Fragment) -> Atom:
 
 def _raw(text: Fragment) -> Atom:
     return Atom(text.start, text.end, text.text, raw=True)
+
+
+@value
+class Break:
+    """The end of a physical line in an instruction's text, and the comments that
+    stand between it and the next one."""
+
+    at: int
+    comments: tuple[str, ...]
+
+
+class Layout:
+    """Lays the words of one instruction out, with breaks where there were some."""
+
+    def __init__(self, text: str, breaks: tuple[Break, ...], escape: str) -> None:
+        self.text = text
+        self.escape = escape
+        self.breaks = breaks
+        self.done: list[str] = []
+        self.line = ""
+        self.indent = INDENT
+
+    def lines(self, words: tuple[Atom, ...]) -> list[str]:
+        raw = words[-1]
+        within = self.within(raw.start + 1, raw.end - 1) if raw.raw else ()
+        if within:
+            # Its lines cannot be moved, so the others stand as they do.
+            self.indent = self.blanks(within[0].at) or INDENT
+        end = 0
+        for place, word in enumerate(words):
+            gap = self.within(end, word.start)
+            if gap and place:
+                self.line_end(" ", _joined(gap), self.indent)
+                self.line = self.indent
+            elif place and not word.tight:
+                self.line += " "
+            self.word(word)
+            end = word.end
+        last = _joined(self.within(end, len(self.text)))
+        if last:
+            self.line_end(" ", last, self.indent)
+        return [*self.done, self.line] if self.line else self.done
+
+    def word(self, word: Atom) -> None:
+        """Write one word; where lines end in it, they do."""
+        at = word.start
+        for found in self.within(word.start + 1, word.end - 1):
+            self.line += word.text[at - word.start : found.at - word.start]
+            if found.at > at:
+                self.line_end("", found.comments, self.blanks(found.at))
+            else:
+                self.done += [f"{self.blanks(at)}{line}" for line in found.comments]
+            at = found.at
+        self.line += word.text[at - word.start :] + "," * word.comma
+
+    def line_end(self, blank: str, comments: tuple[str, ...], indent: str) -> None:
+        self.done.append(f"{self.line}{blank}{self.escape}")
+        self.done += [f"{indent}{comment}" for comment in comments]
+        self.line = ""
+
+    def within(self, first: int, last: int) -> tuple[Break, ...]:
+        return tuple(found for found in self.breaks if first <= found.at <= last)
+
+    def blanks(self, at: int) -> str:
+        """The blanks that a line starts with."""
+        rest = self.text[at:]
+        return rest[: len(rest) - len(rest.lstrip(" \t"))]
+
+
+def _joined(breaks: tuple[Break, ...]) -> tuple[str, ...]:
+    return tuple(comment for found in breaks for comment in found.comments)

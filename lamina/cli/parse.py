@@ -37,7 +37,7 @@ def parse(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.format == "sexpr":
         from lamina.lang.dump import sexpr
 
-        sys.stdout.write(sexpr(read_source(inputs), cache=cache))
+        sys.stdout.write(sexpr(read_source(inputs, cache), cache=cache))
         return 0
     import json
 
