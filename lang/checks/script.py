@@ -13,6 +13,7 @@ from lamina.lang.lines import Line, line_again
 from lamina.lang.nodes import ShellForm
 from lamina.lang.shell import ShellCommand, ShellWord, read_commands
 from lamina.lang.source import Span
+from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _shell_form(run: Run, text: str, shell: str, escape: str) -> Iterator[Script
     line, behind = line_again(run.span, escape)
     words = _OPENING.sub(" ", text).split()
     if words or not run.heredocs:
-        yield Script(text, shell, line, len(line.text) - len(text))
+        yield _with_documents(run, text, shell, (line, behind))
     # Of several that are its standard input, a shell reads the last one.
     numbers = [found[1] for found in _OPENING.finditer(text)]
     inputs = [place for place, number in enumerate(numbers) if number in ("", "0")]
@@ -102,6 +103,25 @@ def _shell_form(run: Run, text: str, shell: str, escape: str) -> Iterator[Script
             if found is not None:
                 yield found
         behind = _end(heredoc, run.span, behind)
+
+
+def _with_documents(run: Run, text: str, shell: str, place: tuple[Line, int]) -> Script:
+    """The command line and, as a shell reads them, its here-documents below it."""
+    line, behind = place
+    offset = len(line.text) - len(text)
+    if not run.heredocs:
+        return Script(text, shell, line, offset)
+    end = behind
+    for heredoc in run.heredocs:
+        end = _end(heredoc, run.span, end)
+    bodies = "\n" + run.span.source.text[behind:end]
+    whole = replace(
+        line,
+        text=line.text + bodies,
+        starts=(*line.starts, len(line.text)),
+        offsets=(*line.offsets, behind - 1),
+    )
+    return Script(text + bodies, shell, whole, offset)
 
 
 def _reader(words: list[str]) -> str:

@@ -103,5 +103,5 @@ def multiple_instructions_disallowed(reading: Reading) -> Iterator[Found]:
                     f"Multiple {kind.__name__.upper()} instructions should not be used "
                     "in the same stage because only the last one will be used",
                     instruction.span,
-                    f"Take it out: the one on line {found[-1].span.line} counts.",
+                    "Take it out; the last one counts.",
                 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lamina.builder.build import unused_arguments
+from lamina.builder.checking import unused_arguments
 from lamina.lang.parser import parse
 from lamina.lang.source import Source
 

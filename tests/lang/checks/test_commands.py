@@ -79,7 +79,7 @@ def test_how_to_get_pipefail(text: str, hint: str) -> None:
 
 
 def test_what_an_examiner_of_scripts_says() -> None:
-    seen = []
+    seen: list[tuple[str, str, tuple[str, ...]]] = []
 
     def examine(scripts: tuple[Script, ...]) -> list[tuple[ScriptFinding, ...]]:
         seen.extend((one.text, one.shell, one.variables) for one in scripts)
@@ -95,7 +95,7 @@ def test_what_an_examiner_of_scripts_says() -> None:
     assert seen == [
         ("a    $x", "bash", ("PATH", "x")),
         ("#!/bin/dash\necho $x\n", "dash", ("PATH", "x")),
-        ("perl <<E", "bash", ("PATH", "x")),
+        ("perl <<E\n$x\nE\n", "bash", ("PATH", "x")),
     ]
     assert (found.rule, found.level, found.span.text) == ("SC2086", "note", "$x")
     assert (found.span.line, found.span.column) == (5, 4)

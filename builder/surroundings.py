@@ -1,0 +1,110 @@
+"""Surroundings of a recipe, from the store, `.dockerignore` and the machine."""
+
+from __future__ import annotations
+
+from lamina.errors import LaminaError
+from lamina.lang.checks.surroundings import BaseFacts, Surroundings
+from lamina.values import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lamina.builder.ignore import Ignore
+    from lamina.oci.store import Store
+
+# Only these leave all of a context out (`COPY . /app`).
+_EVERYTHING = ("*", "**", "**/*")
+
+
+def surroundings(
+    store: Callable[[], Store | None], ignore: bytes, platform: str
+) -> Surroundings:
+    """What the checks may know. `store` is called when a base is first asked for and
+    may give None; `ignore` is the text of `.dockerignore`."""
+    return Surroundings(
+        base=_Bases(store),
+        is_image_name=is_image_name,
+        ignored=_Ignored(ignore),
+        platform=platform,
+    )
+
+
+def with_shellcheck(around: Surroundings, path: str, jobs: int) -> Surroundings | None:
+    """The same with ShellCheck, looked for in `path`; None where there is none."""
+    from lamina.builder.shellcheck import examiner, find_shellcheck
+
+    program = find_shellcheck(path)
+    if program is None:
+        return None
+    return replace(around, examine=examiner(program, jobs))
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a base may be called so."""
+    from lamina.oci.reference import parse_reference
+
+    try:
+        parse_reference(name)
+    except LaminaError:
+        return False
+    return True
+
+
+class _Bases:
+    """Facts of the images in the store, each looked up once."""
+
+    def __init__(self, store: Callable[[], Store | None]) -> None:
+        self._open = store
+        self._opened = False
+        self._store: Store | None = None
+        self._known: dict[str, BaseFacts | None] = {}
+
+    def __call__(self, name: str) -> BaseFacts | None:
+        if name not in self._known:
+            if not self._opened:
+                self._opened, self._store = True, self._open()
+            self._known[name] = self._look(name)
+        return self._known[name]
+
+    def _look(self, name: str) -> BaseFacts | None:
+        if self._store is None or not is_image_name(name):
+            return None
+        identity = self._store.resolve_id(name)
+        if identity is None:
+            return None
+        config = self._store.image(identity).config
+        return BaseFacts(
+            frozenset(line.partition("=")[0] for line in config.env),
+            config.shell or (),
+            config.working_dir,
+            f"{config.os}/{config.architecture}",
+        )
+
+
+class _Ignored:
+    """The pattern that hides a path. Exceptions (`!`) may bring anything back, so
+    with them nothing is said, as BuildKit does."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._patterns: Ignore | None = None
+
+    def __call__(self, path: str) -> str:
+        if self._patterns is None:
+            self._patterns = _patterns(self._text)
+        found = self._patterns
+        if not found or found.has_exceptions:
+            return ""
+        if path == ".":
+            return next((p for p in found.patterns if p in _EVERYTHING), "")
+        return found.reason(path)
+
+
+def _patterns(text: bytes) -> Ignore:
+    from lamina.builder.ignore import NOTHING_IGNORED, parse_ignore
+
+    try:
+        return parse_ignore(text.decode(errors="replace"), ".dockerignore")
+    except LaminaError:
+        return NOTHING_IGNORED  # the build itself says what is wrong with it
