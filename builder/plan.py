@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lamina.builder.errors import InvalidInstruction, InvalidOption
+from lamina.builder.errors import InvalidInstruction, InvalidOption, UnknownBase
 from lamina.builder.graph import BaseOp, Graph, Operation, Product, Step
 from lamina.builder.stage import NOTHING, StageState, apply, base_state
 from lamina.lang.expand import expand
@@ -127,9 +127,18 @@ class Planner:
             return self.stage(earlier.index).tip
         self._check_origin(name, stage, span)
         if name not in self._images:
-            base = self._resolve(BaseRequest(name, NOTHING, span))
+            base = self._base(BaseRequest(name, NOTHING, span))
             self._images[name] = self._add_base(name, base.layers, span, name)
         return self._images[name]
+
+    def _base(self, request: BaseRequest) -> Base:
+        """The pinned base; of a name that is nowhere, perhaps a stage's is meant."""
+        try:
+            return self._resolve(request)
+        except UnknownBase as error:
+            meant = did_you_mean(request.name, self._names.places)
+            error.hint = f"{meant} {error.hint}".strip()
+            raise
 
     def _check_origin(self, name: str, stage: int, span: Span) -> None:
         """Refuse what a variable in `--from` may hold and a name as written not."""
@@ -188,7 +197,7 @@ class Planner:
         if name == "scratch":
             found = Base(_scratch(self._options.platform), ())
         else:
-            found = self._resolve(BaseRequest(name, flags, base.image.span))
+            found = self._base(BaseRequest(name, flags, base.image.span))
         tip = self._add_base(name, found.layers, base.span, title)
         return base_state(stage.index, title, found.config, tip)
 
