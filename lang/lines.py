@@ -290,7 +290,10 @@ class _Scanner:
             self.directive(*found, span)
             return
         meant = text[1:].strip()
-        self.comments = [*self.comments, meant] if meant else []
+        if meant:
+            self.comments.append(meant)
+        else:
+            self.comments = []
 
     def directive(self, name: str, given: str, span: Span) -> None:
         """Keep a directive; in the heading each stands once."""
