@@ -202,6 +202,8 @@ def _directive(reading: Reading, offset: int) -> Hover | None:
     entry = DIRECTIVES.get(name)
     if entry is None or not comment[len(name) :].lstrip().startswith(("=", ":")):
         return None
-    return _told(
-        entry.usage, entry.text, Span(reading.source, start, start + len(line))
-    )
+    if name == "lamina":
+        words = comment[len("lamina:") :].replace("=", " ").split(None, 1)
+        entry = SETTINGS.get(words[0] if words else "", entry)
+    place = Span(reading.source, start, start + len(line))
+    return _told(entry.usage, entry.text, place)

@@ -51,6 +51,8 @@ class Reading:
     escape: str
     lines: tuple[Written, ...]
     grammar: Grammar
+    # What `statement` found, by where the line starts.
+    parted: dict[int, Statement | None]
 
     def at(self, offset: int) -> Written | None:
         """The line that holds `offset`, its heredocs with it."""
@@ -61,8 +63,12 @@ class Reading:
 
     def statement(self, written: Written) -> Statement | None:
         """The line parted into keyword, flags and rest, of ONBUILD the trigger; None
-        while it cannot be."""
-        line = written.line
+        while it cannot be. Done once."""
+        if written.start not in self.parted:
+            self.parted[written.start] = self._part(written.line)
+        return self.parted[written.start]
+
+    def _part(self, line: Line) -> Statement | None:
         whole = Fragment(line, 0, len(line.text), line.text)
         try:
             statement = parse_statement(whole, self.escape, self.grammar, self.dialect)
@@ -93,7 +99,7 @@ def read(name: str, text: str) -> Reading:
     plain = Source(name, without_templates(name, text))
     scanned = scan(plain, grammar.openings, lambda _: None)
     lines = tuple(_written(plain.text, scanned.lines))
-    return Reading(source, _dialect(name, text), scanned.escape, lines, grammar)
+    return Reading(source, _dialect(name, text), scanned.escape, lines, grammar, {})
 
 
 def _dialect(name: str, text: str) -> Dialect:

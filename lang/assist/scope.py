@@ -8,7 +8,7 @@ import re
 from lamina.lang.expand import expand
 from lamina.lang.lines import Fragment
 from lamina.lang.source import RecipeError, Span
-from lamina.lang.variables import AUTOMATIC
+from lamina.lang.variables import variables
 from lamina.values import value
 
 TYPE_CHECKING = False
@@ -111,8 +111,8 @@ def _stage(reading: Reading, index: int, line: Written) -> StageName:
 def walk(reading: Reading) -> Iterator[tuple[Written, Scope]]:
     """Every line, and what is known before it."""
     stages: dict[str, StageName] = {}
-    variables: dict[str, Variable] = {}
-    top = scope = Scope(variables, {}, variables, stages)
+    outer: dict[str, Variable] = {}
+    top = scope = Scope(outer, {}, outer, stages)
     below: list[Scope] = []
     named = iter(stage_names(reading))
     for line in reading.lines:
@@ -125,10 +125,10 @@ def walk(reading: Reading) -> Iterator[tuple[Written, Scope]]:
         stage = next(named)
         base = top.base(stage)
         if base is None:
-            scope = Scope({}, {}, variables, stages)
+            scope = Scope({}, {}, outer, stages)
         else:
             under = below[base.index]
-            scope = Scope({**under.variables}, {**under.values}, variables, stages)
+            scope = Scope({**under.variables}, {**under.values}, outer, stages)
         below.append(scope)
         stages[str(stage.index)] = stage
         if stage.name:
@@ -185,7 +185,8 @@ def declared(statement: Statement | None) -> tuple[tuple[Fragment, Word | None],
 
 
 def _expanded(word: Word | None, values: dict[str, str], escape: str) -> str | None:
-    if word is None:
+    """The word's value; None where it hangs on what the file does not say."""
+    if word is None or any(used.name not in values for used in variables(word.parts)):
         return None
     try:
         text = expand(word, values, escape)
@@ -275,8 +276,3 @@ def _substitutions(text: str, escape: str) -> Iterator[tuple[str, int, int]]:
         before = text[max(0, found.start() - 50) : found.start()]
         if (len(before) - len(before.rstrip(escape))) % 2 == 0:
             yield found[2], found.start(2), found.end(2)
-
-
-def automatic(name: str) -> bool:
-    """Whether a variable is there without an ARG in FROM, and by `ARG NAME` below."""
-    return name in AUTOMATIC

@@ -203,7 +203,6 @@ def test_the_variables_of_a_template() -> None:
     assert completed(text, "version", "Recipe").endswith("{{ version")
 
 
-
 def test_around_template_marks() -> None:
     text = "FROM {{ base }} AS one\n{% for x in y %}\nFROM c\nCOPY --from=|"
     assert labels(text, "Recipe") == ["one"]
