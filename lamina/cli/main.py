@@ -28,6 +28,7 @@ _SIGTERM = 15
 # Each command: the module that adds it, and what `lamina --help` says of it.
 COMMANDS = {
     "build": ("lamina.cli.build", "Build an image from a recipe"),
+    "check": ("lamina.cli.check", "Show what is wrong with a recipe, or not meant"),
     "fmt": ("lamina.cli.fmt", "Give recipes their one layout"),
     "outline": ("lamina.cli.outline", "Show what a recipe offers and asks for"),
     "parse": ("lamina.cli.parse", "Show the tree of a recipe"),
