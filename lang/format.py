@@ -18,17 +18,23 @@ from lamina.lang.layout import Atom, Break, Layout, atoms
 from lamina.lang.lines import DIRECTIVES, Fragment, Line, directive, scan
 from lamina.lang.nodes import Env, From, Label, Pair, Substitution, Word
 from lamina.lang.parser import parse
+from lamina.lang.render import DELIMITERS, is_template
 from lamina.lang.source import RecipeError, Source, Span
 from lamina.lang.statement import parse_statement
 from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from lamina.lang.dialect import Dialect
     from lamina.lang.grammar import ParseCache
     from lamina.lang.lines import Scan
     from lamina.lang.nodes import Instruction, Parts, Recipe
     from lamina.lang.statement import Statement
+
+    # Of each line; None where only a template knows what it will be.
+    Nodes = tuple[Instruction | From | None, ...]
 
 
 class FormatRefused(LaminaError):
@@ -36,31 +42,43 @@ class FormatRefused(LaminaError):
 
 
 def format_source(
-    source: Source, dialect: Dialect | None = None, cache: ParseCache | None = None
+    source: Source,
+    dialect: Dialect | None = None,
+    cache: ParseCache | None = None,
+    render: Callable[[Source], Source] | None = None,
 ) -> str:
     """The text of `source` in its canonical layout, with `\\n` at the ends of lines.
 
-    Raises RecipeError for what cannot be parsed. FormatRefused, and no text, when the
-    result would not mean the same.
+    A template is not formatted without `render`, which says what comes of it. Raises
+    RecipeError for what cannot be parsed, or rendered. FormatRefused, and no text, when
+    the result would not mean the same.
     """
     if dialect is None:
         dialect = dialect_of(source.name, source.text)
-    nodes = _nodes(parse(source, cache, dialect))
-    reader = _Reader(Grammar(cache), dialect)
+    if is_template(source.name, source.text) and _has_tags(source.text):
+        from lamina.lang.format_template import format_template
+
+        return format_template(source, dialect, cache, render)
+    nodes = nodes_of(parse(source, cache, dialect))
+    reader = Reader(Grammar(cache), dialect)
     before = reader.scan(source)
-    text = _Writer(before, nodes, reader).write(source.text)
+    text = Writer(before, nodes, reader).write(source.text)
     if text != source.text:
-        _check(before, nodes, reader, Source(source.name, text))
+        check_same(before, nodes, reader, Source(source.name, text))
     return text
 
 
-def _nodes(recipe: Recipe) -> tuple[Instruction | From, ...]:
+def _has_tags(text: str) -> bool:
+    return any(sign in text for sign in DELIMITERS)
+
+
+def nodes_of(recipe: Recipe) -> Nodes:
     """The instructions of all lines, in their order."""
     stages = ((stage.base, *stage.instructions) for stage in recipe.stages)
     return (*recipe.global_args, *(node for stage in stages for node in stage))
 
 
-class _Reader:
+class Reader:
     """Reads lines as the parser does."""
 
     def __init__(self, grammar: Grammar, dialect: Dialect) -> None:
@@ -76,15 +94,21 @@ class _Reader:
 
     def meaning(self, line: Line, escape: str) -> object:
         """The instruction in a line, without places."""
-        return _meaning(parse_instruction(self.statement(line, escape)))
+        return meaning_of(parse_instruction(self.statement(line, escape)))
 
 
-class _Writer:
+class Writer:
     """Writes a scanned text anew, from its start to its end."""
 
     def __init__(
-        self, scanned: Scan, nodes: tuple[Instruction | From, ...], reader: _Reader
+        self,
+        scanned: Scan,
+        nodes: Nodes,
+        reader: Reader,
+        closing: frozenset[str] | None = None,
     ) -> None:
+        """`closing`, of a template, are the comments that end something above."""
+        self.closing = closing
         self.scanned = scanned
         self.nodes = nodes
         self.reader = reader
@@ -104,20 +128,28 @@ class _Writer:
         stages = 0
         for line, node in zip(self.scanned.lines, self.nodes, strict=True):
             between = self.between(self.text.rfind("\n", 0, line.offsets[0]) + 1)
-            words = atoms(self.reader.statement(line, self.scanned.escape))
             if isinstance(node, From):
                 stages += 1
-                between = _apart(between) if stages > 1 else between
+                between = _apart(between, self.closing or ()) if stages > 1 else between
             self.out += between
-            breaks = self.breaks(line)
-            if isinstance(node, Env | Label) and words[-1].raw:
-                words = self.modern(line, node, words, breaks)
-            self.out += Layout(line.text, breaks, self.scanned.escape).lines(words)
+            self.instruction(line, node)
             self.heredocs(line)
         self.out += self.between(len(self.text))
         while not self.out[-1]:
             self.out.pop()
         return "\n".join(self.out) + "\n"
+
+    def instruction(self, line: Line, node: Instruction | From | None) -> None:
+        start = self.at
+        breaks = self.breaks(line)
+        if node is None:
+            end, self.at = self.at, start
+            self.out += self.verbatim(end)
+            return
+        words = atoms(self.reader.statement(line, self.scanned.escape))
+        if isinstance(node, Env | Label) and words[-1].raw and self.closing is None:
+            words = self.modern(line, node, words, breaks)
+        self.out += Layout(line.text, breaks, self.scanned.escape).lines(words)
 
     def physical(self) -> tuple[int, str]:
         """The next line of the file, as it is, and where it starts."""
@@ -197,7 +229,7 @@ class _Writer:
         keyword, key, rest = words
         if any(key.start < found.at < rest.end for found in breaks):
             return words
-        meant = _meaning(node)
+        meant = meaning_of(node)
         quoted = () if '"' in rest.text else (f'"{rest.text}"',)
         for given in (rest.text, *quoted):
             text = f"{key.text}={given}"
@@ -214,19 +246,22 @@ class _Writer:
         return words
 
 
-def _apart(between: list[str]) -> list[str]:
+def _apart(between: list[str], closing: Collection[str]) -> list[str]:
     """What stands before a stage, with a blank line above the comments that are its."""
-    return between if "" in between else ["", *between]
+    above = max((n + 1 for n, line in enumerate(between) if line in closing), default=0)
+    if "" in between[above:]:
+        return between
+    return [*between[:above], "", *between[above:]]
 
 
 def _comments(lines: list[str]) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def _check(
+def check_same(
     before: Scan,
-    nodes: tuple[Instruction | From, ...],
-    reader: _Reader,
+    nodes: Nodes,
+    reader: Reader,
     result: Source,
 ) -> None:
     """Raise FormatRefused unless both texts have one and the same tree.
@@ -239,19 +274,23 @@ def _check(
         if len(before.lines) != len(after.lines) or _settings(before) != _settings(
             after
         ):
-            raise _refused("Its directives or instructions would not be the same.")
+            raise refused("Its directives or instructions would not be the same.")
         for old, new, node in zip(before.lines, after.lines, nodes, strict=True):
             if not _same(old, new):
-                raise _refused(f"{node.span} would not be the same.")
-            if old.text != new.text and reader.meaning(new, before.escape) != _meaning(
-                node
+                raise refused(f"{_place(old)} would not be the same.")
+            if old.text != new.text and (
+                node is None or reader.meaning(new, before.escape) != meaning_of(node)
             ):
-                raise _refused(f"{node.span} would not mean the same.")
+                raise refused(f"{_place(old)} would not mean the same.")
     except RecipeError as error:
-        raise _refused(f"The result cannot be parsed. {error.message}") from error
+        raise refused(f"The result cannot be parsed. {error.message}") from error
 
 
-def _refused(why: str) -> FormatRefused:
+def _place(line: Line) -> str:
+    return str(line.span(0, len(line.text)))
+
+
+def refused(why: str) -> FormatRefused:
     return FormatRefused(
         f"This recipe cannot be formatted. {why}",
         hint="Nothing was changed. This is a bug of Lamina; please report the lines.",
@@ -266,19 +305,19 @@ def _settings(scanned: Scan) -> tuple[object, ...]:
 def _same(old: Line, new: Line) -> bool:
     """Whether what belongs to a line beside its text is the same."""
     one, other = (tuple(doc for _, doc in line.heredocs) for line in (old, new))
-    return old.comment == new.comment and _meaning(one) == _meaning(other)
+    return old.comment == new.comment and meaning_of(one) == meaning_of(other)
 
 
-def _meaning(node: object) -> object:
+def meaning_of(node: object) -> object:
     """A node without places; the words of ENV and LABEL by their values."""
     if isinstance(node, Span | Source):
         return None
     if isinstance(node, tuple):
-        return tuple(_meaning(inner) for inner in node)
+        return tuple(meaning_of(inner) for inner in node)
     if isinstance(node, Pair):
         return _value(node.key), _value(node.value)
     if hasattr(node, "__fields__"):
-        inner = (_meaning(given) for given in node.__dict__.values())
+        inner = (meaning_of(given) for given in node.__dict__.values())
         return (type(node), *inner)
     return node
 

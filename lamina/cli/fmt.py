@@ -6,8 +6,9 @@ import os
 import sys
 
 from lamina.cli.parse_cache import parse_cache
-from lamina.cli.recipe_file import RecipeUsage, find_recipe
+from lamina.cli.recipe_file import RecipeUsage, recipe_inputs
 from lamina.errors import LaminaError
+from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from lamina.cli.settings import Settings
     from lamina.lang.grammar import ParseCache
+    from lamina.lang.source import Source
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,10 +32,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("--check", action="store_true", help="change nothing; exit 1 if one would be")
     flag("--diff", action="store_true", help="show what would be changed")
     flag("--compat", choices=("buildkit",), help="read recipes as BuildKit does")
-    parser.set_defaults(call=fmt)
+    flag("--set", action="append", default=[], metavar="NAME=VALUE", help=_SET)
+    flag("--values", action="append", default=[], metavar="FILE")
+    parser.set_defaults(call=fmt, file=None)
 
 
 _PATHS = "recipes, folders with a recipe, or - for stdin to stdout (default: .)"
+
+_SET = "a value for templates, that have to be rendered (repeat; as of `build`)"
 
 
 def fmt(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -53,38 +59,33 @@ def fmt(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _file(path: str, arguments: argparse.Namespace, cache: ParseCache | None) -> bool:
     """Format one recipe; whether that changed it."""
+    import argparse
+
+    from lamina.builder.recipe import read_source
     from lamina.lang.dialect import dialect_of
     from lamina.lang.format import format_source
     from lamina.lang.source import decode
 
-    found = find_recipe(path, None)
-    name = os.path.relpath(found) if found else "-"
-    data = _read(found) if found else sys.stdin.buffer.read()
-    source = decode(name, data)
-    dialect = dialect_of(name, source.text, arguments.compat == "buildkit")
-    text = format_source(source, dialect, cache)
-    changed = text.encode() != data
+    inputs = recipe_inputs(argparse.Namespace(**{**vars(arguments), "context": path}))
+    source = decode(inputs.name, inputs.data)
+    dialect = dialect_of(inputs.name, source.text, inputs.compat)
+
+    def render(template: Source) -> Source:
+        return read_source(replace(inputs, data=template.text.encode()), cache)
+
+    text = format_source(source, dialect, cache, render)
+    changed = text.encode() != inputs.data
     if arguments.diff:
-        _print_diff(name, data.decode(), text)
+        _print_diff(inputs.name, source.text, text)
     elif arguments.check:
         if changed:
-            print(name)
-    elif not found:
+            print(inputs.name)
+    elif not inputs.path:
         sys.stdout.buffer.write(text.encode())
     elif changed:
-        _replace(found, text.encode())
-        print(name)
+        _rewrite(inputs.path, text.encode())
+        print(inputs.name)
     return changed
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise RecipeUsage(
-            f"The recipe {path!r} cannot be read: {error.strerror}."
-        ) from error
 
 
 def _print_diff(name: str, before: str, after: str) -> None:
@@ -103,7 +104,7 @@ def _print_diff(name: str, before: str, after: str) -> None:
             sys.stdout.write(f"{line}\n\\ No newline at end of file\n")
 
 
-def _replace(path: str, data: bytes) -> None:
+def _rewrite(path: str, data: bytes) -> None:
     """Write a file anew in one step; its mode and owner stay, links to it too."""
     path = os.path.realpath(path)
     name = f"{os.path.dirname(path)}/.{os.path.basename(path)}.{os.getpid()}"

@@ -33,7 +33,7 @@ def tree(recipe: Recipe) -> list[object]:
     stages = ((stage.base, *stage.instructions) for stage in recipe.stages)
     nodes = (*recipe.global_args, *(node for stage in stages for node in stage))
     directives = [(d.name, d.value, d.heading) for d in recipe.directives]
-    return [recipe.escape, directives, *map(formatter._meaning, nodes)]
+    return [recipe.escape, directives, *map(formatter.meaning_of, nodes)]
 
 
 @pytest.mark.parametrize(
@@ -211,12 +211,12 @@ def test_what_cannot_be_parsed_is_told_as_elsewhere() -> None:
 def test_another_meaning_is_refused(result: str, message: str) -> None:
     """The proof does not trust the layout."""
     source = Source("Dockerfile", "FROM a\nCOPY --link a b\nRUN <<E\nx\nE\n")
-    reader = formatter._Reader(Grammar(None), DOCKERFILE)
-    nodes = formatter._nodes(parse(source))
+    reader = formatter.Reader(Grammar(None), DOCKERFILE)
+    nodes = formatter.nodes_of(parse(source))
     before = reader.scan(source)
-    formatter._check(before, nodes, reader, source)
+    formatter.check_same(before, nodes, reader, source)
     with pytest.raises(FormatRefused, match=message):
-        formatter._check(before, nodes, reader, Source("Dockerfile", result))
+        formatter.check_same(before, nodes, reader, Source("Dockerfile", result))
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])

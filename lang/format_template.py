@@ -1,0 +1,140 @@
+"""The layout of a template: of what stands between its tags.
+
+Lines that are tags, and whatever a macro, `call`, `filter`, `set` or `raw` block holds,
+stay as they are: that text may end up anywhere. Elsewhere a tag counts as a piece of a
+word, and an instruction that cannot be read so is left alone. Then both texts are
+rendered, and have to give the same tree.
+"""
+
+from __future__ import annotations
+
+import re
+
+from lamina.errors import LaminaError
+from lamina.lang.dialect import heading
+from lamina.lang.format import Reader, Writer, check_same, meaning_of, nodes_of, refused
+from lamina.lang.grammar import Grammar
+from lamina.lang.instructions import parse_instruction
+from lamina.lang.parser import parse
+from lamina.lang.source import RecipeError, Source, unix_lines
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lamina.lang.dialect import Dialect
+    from lamina.lang.grammar import ParseCache
+    from lamina.lang.lines import Line
+    from lamina.lang.nodes import From, Instruction
+
+_STRINGS = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?!%s).)*"""
+_INSIDE = _STRINGS % "%}"
+TAG = re.compile(
+    rf"""
+    \{{%\#.*?\#%\}}
+  | \{{%[-+]?\s*raw\s*[-+]?%\}}.*?\{{%[-+]?\s*endraw\s*[-+]?%\}}
+  | \{{%[-+]?\s*(?P<block>macro|call|filter|set)\b
+      (?:(?<!set)|(?![^%]*=)){_INSIDE}%\}}
+      .*?\{{%[-+]?\s*end(?P=block)\s*[-+]?%\}}
+  | \{{%{_INSIDE}%\}}
+  | \{{\{{{_STRINGS % "}}"}\}}\}}
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+CLOSING = re.compile(r"\s*\{%[-+]?\s*(end|else|elif)")
+
+
+class NotFormatted(LaminaError):
+    """A template that is left as it is."""
+
+
+def format_template(
+    source: Source,
+    dialect: Dialect,
+    cache: ParseCache | None,
+    render: Callable[[Source], Source] | None,
+) -> str:
+    """The text of a template in its layout; see `format.format_source`."""
+    if render is None:
+        raise NotFormatted(
+            "A template is formatted only by who can render it.",
+            hint="`lamina fmt` does, with --set and --values where they are needed.",
+        )
+    source = unix_lines(source)
+    tree = _tree(render(source), cache, dialect)
+    mask = _Mask(source.text)
+    masked = Source(source.name, mask.text)
+    reader = Reader(Grammar(cache), dialect)
+    before = reader.scan(masked)
+    nodes = tuple(_node(line, before.escape, reader) for line in before.lines)
+    laid_out = Writer(before, nodes, reader, mask.closing).write(masked.text)
+    check_same(before, nodes, reader, Source(source.name, laid_out))
+    text = mask.undone(laid_out)
+    if _tree(render(Source(source.name, text)), cache, dialect) != tree:
+        raise refused("What the template gives would not be the same.")
+    return text
+
+
+def _tree(rendered: Source, cache: ParseCache | None, dialect: Dialect) -> object:
+    recipe = parse(rendered, cache, dialect)
+    directives = tuple((d.name, d.value, d.heading) for d in recipe.directives)
+    return recipe.escape, directives, meaning_of(nodes_of(recipe))
+
+
+def _node(line: Line, escape: str, reader: Reader) -> Instruction | From | None:
+    try:
+        return parse_instruction(reader.statement(line, escape))
+    except RecipeError:
+        return None
+
+
+class _Mask:
+    """A template's text with a comment for each line of tags, and a word for each tag
+    within a line."""
+
+    def __init__(self, text: str) -> None:
+        self.prefix = "jinja"
+        while self.prefix in text:
+            self.prefix += "x"
+        self.lines: dict[str, str] = {}
+        self.words: dict[str, str] = {}
+        start = max((text.find("\n", it.end) for it in heading(text)), default=0)
+        self.text = text[:start] + self._masked(text[start:])
+        self.closing = frozenset(
+            comment for comment, line in self.lines.items() if CLOSING.match(line)
+        )
+
+    def _masked(self, text: str) -> str:
+        pieces = []
+        at = 0
+        for start, end in self._groups(text):
+            first = text.rfind("\n", 0, start) + 1
+            last = text.find("\n", end)
+            last = len(text) if last < 0 else last
+            word = f"{self.prefix}{len(self.lines) + len(self.words)}z"
+            if first >= at and not (text[first:start] + text[end:last]).strip():
+                comment = f"# {word}"
+                self.lines[comment] = text[first:last]
+                pieces += [text[at:first], comment]
+                at = last
+            else:
+                self.words[word] = text[start:end]
+                pieces += [text[at:start], word]
+                at = end
+        return "".join([*pieces, text[at:]])
+
+    def _groups(self, text: str) -> list[tuple[int, int]]:
+        """Where tags stand; neighbours with nothing but blanks between them are one."""
+        found: list[tuple[int, int]] = []
+        for tag in TAG.finditer(text):
+            if found and not text[found[-1][1] : tag.start()].strip(" \t"):
+                found[-1] = (found[-1][0], tag.end())
+            else:
+                found.append(tag.span())
+        return found
+
+    def undone(self, text: str) -> str:
+        """The template again."""
+        lines = [self.lines.get(line.strip(), line) for line in text.split("\n")]
+        words = re.compile(rf"{self.prefix}\d+z")
+        return words.sub(lambda found: self.words[found[0]], "\n".join(lines))
