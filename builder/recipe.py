@@ -191,6 +191,8 @@ def _reason(error: OSError) -> str:
 
     if error.errno == errno.EXDEV:
         return "a link leads out of the recipe's folder"
+    if error.errno == errno.ELOOP:
+        return "its links lead in a circle"
     return error.strerror or str(error)
 
 

@@ -108,8 +108,9 @@ def _yaml(source: Source) -> Any:
         at = 0 if mark is None else mark.index
         said = error.problem or "This cannot be read"
         raise _wrong(source, at, f"{said[:1].upper()}{said[1:]}.") from None
-    except yaml.YAMLError as error:
-        raise _wrong(source, 0, f"{str(error).splitlines()[0]}.") from None
+    except yaml.reader.ReaderError as error:
+        said = f"The character U+{error.character:04X} cannot be in YAML."
+        raise _wrong(source, error.position, said) from None
 
 
 def _loader(source: Source) -> Any:
@@ -130,12 +131,11 @@ def _loader(source: Source) -> Any:
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             seen = set()
             for key, _ in node.value:
-                if key.tag != "tag:yaml.org,2002:str" or key.value in seen:
-                    twice = key.value in seen
-                    message = f"The key {key.value!r} is there twice."
-                    if not twice:
-                        message = "A key is a text; put it in quotes."
-                    raise _wrong(source, key.start_mark.index, message)
+                at = key.start_mark.index
+                if key.tag != "tag:yaml.org,2002:str":
+                    raise _wrong(source, at, "A key is a text; put it in quotes.")
+                if key.value in seen:
+                    raise _wrong(source, at, f"The key {key.value!r} is there twice.")
                 seen.add(key.value)
             return super().construct_mapping(node, deep)
 

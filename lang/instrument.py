@@ -28,7 +28,7 @@ class _Mark(int):
 
 
 def mark(
-    tokens: Iterable[tuple[int, str, str]], source: str, text: Text, shift: int
+    tokens: Iterable[tuple[int, str, str]], source: str, text: Text
 ) -> Iterator[tuple[int, str, str]]:
     """The lexer's tokens, their lines marked with offsets; and `text` is told where
     constructs begin and end. Jinja leaves out nothing but blanks before a `{`."""
@@ -36,7 +36,7 @@ def mark(
     for line, kind, value in tokens:
         at = source.index(value, at)
         marked = _Mark(line)
-        marked.offset = at + shift
+        marked.offset = at + text.start
         if kind.endswith("_begin"):
             text.starts.append(marked.offset)
         at += len(value)

@@ -179,8 +179,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     ) -> TokenStream:
         text = self.tracer.texts[name]
         tokens = self.lexer.tokeniter(source, name, filename, state)
-        shift = text.start
-        marked = mark(tokens, source, text, shift)
+        marked = mark(tokens, source, text)
         return TokenStream(self.lexer.wrap(marked, name, filename), name, filename)
 
     def _parse(self, source: str, name: Any, filename: Any) -> nodes.Template:
