@@ -1,23 +1,28 @@
 """Parsed recipes and grammar tables as JSON, for a ParseCache.
 
 A node is a list that starts with the number of its class, a tuple one that starts
-with 0; a Span is two numbers in its node's list. Reading runs nothing of what it
-reads, and what does not fit is None, as if it had never been cached.
+with 0; a Span is two numbers in its node's list. A recipe is lines: a checksum, what
+every reader needs (the FROMs, global ARGs, directives), then the instructions of one
+stage each, which are decoded when they are first asked for. Reading runs nothing of
+what it reads, and what does not fit is None, as if it had never been cached.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from functools import partial
+from zlib import crc32
 
 from lamina import __version__
 from lamina.lang import nodes
-from lamina.lang.dialect import Dialect
 from lamina.lang.source import Source, Span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from lamina.lang.dialect import Dialect
 
 TUPLE = 0
 # The numbers of classes in one version's cache; keys of the cache name the version.
@@ -47,13 +52,15 @@ CLASSES: tuple[type, ...] = (
     nodes.Onbuild,
     nodes.Maintainer,
     nodes.Unset,
-    Dialect,
-    nodes.Stage,
     nodes.Directive,
-    nodes.Recipe,
     Span,
 )
 NUMBERS = {cls: number for number, cls in enumerate(CLASSES, 1)}
+# A class, its fields, and which of them is the span.
+SHAPES = tuple(
+    (cls, tuple(cls.__annotations__), [*cls.__annotations__, "span"].index("span"))
+    for cls in CLASSES
+)
 
 
 def cache_key(kind: str, text: str) -> str:
@@ -64,22 +71,33 @@ def cache_key(kind: str, text: str) -> str:
     return f"{kind}-{edited.hexdigest()}"
 
 
+_editions: list[str] = []
+
+
 def _edition() -> str:
-    """Lamina's version, and where its files can be edited, when they were: a parser
-    that is being worked on must not be given what the old one found."""
-    here = os.path.dirname(__file__)
-    with os.scandir(here) as entries:
-        stamps = sorted(
-            f"{entry.name}:{entry.stat().st_mtime_ns}"
-            for entry in entries
-            if entry.name.endswith((".py", ".lark"))
-        )
-    return "\0".join((__version__, *stamps))
+    """Lamina's version, and when its files were written, where they can be edited: a
+    parser that is being worked on must not be given what the old one found."""
+    if not _editions:
+        here = os.path.dirname(__file__)
+        with os.scandir(here) as entries:
+            stamps = sorted(
+                f"{entry.name}:{entry.stat().st_mtime_ns}"
+                for entry in entries
+                if entry.name.endswith((".py", ".lark"))
+            )
+        _editions.append("\0".join((__version__, *stamps)))
+    return _editions[0]
 
 
 def encode(recipe: nodes.Recipe) -> bytes:
-    """The recipe without its source, which `decode` is given again."""
-    return json.dumps(_plain(recipe), separators=(",", ":")).encode()
+    """The recipe without its source and dialect, which `decode` is given again."""
+    bases = tuple(stage.base for stage in recipe.stages)
+    head = (recipe.escape, recipe.global_args, recipe.directives, bases)
+    parts = (head, *(stage.instructions for stage in recipe.stages))
+    lines = b"\n".join(
+        json.dumps(_plain(part), separators=(",", ":")).encode() for part in parts
+    )
+    return b"%08x\n%b" % (crc32(lines), lines)
 
 
 def _plain(node: Any) -> Any:
@@ -97,13 +115,30 @@ def _plain(node: Any) -> Any:
     return plain
 
 
-def decode(data: bytes, source: Source) -> nodes.Recipe | None:
+def decode(data: bytes, source: Source, dialect: Dialect) -> nodes.Recipe | None:
     """The recipe that `encode` wrote, all its spans in `source`; None for others."""
+    checksum, _, lines = data.partition(b"\n")
+    if checksum != b"%08x" % crc32(lines):
+        return None
+    head, *stages = lines.split(b"\n")
+    decoder = _Decoder(source)
     try:
-        recipe = _Decoder(source).node(json.loads(data))
+        escape, global_args, directives, bases = decoder.decode(head)
+        if len(bases) != len(stages):
+            return None
     except (ValueError, TypeError, IndexError, RecursionError):
         return None
-    return recipe if isinstance(recipe, nodes.Recipe) else None
+    return nodes.Recipe(
+        source,
+        escape,
+        global_args,
+        tuple(
+            nodes.Stage.later(index, base, partial(decoder.decode, stages[index]))
+            for index, base in enumerate(bases)
+        ),
+        directives,
+        dialect,
+    )
 
 
 class _Decoder:
@@ -111,11 +146,9 @@ class _Decoder:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        names = [tuple(cls.__annotations__) for cls in CLASSES]
-        self.shapes = [
-            (cls, fields, fields.index("span") if "span" in fields else -1)
-            for cls, fields in zip(CLASSES, names, strict=True)
-        ]
+
+    def decode(self, line: bytes) -> Any:
+        return self.node(json.loads(line))
 
     def node(self, plain: list[Any]) -> Any:
         node = self.node
@@ -123,14 +156,14 @@ class _Decoder:
         number = given[0]
         if number == TUPLE:
             return tuple(given[1:])
-        cls, fields, span = self.shapes[number - 1]
-        if span >= 0:
+        cls, fields, span = SHAPES[number - 1]
+        if span < len(fields):
             place = object.__new__(Span)
             place.__dict__.update(
                 source=self.source, start=given[span + 1], end=given[span + 2]
             )
             given[span + 1 : span + 3] = (place,)
-        if fields[0] == "source":
+        elif fields[0] == "source":
             given[1] = self.source
         if len(given) != len(fields) + 1:
             raise ValueError(number)

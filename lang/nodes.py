@@ -11,6 +11,10 @@ from lamina.lang.dialect import DOCKERFILE, Dialect
 from lamina.lang.source import Source, Span
 from lamina.values import value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 @value
 class Substitution:
@@ -315,6 +319,38 @@ class Stage:
     index: int
     base: From
     instructions: tuple[Instruction, ...]
+
+    @classmethod
+    def later(
+        cls, index: int, base: From, decode: Callable[[], tuple[Instruction, ...]]
+    ) -> Stage:
+        """A stage whose instructions are read when they are first asked for: a build
+        needs few of the stages that a cache brings back."""
+        stage = object.__new__(cls)
+        stage.__dict__.update(index=index, base=base, _decode=decode)
+        return stage
+
+    if not TYPE_CHECKING:  # for a type checker it would make every name an attribute
+
+        def __getattr__(self, name: str) -> object:
+            """The instructions, which only a stage made by `later` lacks."""
+            if name != "instructions" or "_decode" not in self.__dict__:
+                raise AttributeError(name)
+            decode = self.__dict__.pop("_decode")
+            self.__dict__["instructions"] = found = decode()
+            return found
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stage) and self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def __repr__(self) -> str:
+        return f"Stage{self._fields()!r}"
+
+    def _fields(self) -> tuple[object, ...]:
+        return self.index, self.base, self.instructions
 
 
 @value

@@ -36,7 +36,7 @@ def parse(
 
     key = cache_key("recipe", f"{dialect}{source.text}")
     known = cache.get(key)
-    recipe = None if known is None else decode(known, source)
+    recipe = None if known is None else decode(known, source, dialect)
     if recipe is None:
         recipe = _parse(source, cache, dialect)
         cache.put(key, encode(recipe))

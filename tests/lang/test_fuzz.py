@@ -42,7 +42,7 @@ def test_recipes(text: str) -> None:
         assert error.message and error.excerpt
         assert 0 <= error.span.start <= error.span.end <= len(text)
         return
-    assert decode(encode(recipe), source) == recipe
+    assert decode(encode(recipe), source, recipe.dialect) == recipe
     for finding in check(recipe):
         assert finding.span.text
     for stage in recipe.stages:

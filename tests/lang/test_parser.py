@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from lamina.lang.codec import decode, encode
+from lamina.lang.dialect import DOCKERFILE
 from lamina.lang.nodes import Copy, Env, ExecForm, Recipe, Run, ShellForm, Workdir
 from lamina.lang.parser import parse, parse_trigger
 from lamina.lang.rules import check
@@ -77,7 +78,7 @@ def test_a_cache_gives_back_the_same_recipe() -> None:
 def test_the_codec_loses_nothing() -> None:
     source = Source("Recipe", EXAMPLE)
     recipe = parse(source)
-    again = decode(encode(recipe), source)
+    again = decode(encode(recipe), source, recipe.dialect)
     assert again == recipe
     assert hash(again) == hash(recipe)
 
@@ -87,7 +88,7 @@ def test_the_codec_loses_nothing() -> None:
 )
 def test_a_damaged_cache_is_as_good_as_none(data: bytes) -> None:
     source = Source("Recipe", EXAMPLE)
-    assert decode(data, source) is None
+    assert decode(data, source, DOCKERFILE) is None
     cache = Cache()
     parse(source, cache)
     for key in cache:
