@@ -297,12 +297,15 @@ def _stop_signal(
     import signal
 
     given = state.expand(stop_signal.signal, scope.escape)
-    name = given.upper().removeprefix("SIG")
-    known = (
-        f"SIG{name.partition('+')[0].partition('-')[0]}" in signal.Signals.__members__
-    )
-    number = given.isdigit() and 0 < int(given) < signal.NSIG
-    if not known and not number:
+    # RTMIN+3 is one too.
+    name = given.upper().removeprefix("SIG").partition("+")[0].partition("-")[0]
+    known = f"SIG{name}" in signal.Signals.__members__
+    if given.isascii() and given.isdigit():
+        most = signal.NSIG - 1
+        if scope.dialect.keeps(quirks.SIGNAL_NUMBERS):
+            most = int(given)
+        known = 0 < int(given) <= most
+    if not known:
         raise InvalidInstruction(
             f"There is no signal {given!r}.",
             stop_signal.span,

@@ -105,6 +105,11 @@ EMPTY_WORDS = Quirk(
     "variables are replaced is an error.",
     "An empty source is all of the context, an empty path the working directory.",
 )
+SIGNAL_NUMBERS = Quirk(
+    "signal-numbers",
+    "STOPSIGNAL is a signal that Linux has, by its name or number.",
+    "Any number but 0 is one.",
+)
 
 QUIRKS = (
     SEVERAL_SOURCES,
@@ -124,4 +129,5 @@ QUIRKS = (
     LINK_CHMOD,
     EXCLUDED_FILES,
     EMPTY_WORDS,
+    SIGNAL_NUMBERS,
 )
