@@ -12,11 +12,10 @@ import re
 
 from lamina.errors import LaminaError
 from lamina.lang.dialect import heading
-from lamina.lang.format import Reader, Writer, check_same, meaning_of, nodes_of, refused
-from lamina.lang.grammar import Grammar
-from lamina.lang.instructions import parse_instruction
-from lamina.lang.parser import parse
+from lamina.lang.reader import Reader
+from lamina.lang.sameness import check_same, meaning_of, nodes_of, refused
 from lamina.lang.source import RecipeError, Source, unix_lines
+from lamina.lang.writer import Writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,29 +60,29 @@ def format_template(
             hint="`lamina fmt` does, with --set and --values where they are needed.",
         )
     source = unix_lines(source)
-    tree = _tree(render(source), cache, dialect)
+    reader = Reader(cache, dialect)
+    tree = _tree(render(source), reader)
     mask = _Mask(source.text)
     masked = Source(source.name, mask.text)
-    reader = Reader(Grammar(cache), dialect)
     before = reader.scan(masked)
     nodes = tuple(_node(line, before.escape, reader) for line in before.lines)
     laid_out = Writer(before, nodes, reader, mask.closing).write(masked.text)
     check_same(before, nodes, reader, Source(source.name, laid_out))
     text = mask.undone(laid_out)
-    if _tree(render(Source(source.name, text)), cache, dialect) != tree:
+    if _tree(render(Source(source.name, text)), reader) != tree:
         raise refused("What the template gives would not be the same.")
     return text
 
 
-def _tree(rendered: Source, cache: ParseCache | None, dialect: Dialect) -> object:
-    recipe = parse(rendered, cache, dialect)
+def _tree(rendered: Source, reader: Reader) -> object:
+    recipe = reader.parse(rendered)
     directives = tuple((d.name, d.value, d.heading) for d in recipe.directives)
     return recipe.escape, directives, meaning_of(nodes_of(recipe))
 
 
 def _node(line: Line, escape: str, reader: Reader) -> Instruction | From | None:
     try:
-        return parse_instruction(reader.statement(line, escape))
+        return reader.instruction(line, escape)
     except RecipeError:
         return None
 

@@ -31,14 +31,14 @@ def parse(
     if dialect is None:
         dialect = dialect_of(source.name, source.text)
     if cache is None:
-        return _parse(source, None, dialect)
+        return parse_with(Grammar(None), source, dialect)
     from lamina.lang.codec import cache_key, decode, encode
 
     key = cache_key("recipe", f"{dialect}{source.text}")
     known = cache.get(key)
     recipe = None if known is None else decode(known, source, dialect)
     if recipe is None:
-        recipe = _parse(source, cache, dialect)
+        recipe = parse_with(Grammar(cache), source, dialect)
         cache.put(key, encode(recipe))
     return recipe
 
@@ -98,8 +98,9 @@ def parse_trigger(
     return instruction
 
 
-def _parse(source: Source, cache: ParseCache | None, dialect: Dialect) -> Recipe:
-    return _read(source, Grammar(cache), dialect, stop)
+def parse_with(grammar: Grammar, source: Source, dialect: Dialect) -> Recipe:
+    """As `parse`, with grammars that are open already."""
+    return _read(source, grammar, dialect, stop)
 
 
 def _read(

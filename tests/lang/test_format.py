@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from lamina.lang import format as formatter
 from lamina.lang.dialect import DOCKERFILE, Dialect
-from lamina.lang.format import FormatRefused, format_source
-from lamina.lang.grammar import Grammar
+from lamina.lang.format import format_source
 from lamina.lang.nodes import Recipe
 from lamina.lang.parser import parse
+from lamina.lang.reader import Reader
+from lamina.lang.sameness import FormatRefused, check_same, meaning_of, nodes_of
 from lamina.lang.source import RecipeError, Source
 from tests.lang.strategies import extended_instructions, recipes
 from tests.lang.test_fuzz import RECIPES
@@ -33,7 +33,7 @@ def tree(recipe: Recipe) -> list[object]:
     stages = ((stage.base, *stage.instructions) for stage in recipe.stages)
     nodes = (*recipe.global_args, *(node for stage in stages for node in stage))
     directives = [(d.name, d.value, d.heading) for d in recipe.directives]
-    return [recipe.escape, directives, *map(formatter.meaning_of, nodes)]
+    return [recipe.escape, directives, *map(meaning_of, nodes)]
 
 
 @pytest.mark.parametrize(
@@ -211,12 +211,12 @@ def test_what_cannot_be_parsed_is_told_as_elsewhere() -> None:
 def test_another_meaning_is_refused(result: str, message: str) -> None:
     """The proof does not trust the layout."""
     source = Source("Dockerfile", "FROM a\nCOPY --link a b\nRUN <<E\nx\nE\n")
-    reader = formatter.Reader(Grammar(None), DOCKERFILE)
-    nodes = formatter.nodes_of(parse(source))
+    reader = Reader(None, DOCKERFILE)
+    nodes = nodes_of(parse(source))
     before = reader.scan(source)
-    formatter.check_same(before, nodes, reader, source)
+    check_same(before, nodes, reader, source)
     with pytest.raises(FormatRefused, match=message):
-        formatter.check_same(before, nodes, reader, Source("Dockerfile", result))
+        check_same(before, nodes, reader, Source("Dockerfile", result))
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])

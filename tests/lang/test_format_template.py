@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lamina.lang.declarations import Given
-from lamina.lang.format import FormatRefused, format_source
+from lamina.lang.format import format_source
 from lamina.lang.format_template import NotFormatted
 from lamina.lang.render import render
+from lamina.lang.sameness import FormatRefused
 from lamina.lang.source import RecipeError, Source
 
 HEAD = "# lamina: template=jinja2\n"
