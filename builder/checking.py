@@ -31,8 +31,8 @@ _READ_ANYWAY = frozenset(
 )
 # Rules that need all of the recipe: they keep still where some could not be read.
 _NEED_ALL = (
-    *("CopyFromItself", "IneffectiveCheckComment", "StageDefinedLater"),
-    *("UndefinedArgInFrom", "UndefinedVar", "UnknownCopyFrom"),
+    *("IneffectiveCheckComment", "StageDefinedLater", "UndefinedArgInFrom"),
+    *("UndefinedVar", "UnknownCopyFrom"),
 )
 
 

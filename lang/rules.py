@@ -205,13 +205,6 @@ RULES: tuple[Rule, ...] = (
         spelling.consistent_instruction_casing,
     ),
     Rule(
-        "CopyFromItself",
-        "note",
-        "--from names the stage that it stands in",
-        stages.copy_from_itself,
-        "DL3023",
-    ),
-    Rule(
         "CopyIgnoredFile",
         "warning",
         "Attempting to copy a file that .dockerignore leaves out",

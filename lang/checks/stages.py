@@ -75,24 +75,6 @@ def unknown_copy_from(reading: Reading) -> Iterator[Found]:
                 )
 
 
-def copy_from_itself(reading: Reading) -> Iterator[Found]:
-    """A stage's own name behind `--from` is no stage yet, but an image."""
-    for stage in reading.stages:
-        for word in sources(stage):
-            if (
-                stage.base.name is not None
-                and word.text.lower() == stage.base.name
-                and reading.names.before(word.text, stage.index) is None
-            ):
-                yield Found(
-                    f"'{word.text}' is the stage that this stands in, so the image of "
-                    "that name is meant",
-                    word.span,
-                    "Leave --from out for files of the context; for files of this "
-                    "stage, use RUN cp.",
-                )
-
-
 def multiple_instructions_disallowed(reading: Reading) -> Iterator[Found]:
     """Of several CMD, ENTRYPOINT or HEALTHCHECK in a stage the last one counts."""
     for stage in reading.stages:

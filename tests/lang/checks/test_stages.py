@@ -5,9 +5,6 @@ from __future__ import annotations
 import pytest
 
 from lamina.lang.checks.surroundings import BaseFacts, Surroundings
-from lamina.lang.parser import examine
-from lamina.lang.rules import CheckOptions, check
-from lamina.lang.source import Source
 from tests.lang.checks.places import findings, places
 
 CASES = {
@@ -61,12 +58,3 @@ def test_an_image_of_the_store_is_known() -> None:
     store = Surroundings(base={"tools": facts}.get)
     text = "FROM a\nRUN --mount=from=tools,target=/t x"
     assert places("UnknownCopyFrom", text, store) == []
-
-
-def test_a_stage_that_copies_from_itself() -> None:
-    """An error of the parser; what goes on behind errors finds it too."""
-    examined = examine(Source("Dockerfile", "FROM a AS x\nCOPY --from=x /b /c\n"))
-    assert examined.recipe is not None
-    options = CheckOptions(only=("DL3023",), least="note")
-    (finding,) = check(examined.recipe, options=options)
-    assert (finding.rule, finding.span.text) == ("CopyFromItself", "x")
