@@ -137,9 +137,9 @@ class Span:
 
     @property
     def in_recipe(self) -> Span:
-        """The same in the recipe itself: for text that another file or a macro has,
-        what brought it in there."""
-        return _origin(self, outermost=True)[0]
+        """The same in the recipe itself: for text that another file has, what brought
+        it in there."""
+        return _origin(self, in_recipe=True)[0]
 
     @property
     def chain(self) -> tuple[Frame, ...]:
@@ -182,9 +182,9 @@ class Span:
         return f"Span({self}, {self.end - self.start})"
 
 
-def _origin(span: Span, outermost: bool = False) -> tuple[Span, Frame | None]:
+def _origin(span: Span, in_recipe: bool = False) -> tuple[Span, Frame | None]:
     """A span in what the user wrote, and the frame that it is in: the innermost that
-    has both ends, or the recipe's."""
+    has both ends (and is of the recipe's own text)."""
     pieces = span.source.origins
     if not pieces:
         return span, None
@@ -192,8 +192,10 @@ def _origin(span: Span, outermost: bool = False) -> tuple[Span, Frame | None]:
     first = min(span.start, last)
     ends = _piece(pieces, first), _piece(pieces, last)
     frame = _shared(ends[0].frame, ends[1].frame)
-    if outermost:
-        *_, frame = frame.outwards()
+    if in_recipe:
+        *_, recipe = frame.outwards()
+        own = (outer for outer in frame.outwards() if outer.source is recipe.source)
+        frame = next(own)
     start, stop = _seen_from(frame, ends[0], first)
     end = _seen_from(frame, ends[1], last)[1]
     if span.start > last:
