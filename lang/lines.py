@@ -153,6 +153,26 @@ def line_again(span: Span, escape: str) -> tuple[Line, int]:
     return line, scanner.at
 
 
+def foreign_syntax(text: str) -> str | None:
+    """The frontend that a file names in one of the ways that only files of other
+    languages can: `// syntax=image`, and JSON with a `syntax`."""
+    text = text.removeprefix("\ufeff")
+    if text.startswith("#!"):
+        text = text.partition("\n")[2]
+    if text.startswith("//"):
+        found = directive(text[1:].partition("\n")[0])
+        return found[1].split(" ", 1)[0] if found and found[0] == "syntax" else None
+    if not text.lstrip().startswith("{"):
+        return None
+    import json
+
+    try:
+        syntax = json.loads(text).get("syntax")
+    except (ValueError, RecursionError):
+        return None
+    return syntax if isinstance(syntax, str) else None
+
+
 def directive(text: str) -> tuple[str, str] | None:
     """The key, in lower case, and value of a comment `# key=value`."""
     key, equals, given = text[1:].partition("=")
@@ -174,8 +194,10 @@ class _Scanner:
         self.source = source
         self.report = report
         self.last_only = dialect.keeps(quirks.ESCAPED_ESCAPE)
-        self.at = 1 if source.text.startswith("\ufeff") else 0
+        self.start = self.at = 1 if source.text.startswith("\ufeff") else 0
         self.escape = "\\"
+        # The directives that may come: after a `#!` line BuildKit sees two of them.
+        self.known: tuple[str, ...] = DIRECTIVES
         # Whether directives may still come, and whether no instruction came yet.
         self.heading = True
         self.top = True
@@ -283,7 +305,10 @@ class _Scanner:
             self.directives.append(Directive("lamina", setting, True, span))
             return
         found = directive(text)
-        if found is None or found[0] not in DIRECTIVES:
+        if text.startswith("#!") and span.start == self.start:
+            self.known = ("syntax", "check")
+            return
+        if found is None or found[0] not in self.known:
             self.heading = False
         if self.heading or (found is not None and found[0] == "check"):
             assert found is not None

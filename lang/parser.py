@@ -5,8 +5,8 @@ from __future__ import annotations
 from lamina.lang.dialect import EXTENDED, Dialect, dialect_of
 from lamina.lang.grammar import Grammar
 from lamina.lang.instructions import parse_instruction
-from lamina.lang.lines import Fragment, Line, scan, stop, trigger_line
-from lamina.lang.nodes import From, Onbuild, Recipe
+from lamina.lang.lines import Fragment, Line, foreign_syntax, scan, stop, trigger_line
+from lamina.lang.nodes import Arg, From, Onbuild, Recipe
 from lamina.lang.source import RecipeError, Source, Span
 from lamina.lang.stages import assemble, check_references, nothing_built
 from lamina.lang.statement import parse_statement
@@ -110,19 +110,32 @@ def _read(
     report: Callable[[RecipeError], None],
 ) -> Recipe:
     """The recipe, without what was reported, if `report` returns."""
+    foreign = foreign_syntax(source.text)
+    if foreign is not None:
+        report(
+            RecipeError(
+                f"This is no Dockerfile: it is written for {foreign}.",
+                Span(source, 0, 1),
+                hint="Lamina reads Dockerfiles and recipes, and fetches no frontend "
+                "for other languages.",
+            )
+        )
+        return Recipe(source, "\\", (), (), (), dialect)
     scanned = scan(source, grammar.openings, report, dialect)
     instructions: list[Instruction | From] = []
-    lost = skipping = False
+    # Whether a FROM was lost, maybe behind an unknown word, and what belongs to it.
+    lost = skipping = started = False
     for line in scanned.lines:
         try:
             instruction = _instruction(line, scanned.escape, grammar, dialect)
         except RecipeError as error:
             report(error)
-            if line.text[:5].upper().split() == ["FROM"]:
+            if not started or line.text[:5].upper().split() == ["FROM"]:
                 lost = skipping = True
             continue
-        skipping = skipping and not isinstance(instruction, From)
-        if not skipping:
+        if isinstance(instruction, From):
+            started, skipping = True, False
+        if not skipping or (isinstance(instruction, Arg) and not started):
             instructions.append(instruction)
     global_args, stages = assemble(instructions, report)
     if not stages and not lost:

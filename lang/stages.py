@@ -24,6 +24,7 @@ def assemble(
     """The global ARGs and the stages; what belongs to neither is reported."""
     global_args: list[Arg] = []
     stages: list[tuple[From, list[Instruction]]] = []
+    told = False
     for instruction in instructions:
         if isinstance(instruction, From):
             stages.append((instruction, []))
@@ -31,7 +32,8 @@ def assemble(
             stages[-1][1].append(instruction)
         elif isinstance(instruction, Arg):
             global_args.append(instruction)
-        else:
+        elif not told:
+            told = True  # of the first; it is one mistake
             report(
                 RecipeError(
                     "Only ARG can stand before the first FROM.",
