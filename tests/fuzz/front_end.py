@@ -13,11 +13,12 @@ from lamina.errors import LaminaError
 from lamina.lang import codec, dump
 from lamina.lang.dialect import Dialect, dialect_of
 from lamina.lang.expand import expand, expand_heredoc, expand_list
-from lamina.lang.format import FormatRefused, format_source
+from lamina.lang.format import format_source
 from lamina.lang.nodes import Heredoc, Recipe
 from lamina.lang.outline import outline
 from lamina.lang.parser import examine, parse
 from lamina.lang.rules import EVERYTHING, check
+from lamina.lang.sameness import FormatRefused
 from lamina.lang.source import RecipeError, Source
 from lamina.lang.variables import words
 from tests.lang.shown import outside, show

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lamina.lang.nodes import Finding, Heredoc, Recipe, Word
+from lamina.lang.nodes import Finding, Heredoc, Pair, Parts, Recipe, Word
 from lamina.lang.source import RecipeError, Span
+from lamina.values import replace
 
 # What is not given is left out.
 NOTHING = (None, (), "", 0, False)
@@ -23,6 +24,8 @@ def show(node: Any, places: bool = True) -> str:
             return show(node.parts or (node.text,))
         parts = "" if node.parts is None else f"={show(node.parts)}"
         return f"{node.text!r}{parts}@{node.span.line}:{node.span.column}"
+    if isinstance(node, Pair) and not places:
+        return f"{show(_value(node.key))}={show(_value(node.value))}"
     if isinstance(node, tuple):
         return f"[{', '.join(show(inner, places) for inner in node)}]"
     if not hasattr(node, "__fields__"):
@@ -36,6 +39,14 @@ def show(node: Any, places: bool = True) -> str:
         if key != "span" and (given not in NOTHING or (given == () and key == "args"))
     )
     return f"{name}({fields})"
+
+
+def _value(word: Word) -> Parts:
+    """ENV and LABEL split nothing, so that how a variable is quoted says nothing."""
+    return tuple(
+        part if isinstance(part, str) else replace(part, quoted=False)
+        for part in word.parts or (word.text,)
+    )
 
 
 def outside(recipe: Recipe) -> list[str]:
