@@ -55,6 +55,7 @@ FORMS = (
     "A $ or a quote that is meant as text is escaped. The forms of ${ are ${N} "
     "${N:-default} ${N:+other} ${N:?message} ${N#start} ${N%end} ${N/old/new}."
 )
+UNCLOSED = "A quote that is meant as text is escaped, or stands in the other quotes."
 WRONG = {
     "line": ("This flag cannot be read.", "Write --name=value, in quotes if need be."),
     "from_": (
@@ -341,10 +342,12 @@ def _bad_word(text: str, place: Callable[[int], Span], error: Any) -> RecipeErro
         for token in error.state.value_stack
         if getattr(token, "type", None) in OPENERS
     ]
+    hint = FORMS
     if text.startswith("'", at):
-        message = "This ' is never closed."
+        message, hint = "This ' is never closed.", UNCLOSED
     elif opened and at >= len(text):
         message = f"{OPENERS[opened[-1].type]} is never closed."
+        hint = UNCLOSED if opened[-1].type == "_QUOTE" else FORMS
         at = opened[-1].start_pos
     elif text.startswith("${", at):
         message = "No variable's name follows this ${."
@@ -352,4 +355,4 @@ def _bad_word(text: str, place: Callable[[int], Span], error: Any) -> RecipeErro
         message = f"{text[at]!r} cannot follow the name in ${{."
     else:
         message = "This cannot be read."
-    return RecipeError(message, place(min(at, len(text) - 1)), hint=FORMS)
+    return RecipeError(message, place(min(at, len(text) - 1)), hint=hint)

@@ -162,15 +162,23 @@ def _pairs(statement: Statement) -> tuple[Pair, ...]:
     def word(start: int, end: int) -> Word:
         return statement.word(text.part(start, end))
 
+    def name(key: Token) -> Word:
+        made = word(key.start_pos, key.end_pos)
+        if "=" in made.text:
+            raise RecipeError(
+                f"The name {made.text} cannot hold a =.",
+                made.span,
+                hint='Quotes stand around the value: NAME="the value".',
+            )
+        return made
+
     children = statement.tree("pairs", text)
     if not isinstance(children[0], tuple):
         key, rest = children
-        return (
-            Pair(word(key.start_pos, key.end_pos), word(rest.start_pos, rest.end_pos)),
-        )
+        return (Pair(name(key), word(rest.start_pos, rest.end_pos)),)
     return tuple(
         Pair(
-            word(key.start_pos, key.end_pos),
+            name(key),
             word(equals.end_pos, (given or equals).end_pos),
         )
         for key, equals, given in children
