@@ -237,7 +237,10 @@ def _spec(
     env: tuple[str, ...],
     files: tuple[Mount, ...],
 ) -> Spec:
-    proxies = tuple(f"{name}={given}" for name, given in inputs.proxies.items())
+    own = {pair.partition("=")[0] for pair in operation.env}
+    proxies = tuple(
+        f"{name}={given}" for name, given in inputs.proxies.items() if name not in own
+    )
     process = Process(
         args=operation.args,
         env=(*operation.env, *proxies, *env),

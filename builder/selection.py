@@ -251,7 +251,8 @@ def _with_parents(tree: Tree, source: str, exclude: Ignore) -> Iterator[Item]:
         if place.status is None or not stat.S_ISDIR(place.status.st_mode):
             continue
         listings = tree.walk(place.path, chosen)
-        if len(listings) > 1 or (listings and listings[0].names):
+        # Of wildcards that match nothing the destination is made all the same.
+        if listings and (wild or len(listings) > 1 or listings[0].names):
             yield TreeItem(tree, listings, parents=True)
 
 

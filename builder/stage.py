@@ -113,6 +113,7 @@ def _unset(state: StageState, unset: nodes.Unset, scope: Scope) -> StageState:
 def _run(state: StageState, run: nodes.Run, scope: Scope) -> StageState:
     if run.test and not scope.tests:
         return state
+    _check_devices(run, scope)
     args, scripts = _run_args(state, run)
     mounts = tuple(
         plan_mount(mount, state.env, state.config.working_dir, state.index, scope)
@@ -138,6 +139,19 @@ def _run(state: StageState, run: nodes.Run, scope: Scope) -> StageState:
     state = _step(state, scope, operation, f"RUN {_one_line(text)}", run.span)
     arguments = {name: state.env.get(name, "") for name in state.args}
     return _layered(state, history.run(args, _seen(arguments, run.env)))
+
+
+def _check_devices(run: nodes.Run, scope: Scope) -> None:
+    """Steps get no devices; one that is not required may be missing anywhere."""
+    for given in run.devices:
+        name, _, option = given.partition(",")
+        if option:
+            raise InvalidInstruction(
+                f"The device {name} is required, and steps get no devices.",
+                run.span,
+                hint="Without `,required` the step runs, and finds none.",
+            )
+        scope.warn(f"--device={name}: steps get no devices.", run.span)
 
 
 def _run_args(

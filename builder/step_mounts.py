@@ -6,6 +6,7 @@ attached on the host. Secrets lie on a tmpfs of their own.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import posixpath
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from lamina.builder.graph import RunMount, RunOp
     from lamina.builder.inputs import BuildInputs
     from lamina.builder.reads import Reads
+    from lamina.builder.selection import Selection
     from lamina.builder.solver import Work
     from lamina.oci.store import Store
 
@@ -88,20 +90,27 @@ class StepMounts:
         if wanted.kind == "tmpfs":
             extra.tmpfs(wanted.target, wanted.size)
         elif wanted.kind == "cache":
-            self._cache(extra, wanted)
+            self._cache(extra, work, wanted)
         elif wanted.kind == "secret":
             self._secret(extra, wanted)
         else:
             self._bind(extra, work, wanted, place)
 
-    def _cache(self, extra: Extra, wanted: RunMount) -> None:
-        """A directory that outlives steps; its id is hashed and never a path."""
+    def _cache(self, extra: Extra, work: Work, wanted: RunMount) -> None:
+        """A directory that outlives steps; its id is hashed and never a path.
+
+        One with `from` begins with those files; with others it is another cache.
+        """
         folder = f"{self._store.root}/caches"
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        name = Digest.of(wanted.id.encode()).hex
+        seed = self._seed(work, wanted)
+        text = f"{wanted.id}\0{seed.digest}" if seed is not None else wanted.id
+        name = Digest.of(text.encode()).hex
         number = 0
         while True:
             path = f"{folder}/{name}" + (f".{number}" if number else "")
+            if seed is not None and not os.path.exists(path):
+                self._plant(seed, wanted, path)
             descriptor = _directory(path, wanted)
             if wanted.sharing == "shared":
                 break
@@ -116,6 +125,30 @@ class StepMounts:
                 number += 1
         extra.hold(descriptor)
         extra.bind(wanted.target, syscalls.open_tree(path), writable=wanted.writable)
+
+    def _seed(self, work: Work, wanted: RunMount) -> Selection | None:
+        from lamina.builder.record import ContextRead
+
+        if wanted.origin < 0:
+            return None
+        chosen = ContextRead((wanted.source or "/",), (), False)
+        return self._reads.select(chosen, wanted.origin, work.origins)
+
+    def _plant(self, seed: Selection, wanted: RunMount, path: str) -> None:
+        """Make the directory with the files in it; others see it with all of them."""
+        from lamina.builder.files import Arrival, copy_into
+
+        with self._store.workspace() as space:
+            made = space.directory("cache", 0o755)
+            copy_into(seed.items, None, made, Arrival("/"))
+            os.chown(made, wanted.uid, wanted.gid)
+            os.chmod(made, wanted.mode)
+            try:
+                os.rename(made, path)
+            except OSError as error:
+                # Another build was first, and uses it already.
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
 
     def _secret(self, extra: Extra, wanted: RunMount) -> None:
         path = self._inputs.secrets.get(wanted.id)

@@ -126,11 +126,7 @@ def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:
         network=arguments.network,
         jobs=arguments.jobs if arguments.jobs > 0 else os.cpu_count() or 1,
         secrets=_secrets(arguments.secret, environment),
-        proxies={
-            key: given
-            for key, given in environment.items()
-            if key.upper() in _PROXIES and given
-        },
+        proxies=_proxies(environment, build_args),
     )
 
 
@@ -154,6 +150,22 @@ def _build_args(given: list[str], environment: Mapping[str, str]) -> dict[str, s
         elif name in environment:
             found[name] = environment[name]
     return found
+
+
+def _proxies(
+    environment: Mapping[str, str], build_args: Mapping[str, str]
+) -> dict[str, str]:
+    """What reaches steps without ARG: of build arguments in both spellings, since
+    programs differ in which one they read."""
+    found = {name: given for name, given in environment.items() if _is_proxy(name)}
+    for name, given in build_args.items():
+        if _is_proxy(name):
+            found[name.upper()] = found[name.lower()] = given
+    return {name: given for name, given in found.items() if given}
+
+
+def _is_proxy(name: str) -> bool:
+    return name.upper() in _PROXIES
 
 
 def _labels(given: list[str]) -> dict[str, str]:

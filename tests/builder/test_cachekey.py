@@ -83,6 +83,23 @@ def test_all_that_a_command_sees_is_in_its_key(change: dict[str, object]) -> Non
     assert key(replace(RUN, **change)) != key(RUN)
 
 
+@pytest.mark.parametrize(
+    "change", [{"no_cache": True}, {"max_age": 10**9}, {"test": False}]
+)
+def test_when_a_step_runs_is_not_in_its_key(change: dict[str, object]) -> None:
+    assert key(replace(RUN, **change)) == key(RUN)
+    assert key(replace(COPY, if_exists=True)) == key(COPY)
+
+
+def test_a_test_is_no_run() -> None:
+    assert key(replace(RUN, test=True)) != key(RUN)
+
+
+def test_a_quirk_that_counts_is_another_step() -> None:
+    for operation in (COPY, WorkdirOp("/srv", "app")):
+        assert key(replace(operation, quirks=("a",))) != key(operation)
+
+
 def test_the_parents_result_and_the_files_read_are_in_it() -> None:
     assert key(COPY, parent=result_digest((Digest.of(b"other"),))) != key(COPY)
     assert key(COPY, digest="changed") != key(COPY)

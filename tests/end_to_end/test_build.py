@@ -646,3 +646,76 @@ def test_docker_runs_what_was_built(lamina: Lamina, tmp_path: Path) -> None:
         assert subprocess.check_output(ran, text=True) == "hi\n"
     finally:
         subprocess.run(["docker", "rmi", "-f", name], check=False, capture_output=True)
+
+
+# What compat=buildkit changes in files
+
+
+def test_quirks_of_copy(lamina: Lamina, tmp_path: Path) -> None:
+    folder = project(
+        tmp_path / "app",
+        "# lamina: compat=buildkit\nFROM busybox\n"
+        "COPY one two /last\nCOPY dir one /mixed\n"
+        "COPY --chown=nobody:nobody one /unknown\nCOPY --chown=guest:no one /half\n"
+        "COPY --exclude=*.txt *.txt dir /excluded/\n"
+        "USER stranger\nWORKDIR /made\n",
+        one="1\n",
+        two="2\n",
+        dir__inner="i\n",
+    )
+    for name in ("a.txt", "dir/b.txt"):
+        (folder / name).write_text("t\n")
+    files = lamina.files(folder)
+    assert (files / "last").read_text() == "2\n"
+    assert sorted(os.listdir(files / "mixed")) == ["b.txt", "inner", "one"]
+    owners = [(files / name).stat() for name in ("unknown", "half", "made")]
+    assert [(o.st_uid, o.st_gid) for o in owners] == [(0, 0), (1000, 0), (0, 0)]
+    assert sorted(os.listdir(files / "excluded")) == ["a.txt", "inner"]
+    # The cache of one is not the other's.
+    text = (folder / "Recipe").read_text()
+    (folder / "Recipe").write_text(text.partition("\n")[2])
+    assert "slash" in lamina.run("build", folder, code=1).err
+    strict = "FROM busybox\nCOPY --exclude=*.txt *.txt dir /excluded/\n"
+    (folder / "Recipe").write_text(strict)
+    assert os.listdir(lamina.files(folder) / "excluded") == ["inner"]
+
+
+def test_parents_of_nothing_make_the_destination(
+    lamina: Lamina, tmp_path: Path
+) -> None:
+    folder = project(
+        tmp_path / "app", "FROM scratch\nCOPY --parents no*/x /made/\nCOPY f /\n", f="f"
+    )
+    assert os.listdir(lamina.files(folder) / "made") == []
+
+
+def test_a_cache_mount_begins_with_files_of_a_stage(
+    lamina: Lamina, tmp_path: Path
+) -> None:
+    mount = "--mount=type=cache,target=/c,from=seed,source=/s,uid=1000,mode=700"
+    folder = project(
+        tmp_path / "app",
+        "FROM busybox AS seed\nRUN mkdir /s && echo 1 > /s/number\n"
+        f"FROM busybox\nRUN {mount} stat -c %u:%a /c > /stat; echo 2 >> /c/number\n"
+        f"RUN {mount} cat /c/number > /kept\n",
+    )
+    files = lamina.files(folder)
+    assert (files / "stat").read_text() == "1000:700\n"
+    assert (files / "kept").read_text() == "1\n2\n"
+    # With other files it is another cache.
+    text = (folder / "Recipe").read_text()
+    (folder / "Recipe").write_text(text.replace("echo 1", "echo 7"))
+    assert (lamina.files(folder) / "kept").read_text() == "7\n2\n"
+
+
+def test_proxies_given_as_arguments_reach_steps_and_no_key(
+    lamina: Lamina, tmp_path: Path
+) -> None:
+    text = "FROM busybox\nRUN echo $HTTP_PROXY,$http_proxy > /said\n"
+    folder = project(tmp_path / "app", text)
+    files = lamina.files(folder, "--build-arg", "http_proxy=http://one")
+    assert (files / "said").read_text() == "http://one,http://one\n"
+    again = build(lamina, folder, "--build-arg", "HTTP_PROXY=http://two")
+    assert again.ran == []
+    (folder / "Recipe").write_text(text.replace("RUN", "ARG HTTP_PROXY\nRUN"))
+    assert build(lamina, folder, "--build-arg", "HTTP_PROXY=http://two").ran != []
