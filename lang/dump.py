@@ -7,6 +7,8 @@ is understood. It can be compared, line by line, with what BuildKit makes of the
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 from lamina.lang.arguments import parse_strings
 from lamina.lang.dialect import dialect_of
 from lamina.lang.grammar import Grammar
@@ -190,38 +192,59 @@ def as_json(recipe: Recipe) -> dict[str, Any]:
     A node is an object with its `type`, its fields and its `span`; what was not given
     is there with its default.
     """
+    plain = _Plain(recipe.source).plain
     dialect = recipe.dialect
     return {
         "name": recipe.source.name,
         "dialect": {"extended": dialect.extended, "compat": dialect.compat},
         "escape": recipe.escape,
-        "directives": _plain(recipe.directives),
-        "global_args": _plain(recipe.global_args),
+        "directives": plain(recipe.directives),
+        "global_args": plain(recipe.global_args),
         "stages": [
             {
                 "index": stage.index,
-                "base": _plain(stage.base),
-                "instructions": _plain(stage.instructions),
+                "base": plain(stage.base),
+                "instructions": plain(stage.instructions),
             }
             for stage in recipe.stages
         ],
     }
 
 
-def _plain(node: Any) -> Any:
-    if isinstance(node, Span):
-        return _place(node)
-    if isinstance(node, tuple):
-        return [_plain(inner) for inner in node]
-    if not hasattr(node, "__fields__"):
-        return node
-    # A part of a word is a string or one of these, in any depth.
-    typed = {} if isinstance(node, Substitution) else {"type": type(node).__name__}
-    fields = {
-        name.removesuffix("_"): _plain(inner) for name, inner in node.__dict__.items()
-    }
-    return {**typed, **fields}
+class _Plain:
+    """Nodes of one source as JSON's types."""
 
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        # Where lines start: looking for each in the text takes too long in a large one.
+        ends = (at for at, sign in enumerate(source.text) if sign == "\n")
+        self.starts = [0, *(at + 1 for at in ends)]
 
-def _place(span: Span) -> dict[str, Any]:
-    return dict(span.place.__dict__)
+    def plain(self, node: Any) -> Any:
+        if isinstance(node, Span):
+            return self.place(node)
+        if isinstance(node, tuple):
+            return [self.plain(inner) for inner in node]
+        if not hasattr(node, "__fields__"):
+            return node
+        # A part of a word is a string or one of these, in any depth.
+        typed = {} if isinstance(node, Substitution) else {"type": type(node).__name__}
+        fields = {
+            name.removesuffix("_"): self.plain(inner)
+            for name, inner in node.__dict__.items()
+        }
+        return {**typed, **fields}
+
+    def place(self, span: Span) -> dict[str, Any]:
+        if self.source.origins:
+            return dict(span.place.__dict__)
+        line, end_line = (
+            bisect_right(self.starts, at) for at in (span.start, span.end)
+        )
+        return {
+            "file": self.source.name,
+            "line": line,
+            "column": span.start - self.starts[line - 1] + 1,
+            "end_line": end_line,
+            "end_column": span.end - self.starts[end_line - 1] + 1,
+        }

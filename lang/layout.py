@@ -7,6 +7,8 @@ shell, of WORKDIR, of ONBUILD.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+
 from lamina.values import replace, value
 
 TYPE_CHECKING = False
@@ -150,6 +152,7 @@ class Layout:
         self.text = text
         self.escape = escape
         self.breaks = breaks
+        self.places = [found.at for found in breaks]
         self.done: list[str] = []
         self.line = ""
         self.indent = INDENT
@@ -193,12 +196,15 @@ class Layout:
         self.line = ""
 
     def within(self, first: int, last: int) -> tuple[Break, ...]:
-        return tuple(found for found in self.breaks if first <= found.at <= last)
+        start = bisect_left(self.places, first)
+        return self.breaks[start : bisect_right(self.places, last, start)]
 
     def blanks(self, at: int) -> str:
         """The blanks that a line starts with."""
-        rest = self.text[at:]
-        return rest[: len(rest) - len(rest.lstrip(" \t"))]
+        end = at
+        while self.text[end : end + 1] in (" ", "\t"):
+            end += 1
+        return self.text[at:end]
 
 
 def _joined(breaks: tuple[Break, ...]) -> tuple[str, ...]:

@@ -166,18 +166,15 @@ class _Requests:
         self.cache: dict[str, CacheMount] = {}
 
     def merge(self, other: _Requests) -> None:
-        self.args = {**other.args, **self.args}
-        self.secrets = _merged(self.secrets, other.secrets)
-        self.ssh = _merged(self.ssh, other.ssh)
-        self.cache = {**other.cache, **self.cache}
-
-
-def _merged(one: dict[str, Access], other: dict[str, Access]) -> dict[str, Access]:
-    """Both; what one of them requires is required."""
-    merged = dict(one)
-    for access in other.values():
-        _ask(merged, access)
-    return merged
+        """Add what another asks for; what one of them requires is required."""
+        for arg in other.args.values():
+            self.args.setdefault(arg.name, arg)
+        for secret in other.secrets.values():
+            _ask(self.secrets, secret)
+        for agent in other.ssh.values():
+            _ask(self.ssh, agent)
+        for cache in other.cache.values():
+            self.cache.setdefault(cache.id, cache)
 
 
 def _ask(known: dict[str, Access], access: Access) -> None:
@@ -213,10 +210,11 @@ class _Reader:
         self.env = dict(automatic)
         self.seen: list[_Seen] = []
         for arg in recipe.global_args:
+            told = descriptions(arg.comment)
             for name, default in arg.args:
                 given = self.default(name, default, self.env)
-                comment = described(arg.comment, name)
-                self.outer[name] = Argument(name, comment, given, arg.span)
+                text = told.get(name.lower(), "")
+                self.outer[name] = Argument(name, text, given, arg.span)
                 self.outer_words[name] = default
                 _set(self.env, name, given)
 
@@ -272,7 +270,7 @@ class _Reader:
                 name,
                 image,
                 platform,
-                described(base.comment, name),
+                descriptions(base.comment).get(name, "") if name else "",
                 tuple(reading.needs),
                 base.span,
             ),
@@ -316,12 +314,13 @@ class _StageReading:
             self.needs[stage.index] = None
 
     def arg(self, arg: Arg) -> None:
+        told = descriptions(arg.comment)
         for name, word in arg.args:
             outer = self.reader.outer.get(name)
             given = self.reader.default(name, word, self.env)
             if given is None:
                 given = self.reader.env.get(name)
-            comment = described(arg.comment, name)
+            comment = told.get(name.lower(), "")
             if not comment and outer is not None:
                 comment = outer.description
             found = Argument(name, comment, given, arg.span)
@@ -353,10 +352,10 @@ def _set(env: dict[str, str], name: str, given: str | None) -> None:
         env[name] = given
 
 
-def described(comment: str, name: str) -> str:
-    """What a doc comment says of a name: the rest of its line `name ...`."""
+def descriptions(comment: str) -> dict[str, str]:
+    """What a doc comment says of names, in lower case: its lines `NAME text`."""
+    found: dict[str, str] = {}
     for line in comment.split("\n"):
-        first, _, rest = line.partition(" ")
-        if name and first.lower() == name.lower():
-            return rest.strip()
-    return ""
+        name, _, text = line.partition(" ")
+        found.setdefault(name.lower(), text.strip())
+    return found

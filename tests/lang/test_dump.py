@@ -160,3 +160,14 @@ def test_json() -> None:
             "quoted": False,
         }
     ]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(recipes())
+def test_places_in_json_are_those_of_spans(text: str) -> None:
+    recipe = parse(Source("Dockerfile", text))
+    tree = as_json(recipe)
+    for stage, shown in zip(recipe.stages, tree["stages"], strict=True):
+        assert shown["base"]["span"] == stage.base.span.place.__dict__
+        for node, inner in zip(stage.instructions, shown["instructions"], strict=True):
+            assert inner["span"] == node.span.place.__dict__
