@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# Far more than a recipe needs: 20,000 instructions take about 200,000.
+# Far more than a recipe needs: 20,000 instructions in a loop take 400,000.
 UNITS = 2_000_000
 # Characters in a unit.
 _GRAIN = 64

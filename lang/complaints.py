@@ -14,7 +14,7 @@ from lamina.values import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 RAW = (
@@ -31,9 +31,9 @@ class Refused(Exception):
 
 @value
 class Complaints:
-    """The names that a rendering knows; `names` grows with what templates define."""
+    """The names that a rendering knows; `names` gives those of values."""
 
-    names: set[str]
+    names: Callable[[], set[str]]
     filters: Iterable[str]
     tests: Iterable[str]
 
@@ -57,7 +57,7 @@ class Complaints:
         span = _narrowed(span, name)
         if said != f"{name!r} is undefined":
             return RecipeError(_sentence(said), span)
-        hint = did_you_mean(name, self.names)
+        hint = did_you_mean(name, self.names())
         declare = f"Declare it: `# lamina: var {name}:str`."
         return RecipeError(f"Nothing is called {name!r}.", span, hint=hint or declare)
 

@@ -16,8 +16,6 @@ from jinja2.visitor import NodeTransformer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from jinja2 import Environment
-
     from lamina.lang.tracer import Text
 
 
@@ -55,12 +53,9 @@ def own_names(tree: nodes.Template) -> set[str]:
     return names
 
 
-def instrument(
-    tree: nodes.Template, name: str | None, environment: Environment
-) -> nodes.Template:
+def instrument(tree: nodes.Template, name: str | None) -> nodes.Template:
     """The template `name`, with the calls to `environment.tracer` in it."""
     traced: nodes.Template = _Tracing(name).visit(tree)
-    traced.set_environment(environment)
     return traced
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 COMMENT = ("{%#", "#%}")
 # More constructs than this in one file are no recipe.
-MOST_CONSTRUCTS = 20_000
+MOST_CONSTRUCTS = 10_000
 MOST_OUTPUT = 8 << 20
 # Jinja's globals that stay; `range` is ours.
 _GLOBALS = ("cycler", "dict", "joiner", "namespace")
@@ -160,8 +160,13 @@ class _Environment(ImmutableSandboxedEnvironment):
         self.filters = self.own_filters.table(FILTERS)
         known = {name: self.globals[name] for name in _GLOBALS}
         self.globals = {**known, "range": self.budget.range, "fail": _fail, **values}
-        self.complaints = Complaints(set(self.globals), self.filters, self.tests)
+        self._trees: list[nodes.Template] = []
+        self.complaints = Complaints(self._names, self.filters, self.tests)
         self.tracer.texts[None] = Text(source, start)
+
+    def _names(self) -> set[str]:
+        """What is known here or there: for `did you mean`."""
+        return set(self.globals).union(*map(own_names, self._trees))
 
     def know(self, name: str | None, source: Source) -> None:
         """Take in a template before it is compiled."""
@@ -183,9 +188,9 @@ class _Environment(ImmutableSandboxedEnvironment):
         return TokenStream(self.lexer.wrap(marked, name, filename), name, filename)
 
     def _parse(self, source: str, name: Any, filename: Any) -> nodes.Template:
-        tree = super()._parse(source, name, filename)
-        self.complaints.names.update(own_names(tree))
-        return instrument(tree, name, self)
+        tree = instrument(super()._parse(source, name, filename), name)
+        self._trees.append(tree)
+        return tree
 
     # Rendering: what compiled templates call for what they do not do themselves.
 
