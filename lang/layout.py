@@ -87,9 +87,13 @@ def _arguments(statement: Statement, text: Fragment) -> Iterator[Atom]:
         if not rest or rest[0] is None:
             return
         keyword, text = "CMD", text.part(rest[0].start_pos, rest[0].end_pos)
-    array = _array(statement, text) if keyword in ARRAYS else None
+    bracket = keyword in ARRAYS and text.text.startswith("[")
+    array = _array(statement, text) if bracket else None
     if array is not None:
         yield from array
+    elif bracket:
+        # Words that look like JSON; with other blanks they might be JSON.
+        yield _raw(text)
     elif keyword in WORDS:
         yield from _words(text, statement.tree(WORDS[keyword], text), keyword)
     else:
@@ -112,7 +116,7 @@ def _words(text: Fragment, children: tuple[Any, ...], keyword: str) -> Iterator[
 
 def _array(statement: Statement, text: Fragment) -> tuple[Atom, ...] | None:
     """The brackets and strings of a JSON array, or None where `text` is none."""
-    items = statement.grammar.array(text) if text.text.startswith("[") else None
+    items = statement.grammar.array(text)
     if items is None:
         return None
     found = [Atom(text.start, text.start + 1, "[")]

@@ -71,9 +71,16 @@ class Writer:
             self.out += self.verbatim(end)
             return
         words = atoms(self.reader.statement(line, self.scanned.escape))
-        if isinstance(node, Env | Label) and words[-1].raw and self.closing is None:
+        legacy = words[-1].raw and len(words) == 3 and self.closing is None
+        if legacy and isinstance(node, Env | Label):
             words = self.modern(line, node, words, breaks)
-        self.out += Layout(line.text, breaks, self.scanned.escape).lines(words)
+        lines = Layout(line.text, breaks, self.scanned.escape).lines(words)
+        if self.goes_on(lines[-1]) and not lines[-1].lstrip().startswith("#"):
+            # What the scanner took for nothing keeps the next line apart.
+            end = line.span(0, len(line.text)).end
+            written = self.text[end : self.at].partition("\n")[0]
+            lines[-1] += written.rstrip("\r")
+        self.out += lines
 
     def physical(self) -> tuple[int, str]:
         """The next line of the file, as it is, and where it starts."""
@@ -110,11 +117,7 @@ class Writer:
         return lines
 
     def heredocs(self, line: Line) -> None:
-        """Write what follows an instruction's last line: heredocs."""
-        if self.goes_on(self.out[-1]) and self.at < len(self.text):
-            # The blank at the end is all that keeps the next line apart.
-            written = self.text[line.offsets[-1] : self.at].rstrip("\r\n")
-            self.out[-1] += written[len(written.rstrip()) :]
+        """Write the bodies of heredocs and the lines that end them."""
         for _, heredoc in line.heredocs:
             self.at += len(heredoc.body)
             if heredoc.body:

@@ -255,3 +255,28 @@ def test_the_tree_shows_what_differs() -> None:
         for line in ("RUN a  b", "RUN a b")
     )
     assert one != other
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "RUN x \\\u00a0",
+        "RUN x \\\v",
+        "RUN x \\ \\",
+        "COPY -- a\\ /b \\ \\\n",
+        'VOLUME ["/a\tb",  "/c"]',
+        'VOLUME ["/\va",  ""]',
+        "ENV --  K  v",
+    ],
+)
+@pytest.mark.parametrize("compat", [False, True])
+def test_what_is_hard_to_tell_apart(line: str, compat: bool) -> None:
+    dialect = Dialect(compat=compat)
+    source = Source("Dockerfile", f"FROM a\n{line}")
+    try:
+        before = parse(source, None, dialect)
+    except RecipeError:
+        return
+    result = Source("Dockerfile", format_source(source, dialect))
+    assert tree(parse(result, None, dialect)) == tree(before)
+    assert format_source(result, dialect) == result.text
