@@ -38,6 +38,8 @@ COMMENT = ("{%#", "#%}")
 # More constructs than this in one file are no recipe.
 MOST_CONSTRUCTS = 10_000
 MOST_OUTPUT = 8 << 20
+# What it costs to compile one.
+_CONSTRUCT = 40
 # Jinja's globals that stay; `range` is ours.
 _GLOBALS = ("cycler", "dict", "joiner", "namespace")
 
@@ -174,6 +176,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         count = source.text.count("{{") + source.text.count("{%")
         if count > MOST_CONSTRUCTS:
             raise TooMuch(f"{source.name} has {count:,} times {{{{ or {{%.")
+        self.budget.spend(_CONSTRUCT * count)
         if name is not None:
             self.tracer.texts[name] = Text(source)
 
