@@ -13,8 +13,8 @@ import re
 from lamina.errors import LaminaError
 from lamina.lang.dialect import heading
 from lamina.lang.reader import Reader
-from lamina.lang.sameness import check_same, meaning_of, nodes_of, refused
-from lamina.lang.source import RecipeError, Source, unix_lines
+from lamina.lang.sameness import check_same, meaning_of, nodes_of
+from lamina.lang.source import RecipeError, Source, Span, excerpt, unix_lines
 from lamina.lang.writer import Writer
 
 TYPE_CHECKING = False
@@ -40,7 +40,10 @@ TAG = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
+OPENING = re.compile(r"\{%[-+]?\s*(if|for|block|with)\b")
 CLOSING = re.compile(r"\s*\{%[-+]?\s*(end|else|elif)")
+ENDING = re.compile(r"\{%[-+]?\s*end")
+WHOLE = "It is left as it is. Blocks that hold whole instructions can be formatted."
 
 
 class NotFormatted(LaminaError):
@@ -62,15 +65,29 @@ def format_template(
     source = unix_lines(source)
     reader = Reader(cache, dialect)
     tree = _tree(render(source), reader)
-    mask = _Mask(source.text)
-    masked = Source(source.name, mask.text)
+    mask = _Mask(source)
+    try:
+        text = mask.undone(_laid_out(mask, reader))
+        same = _tree(render(Source(source.name, text)), reader) == tree
+    except RecipeError as error:
+        raise NotFormatted(
+            f"Between its tags, this template is no recipe. {error.message}", hint=WHOLE
+        ) from error
+    if not same:
+        raise NotFormatted(
+            "Another layout would change what this template gives.", hint=WHOLE
+        )
+    return text
+
+
+def _laid_out(mask: _Mask, reader: Reader) -> str:
+    masked = Source(mask.source.name, mask.text)
     before = reader.scan(masked)
+    for line in before.lines:
+        mask.check_blocks(masked.text, line.offsets[0], line.offsets[-1])
     nodes = tuple(_node(line, before.escape, reader) for line in before.lines)
-    laid_out = Writer(before, nodes, reader, mask.closing).write(masked.text)
-    check_same(before, nodes, reader, Source(source.name, laid_out))
-    text = mask.undone(laid_out)
-    if _tree(render(Source(source.name, text)), reader) != tree:
-        raise refused("What the template gives would not be the same.")
+    text = Writer(before, nodes, reader, mask.closing).write(masked.text)
+    check_same(before, nodes, reader, Source(masked.name, text))
     return text
 
 
@@ -91,13 +108,18 @@ class _Mask:
     """A template's text with a comment for each line of tags, and a word for each tag
     within a line."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, source: Source) -> None:
+        text = source.text
+        self.source = source
         self.prefix = "jinja"
         while self.prefix in text:
             self.prefix += "x"
+        self.placeholder = re.compile(rf"{self.prefix}\d+z")
+        self.places: dict[str, int] = {}
         self.lines: dict[str, str] = {}
         self.words: dict[str, str] = {}
         start = max((text.find("\n", it.end) for it in heading(text)), default=0)
+        self.start = start
         self.text = text[:start] + self._masked(text[start:])
         self.closing = frozenset(
             comment for comment, line in self.lines.items() if CLOSING.match(line)
@@ -111,6 +133,7 @@ class _Mask:
             last = text.find("\n", end)
             last = len(text) if last < 0 else last
             word = f"{self.prefix}{len(self.lines) + len(self.words)}z"
+            self.places[word] = self.start + start
             if first >= at and not (text[first:start] + text[end:last]).strip():
                 comment = f"# {word}"
                 self.lines[comment] = text[first:last]
@@ -132,8 +155,36 @@ class _Mask:
                 found.append(tag.span())
         return found
 
+    def check_blocks(self, text: str, start: int, last: int) -> None:
+        """Refuse a block that begins or ends within the instruction between the two
+        places: with other values that would be another one, or several."""
+        end = text.find("\n", last)
+        depth = 0
+        word = ""
+        for found in self.placeholder.finditer(
+            text, start, len(text) if end < 0 else end
+        ):
+            word = found[0]
+            for tag in TAG.finditer(self.words.get(word) or self.lines[f"# {word}"]):
+                if CLOSING.match(tag[0]) and not depth:
+                    raise self._cut(word)
+                depth += bool(OPENING.match(tag[0])) - bool(ENDING.match(tag[0]))
+        if depth:
+            raise self._cut(word)
+
+    def _cut(self, word: str) -> NotFormatted:
+        start = self.places[word]
+        span = Span(self.source, start, self.source.text.find("}", start))
+        return NotFormatted(
+            "This block begins or ends within an instruction.",
+            hint=WHOLE,
+            place=str(span),
+            excerpt=excerpt(span),
+        )
+
     def undone(self, text: str) -> str:
         """The template again."""
         lines = [self.lines.get(line.strip(), line) for line in text.split("\n")]
-        words = re.compile(rf"{self.prefix}\d+z")
-        return words.sub(lambda found: self.words[found[0]], "\n".join(lines))
+        return self.placeholder.sub(
+            lambda found: self.words[found[0]], "\n".join(lines)
+        )

@@ -8,7 +8,6 @@ from lamina.lang.declarations import Given
 from lamina.lang.format import format_source
 from lamina.lang.format_template import NotFormatted
 from lamina.lang.render import render
-from lamina.lang.sameness import FormatRefused
 from lamina.lang.source import RecipeError, Source
 
 HEAD = "# lamina: template=jinja2\n"
@@ -137,8 +136,27 @@ def test_another_meaning_is_refused() -> None:
     def by_length(source: Source) -> Source:
         return Source(source.name, f"FROM a\nUSER u{len(source.text)}\n")
 
-    with pytest.raises(FormatRefused, match="What the template gives"):
+    with pytest.raises(NotFormatted, match="would change what this template gives"):
         format_source(Source("Dockerfile", text), render=by_length)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        # Were it false, the second line would belong to the first.
+        ("RUN a{% if true %}", "copy  b  c{% endif %}"),
+        ("RUN a \\", "{% if true %}", "  b", "{% endif %}", "copy  b  c"),
+        ("{% if true %}", "RUN a \\", "{% else %}", "RUN b \\", "{% endif %}", "  c"),
+    ],
+)
+def test_blocks_that_cut_an_instruction(lines: tuple[str, ...]) -> None:
+    with pytest.raises(NotFormatted, match="begins or ends within an instruction"):
+        after(*lines)
+
+
+def test_what_is_no_recipe_between_its_tags() -> None:
+    with pytest.raises(NotFormatted, match="No line `E` ends this heredoc"):
+        after("RUN <<E", "x", "{{ 'E' }}")
 
 
 def test_line_ends() -> None:
