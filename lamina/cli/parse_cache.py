@@ -1,7 +1,7 @@
 """The grammars' tables as files, for commands that have no store to keep them in.
 
-Making them takes ten times as long as reading them. They lie in $XDG_CACHE_HOME/lamina
-or ~/.cache/lamina; where that cannot be written, nothing is kept.
+Making them takes ten times as long as reading them. They lie in lamina/grammars below
+$XDG_CACHE_HOME or ~/.cache; where that cannot be written, nothing is kept.
 """
 
 from __future__ import annotations
@@ -54,4 +54,4 @@ def parse_cache(settings: Settings) -> ParseCache | None:
     environment = settings.environment
     home = environment.get("HOME", "")
     folder = environment.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else "")
-    return ParseCache(f"{folder}/lamina") if os.path.isabs(folder) else None
+    return ParseCache(f"{folder}/lamina/grammars") if os.path.isabs(folder) else None
