@@ -364,3 +364,68 @@ def test_an_error_of_syntax_in_a_file_names_who_includes_it() -> None:
 def test_hostile_templates_end(template: str) -> None:
     error = wrong(template, {"self": "{% include 'self' %}"})
     assert error.message.endswith(".")
+
+
+# Whatever the text, it ends in a Source or a RecipeError
+
+WORDS = (
+    *("{{", "}}", "{%", "%}", "{%#", "#%}", "{% raw %}", "{% endraw %}", "\n", "'a'"),
+    *("if", "endif", "for", "in", "endfor", "set", "endset", "macro", "endmacro"),
+    *("call", "endcall", "filter", "block", "endblock", "extends", "include"),
+    *("a", "m", "1", "=", "==", "is", "not", "defined", "|", "~", "+", "%", "**"),
+    *("(", ")", "[", "]", "{", "}", ".", ",", ":", "upper", "join", "loop", "self"),
+)
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=25).map(" ".join))
+def test_anything_ends_well(template: str) -> None:
+    try:
+        source = rendered(template, {"a": "{{ m }}"}, a=[1], m={"a": "x"})
+    except RecipeError as error:
+        assert error.place and error.message.endswith((".", "?", "!"))
+        return
+    for line, span in lines(source):
+        assert line in source.text and str(span)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "''['__cla' ~ 'ss__'].__mro__",
+        "self._TemplateReference__context.environment",
+        "cycler.__init__.__globals__.os.popen('id')",
+        "joiner.__init__.__globals__",
+        "namespace.__init__.__globals__",
+        "fail.__globals__",
+        "range.__self__.left",
+        "dict.mro()",
+        "dict.__base__.__subclasses__()",
+        "m.__call__.__globals__",
+        "m._func.__globals__",
+        "loop.__init__",
+        "[x] | map(attribute='__class__') | list | join",
+        "[{'a': x}] | groupby('a.__class__') | first | join",
+        "('%s' | format).__class__",
+        "x.format.__self__.__class__",
+        "'{0.__class__}'.format(x)",
+        "'{0.__class__}'.format_map({'0': x})",
+        "x.translate({97: 'b' * 9})",
+        "x.encode().decode()",
+        "x.center(9)",
+        "x.expandtabs(9)",
+        "{'a': 1}.update({'b': 2})",
+        "[3, 1].sort()",
+        "(1).__add__(1)",
+        "environment",
+        "context",
+        "lipsum.__globals__",
+        "self.__dict__",
+        "caller",
+    ],
+)
+def test_nothing_of_python_is_reached(expression: str) -> None:
+    macro = "{% macro m(a) %}{{ caller }}{% endmacro %}"
+    for x in ("{% for x in 'a' %}{{ loop.index }}", "{% set x = 'a' %}{% if 1 %}"):
+        end = "{% endfor %}" if "for" in x else "{% endif %}"
+        said = wrong(f"{macro}{x}{{{{ {expression} }}}}{end}")
+        assert "0x" not in said.message
