@@ -121,8 +121,7 @@ def values_files(paths: list[str]) -> tuple[ValuesFile, ...]:
     from lamina.builder.recipe import ValuesFile
 
     return tuple(
-        ValuesFile(_shown(path), _read(path, "The file of values"))
-        for path in paths
+        ValuesFile(_shown(path), _read(path, "The file of values")) for path in paths
     )
 
 
