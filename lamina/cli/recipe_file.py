@@ -1,6 +1,6 @@
 """The recipe that a command is about: the arguments that name it, and its bytes.
 
-`build`, `check`, `outline`, `parse` and `render` all take `-f`, a folder (or,
+`build`, `check`, `fmt`, `outline`, `parse` and `render` all take `-f`, a folder (or,
 but for `build`, the recipe itself), `--set`, `--values` and `--compat`.
 """
 
