@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 
-from lamina.values import replace, value
+from lamina.values import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,12 +29,21 @@ _WRAPPERS = frozenset({"sudo", "env", "exec", "command", "builtin", "eatmydata"}
 # `$(` in `$(` so deep is not looked into: each level is read once more.
 _DEEPEST = 8
 
+# What a command line goes on with. `word` is a whole one without quotes and the like,
+# which most are; what none of these fits starts a word of pieces.
+_TOKEN = re.compile(
+    r"(?P<blank>(?:[ \t\r]|\\\n)+)|(?P<comment>#[^\n]*)"
+    r"|(?P<redirection>\d*(?:<<<|<<-?|<>|<&|<|>>|>&|>\||>)|&>>?)"
+    r"|(?P<operator>\n|;;&|;;|;&|;|&&|&|\|\||\|&|\||[()])"
+    r"|(?P<word>[^ \t\r\n;&|()<>\\'\"`$]+)(?![^ \t\r\n;&|()<>])"
+)
 _BLANK = re.compile(r"(?:[ \t\r]|\\\n)+")
 _OPERATOR = re.compile(r"\n|;;&|;;|;&|;|&&|&(?!>)|\|\||\|&|\||[()]")
 _REDIRECTION = re.compile(r"\d*(?:<<<|<<-?|<>|<&|<|>>|>&|>\||>)|&>>?")
 _PLAIN = re.compile(r"[^ \t\r\n;&|()<>\\'\"`$]+")
 _QUOTED = re.compile(r'[^"\\`$]+')
 _NESTING = re.compile(r"[\\'\"`(){}]|\$[({]")
+_CLOSING = {'"': '"', "$(": ")", "${": "}", "(": ")"}
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 
 
@@ -114,9 +123,10 @@ def read_commands(text: str) -> tuple[ShellCommand, ...]:
     """All simple commands of a script, those inside others too, as they start."""
     found: list[ShellCommand] = []
     todo = [(0, len(text), 0)]
+    closings: dict[int, int] = {}
     while todo:
         start, end, depth = todo.pop()
-        reader = _Reader(text, start, end, depth)
+        reader = _Reader(text, (start, end), depth, closings)
         found += reader.read()
         if depth < _DEEPEST:
             todo += reader.inner
@@ -126,10 +136,14 @@ def read_commands(text: str) -> tuple[ShellCommand, ...]:
 class _Reader:
     """A place in a script, and the command that is being put together."""
 
-    def __init__(self, text: str, start: int, end: int, depth: int) -> None:
+    def __init__(
+        self, text: str, part: tuple[int, int], depth: int, closings: dict[int, int]
+    ) -> None:
         self.text = text
-        self.at = start
-        self.end = end
+        self.at, self.end = part
+        # Where substitutions end, by the place behind their `$(`: found once for all
+        # that are in one another.
+        self.closings = closings
         self.depth = depth
         self.outermost = depth
         # Substitutions, to be read as scripts of their own.
@@ -142,35 +156,42 @@ class _Reader:
 
     def read(self) -> Iterator[ShellCommand]:
         while self.at < self.end:
-            blank = _BLANK.match(self.text, self.at, self.end)
-            if blank is not None:
-                self.at = blank.end()
-            elif self.text[self.at] == "#":
-                newline = self.text.find("\n", self.at, self.end)
-                self.at = self.end if newline < 0 else newline
-            elif redirection := _REDIRECTION.match(self.text, self.at, self.end):
-                self.redirect(redirection)
-            elif operator := _OPERATOR.match(self.text, self.at, self.end):
-                self.at = operator.end()
-                yield from self.command(operator[0])
-                self.nest(operator[0])
-            else:
+            found = _TOKEN.match(self.text, self.at, self.end)
+            kind = None if found is None else found.lastgroup
+            if found is None:
                 self.words.append(self.word())
+                continue
+            start, self.at = self.at, found.end()
+            if kind == "word":
+                self.words.append(ShellWord(found[0], start, self.at, True))
+            elif kind == "operator":
+                yield from self.command(found[0])
+                self.nest(found[0])
+            elif kind == "redirection":
+                self.redirect(found[0])
         yield from self.command("")
 
     def command(self, after: str) -> Iterator[ShellCommand]:
         """End the command here, if there is one."""
         words, self.words = self.words, []
-        while words and words[0].literal and words[0].text in _RESERVED:
-            word = words.pop(0).text
+        place = 0
+        while (
+            place < len(words)
+            and words[place].literal
+            and words[place].text in _RESERVED
+        ):
+            word = words[place].text
             self.negated |= word == "!"
             self.asking = word in _ASK or (self.asking and word not in _ANSWER)
+            place += 1
         asked = self.asking or self.negated
         self.negated = self.negated and after in ("|", "|&")
-        if words:
-            command = _unwrapped(words)
-            if command is not None:
-                yield replace(command, after=after, depth=self.depth, asked=asked)
+        if place < len(words):
+            assignments, words = _unwrapped(words[place:])
+            if words:
+                yield ShellCommand(
+                    tuple(words), after, self.depth, asked, tuple(assignments)
+                )
 
     def nest(self, operator: str) -> None:
         """Go into and out of a subshell; skip here-documents behind their line."""
@@ -183,9 +204,8 @@ class _Reader:
                 self.skip_document(name, tabs)
             self.documents = []
 
-    def redirect(self, found: re.Match[str]) -> None:
-        """Pass a redirection and its target: they are no arguments."""
-        self.at = found.end()
+    def redirect(self, operator: str) -> None:
+        """Pass the target of a redirection: it is no argument."""
         blank = _BLANK.match(self.text, self.at, self.end)
         if blank is not None:
             self.at = blank.end()
@@ -194,7 +214,7 @@ class _Reader:
         if _REDIRECTION.match(self.text, self.at, self.end):
             return
         target = self.word()
-        operator = found[0].lstrip("0123456789")
+        operator = operator.lstrip("0123456789")
         if operator in ("<<", "<<-"):
             self.documents.append((target.text, operator == "<<-"))
 
@@ -288,41 +308,41 @@ class _Reader:
 
     def closing(self, at: int, sign: str, quoted: bool) -> int:
         """Where the `sign` ends that closes what was opened right before `at`."""
-        open_ = ['"' if quoted else "", sign]
+        if at in self.closings:
+            return min(self.closings[at], self.end)
+        start = at
+        open_ = [('"' if quoted else "", at), (sign, at)]
         while len(open_) > 1 and at < self.end:
             found = _NESTING.search(self.text, at, self.end)
             if found is None:
-                return self.end
-            at = found.end()
-            token = found[0]
-            if token == "\\":
+                at = self.end
+                break
+            at, token, wanted = found.end(), found[0], open_[-1][0]
+            if token == wanted:
+                self.closings[open_.pop()[1]] = at
+            elif token == "\\":
                 at += 1
-            elif token == open_[-1]:
-                open_.pop()
-            elif token in ("'", "`"):
+            elif token == "`" or (token == "'" and '"' not in (wanted, open_[-2][0])):
                 # In double quotes an apostrophe is one.
-                if token == "`" or '"' not in open_[-2:]:
-                    at = self.after(token, at)
-            elif token in ('"', "$(", "${") or (token == "(" and open_[-1] == ")"):
-                open_.append({"$(": ")", "${": "}", "(": ")"}.get(token, token))
-        return min(at, self.end)
+                at = self.after(token, at)
+            elif token in _CLOSING and (token != "(" or wanted == ")"):
+                open_.append((_CLOSING[token], at))
+        for _, place in open_[1:]:
+            self.closings[place] = self.end
+        return min(self.closings[start], self.end)
 
 
-def _unwrapped(words: list[ShellWord]) -> ShellCommand | None:
-    """The command proper, behind assignments and `sudo -E`, `env A=b`, `exec`."""
+def _unwrapped(words: list[ShellWord]) -> tuple[list[ShellWord], list[ShellWord]]:
+    """Assignments, and the command proper behind them and `sudo -E`, `env A=b`."""
+    if words[0].text not in _WRAPPERS and "=" not in words[0].text:
+        return [], words
     assignments: list[ShellWord] = []
-    place = 0
-    while place < len(words):
-        word = words[place]
-        if _ASSIGNMENT.match(word.text):
+    wrapped = False
+    for place, word in enumerate(words):
+        if word.text in _WRAPPERS:
+            wrapped = True
+        elif _ASSIGNMENT.match(word.text):
             assignments.append(word)
-        elif word.text not in _WRAPPERS and not (
-            place
-            and word.text.startswith("-")
-            and words[0].text in _WRAPPERS | {w.text for w in assignments}
-        ):
-            break
-        place += 1
-    if place == len(words):
-        return None
-    return ShellCommand(tuple(words[place:]), "", 0, False, tuple(assignments))
+        elif not (wrapped and word.text.startswith("-")):
+            return assignments, words[place:]
+    return assignments, []

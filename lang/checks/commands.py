@@ -40,6 +40,8 @@ def pipe_without_pipefail(reading: Reading) -> Iterator[Found]:
 def _pipes(script: Script) -> Iterator[list[ShellCommand]]:
     """Pipes whose status is not asked for, and whose left sides may fail."""
     pipe: list[ShellCommand] = []
+    if not script.may_call("|"):
+        return
     for command in script.commands:
         if command.depth:
             continue
@@ -69,6 +71,8 @@ def cd_instead_of_workdir(reading: Reading) -> Iterator[Found]:
     """Where a whole RUN works in one folder, WORKDIR says it for what follows too."""
     for run in reading.runs:
         for script in run.scripts[:1]:
+            if not script.may_call("cd"):
+                continue
             commands = [c for c in script.commands if c.name not in ("set", "export")]
             moves = [c for c in commands if c.name == "cd" and not c.depth]
             if isinstance(script, Vector) or len(moves) != 1 or len(commands) < 2:
@@ -95,9 +99,7 @@ def sparse_useradd(reading: Reading) -> Iterator[Found]:
         )
     )
     for run in reading.runs:
-        for script, command in run.commands:
-            if command.name != "useradd":
-                continue
+        for script, command in run.commands_of("useradd"):
             options = command.options(valued)
             uid = options.get("-u", options.get("--uid", ""))
             unlogged = "--no-log-init" in options or any(

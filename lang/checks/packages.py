@@ -204,12 +204,14 @@ def _calls(
 ) -> Iterator[tuple[RunReading, Script, ShellCommand]]:
     """The commands of RUNs that call a package manager to do one of `verbs`."""
     for run in reading.runs:
-        for script, given in run.commands:
-            command = _module(given)
-            if _program(command.name) in manager.programs:
-                operands = command.operands(manager.valued)
-                if operands and operands[0].text in verbs:
-                    yield run, script, command
+        for script in run.scripts:
+            if not script.may_call(*manager.programs):
+                continue
+            for command in map(_module, script.commands):
+                if _program(command.name) in manager.programs:
+                    operands = command.operands(manager.valued)
+                    if operands and operands[0].text in verbs:
+                        yield run, script, command
 
 
 def _module(command: ShellCommand) -> ShellCommand:

@@ -46,6 +46,14 @@ class RunReading:
             for command in script.commands:
                 yield script, command
 
+    def commands_of(self, program: str) -> Iterator[tuple[Script, ShellCommand]]:
+        """The commands that call one program."""
+        for script in self.scripts:
+            if script.may_call(program):
+                for command in script.commands:
+                    if command.name == program:
+                        yield script, command
+
 
 @value
 class Named:

@@ -45,6 +45,10 @@ class Script:
             self._commands = read_commands(self.text)
         return self._commands
 
+    def may_call(self, *programs: str) -> bool:
+        """Whether one of these may be among the commands: a look at the text only."""
+        return any(program in self.text for program in programs)
+
     def span(self, start: int, end: int) -> Span:
         """Where the characters from `start` up to `end` stand in the recipe."""
         return self._line.span(self._offset + start, self._offset + end)
@@ -54,7 +58,9 @@ class Vector(Script):
     """The exec form: one command, whose words stand where the instruction does."""
 
     def __init__(self, args: tuple[str, ...], span: Span) -> None:
-        super().__init__("", "", Line(span.source, "", (0,), (0,), anchor=span), 0)
+        super().__init__(
+            " ".join(args), "", Line(span.source, "", (0,), (0,), anchor=span), 0
+        )
         words = tuple(ShellWord(text, 0, 0) for text in args)
         self._commands = (ShellCommand(words, "", 0, False),)
 
