@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lamina.lang.checks.rule import Found
 from lamina.lang.checks.script import Script, Vector
+from lamina.lang.checks.surroundings import nothing_said
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ def sparse_useradd(reading: Reading) -> Iterator[Found]:
 
 def shell_check(reading: Reading) -> Iterator[Found]:
     """What ShellCheck says of the scripts in RUN."""
+    if reading.surroundings.examine is nothing_said:
+        return
     scripts = []
     for run in reading.runs:
         for script in run.scripts:

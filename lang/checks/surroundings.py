@@ -45,7 +45,8 @@ def _not_ignored(_path: str) -> str:
     return ""
 
 
-def _nothing_said(scripts: Iterable[Script]) -> Iterable[tuple[ScriptFinding, ...]]:
+def nothing_said(scripts: Iterable[Script]) -> Iterable[tuple[ScriptFinding, ...]]:
+    """What there is to say of scripts where no examiner is installed."""
     return (() for _ in scripts)
 
 
@@ -63,7 +64,7 @@ class Surroundings:
     is_image_name: Callable[[str], bool] = _some_name
     ignored: Callable[[str], str] = _not_ignored
     examine: Callable[[tuple[Script, ...]], Iterable[tuple[ScriptFinding, ...]]] = (
-        _nothing_said
+        nothing_said
     )
     platform: str = ""
 
