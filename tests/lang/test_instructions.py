@@ -1,0 +1,417 @@
+"""Every instruction: its arguments, its flags, what expands in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lamina.lang import nodes
+from lamina.lang.dialect import DOCKERFILE, EXTENDED, Dialect
+from lamina.lang.instructions import TABLE
+from lamina.lang.nodes import ExecForm, Instruction, ShellForm, Word
+from lamina.lang.parser import examine, parse
+from lamina.lang.source import RecipeError, Source
+
+
+def one(text: str, dialect: Dialect = DOCKERFILE) -> Any:
+    """The node of one instruction in a stage."""
+    source = Source("Dockerfile", f"FROM a AS a\nFROM b\n{text}\n")
+    (node,) = parse(source, dialect=dialect).stages[1].instructions
+    return node
+
+
+def error(text: str, dialect: Dialect = DOCKERFILE) -> RecipeError:
+    with pytest.raises(RecipeError) as caught:
+        one(text, dialect)
+    return caught.value
+
+
+def texts(words: tuple[Word, ...]) -> list[str]:
+    return [word.text for word in words]
+
+
+# The flags of each instruction, as the reference's table has them.
+FLAGS = {
+    "RUN": {"mount", "network", "security", "device"},
+    "COPY": {"from", "chown", "chmod", "link", "parents", "exclude"},
+    "ADD": {
+        *("chown", "chmod", "link", "keep-git-dir", "checksum", "unpack", "exclude"),
+    },
+    "HEALTHCHECK": {"interval", "timeout", "start-period", "start-interval", "retries"},
+}
+OURS = {"RUN": {"no-cache", "max-age", "env"}, "COPY": {"if-exists"}}
+
+
+def test_the_table_has_what_the_reference_has() -> None:
+    upstream = {name: form for name, form in TABLE.items() if not form.extended}
+    assert len(upstream) == 18
+    assert {n: set(f.flags) for n, f in upstream.items() if f.flags} == FLAGS
+    assert {
+        n: set(f.extended_flags) for n, f in upstream.items() if f.extended_flags
+    } == OURS
+    assert set(TABLE) - set(upstream) == {"UNSET", "TEST"}
+
+
+@pytest.mark.parametrize(
+    ("written", "command"),
+    [
+        ("echo a  b", ShellForm("echo a  b")),
+        ('["a", "b c"]', ExecForm(("a", "b c"))),
+        ('[ "a" , "b" ]', ExecForm(("a", "b"))),
+        (r'["\u00fc\n\"", ""]', ExecForm(('ü\n"', ""))),
+        (r'["\ud800"]', ExecForm(("\ufffd",))),
+        ("[ -f a ] && b", ShellForm("[ -f a ] && b")),
+        ("[ x = y ]", ShellForm("[ x = y ]")),
+        ('[ "$a" = "b" ] && c', ShellForm('[ "$a" = "b" ] && c')),
+        ('[ "$a" ] && c', ShellForm('[ "$a" ] && c')),
+        ('[[ "$a" == b ]]', ShellForm('[[ "$a" == b ]]')),
+        ("[a]", ShellForm("[a]")),
+        ('"a", "b"', ShellForm('"a", "b"')),
+        ("$HOME/x \\$y 'z", ShellForm("$HOME/x \\$y 'z")),
+    ],
+)
+def test_json_or_the_shells_text(written: str, command: nodes.Command) -> None:
+    assert one(f"RUN {written}").command == command
+    assert one(f"CMD {written}").command == command
+    assert one(f"ENTRYPOINT {written}").command == command
+    assert one(f"HEALTHCHECK CMD {written}").command == command
+    assert one(f"TEST {written}", EXTENDED).command == command
+
+
+@pytest.mark.parametrize(
+    ("written", "place"),
+    [
+        ("['a', 'b']", 2),
+        ('["a", "b"', 9),
+        ('["a" "b"]', 5),
+        ('["a",]', 6),
+        ('["a", b]', 7),
+        ('["a"] b', 7),
+        ('[ "a", ', 6),
+        ('["\\x"]', 2),
+        ('["a\tb"]', 2),
+    ],
+)
+def test_what_looks_like_json_and_is_none(written: str, place: int) -> None:
+    found = error(f"RUN {written}")
+    assert found.message == "This is where a JSON array stops being one."
+    assert found.place == f"Dockerfile:3:{place + 4}"
+    assert one(f"RUN {written}", Dialect(compat=True)).command == ShellForm(
+        written.strip()
+    )
+
+
+@pytest.mark.parametrize("array", ["[1]", '["a", null]', '[["a"]]', '[{"a": "b"}]'])
+@pytest.mark.parametrize("keyword", ["RUN", "CMD", "SHELL", "VOLUME", "COPY"])
+def test_an_array_holds_strings_only(keyword: str, array: str) -> None:
+    assert "strings only" in error(f"{keyword} {array}").message
+
+
+def test_clearing_and_nothing() -> None:
+    assert one("CMD []").command == one("ENTRYPOINT [ ]").command == ExecForm(())
+    for text in ("RUN", "RUN []", "CMD", "ENTRYPOINT", "SHELL", "SHELL []", "SHELL sh"):
+        assert error(text).message
+    for keyword in sorted(set(TABLE) - {"CMD", "ENTRYPOINT"}):
+        assert error(keyword, EXTENDED).message
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("COPY a b /c/", (["a", "b"], "/c/")),
+        ("COPY \t a\vb\f/c/", (["a", "b"], "/c/")),
+        (r"COPY a c\ d/", (["a", "c\\"], "d/")),
+        ('COPY ["a b", "/c"]', (["a b"], "/c")),
+        ("ADD https://x.org/a /c", (["https://x.org/a"], "/c")),
+        ("ADD git@host:a/b.git#v1:dir /c", (["git@host:a/b.git#v1:dir"], "/c")),
+        ("COPY a /c#d", (["a"], "/c#d")),
+    ],
+)
+def test_words_of_copy(text: str, what: object) -> None:
+    copy = one(text)
+    assert (texts(copy.sources), copy.dest.text) == what
+
+
+def test_flags_of_copy_and_add() -> None:
+    copy = one(
+        "COPY --from=a --chown=u:$G --chmod=u=rwX,go= --link --parents=TRUE "
+        "--exclude=*.a --exclude='b c' x /y/"
+    )
+    assert (copy.from_.text, copy.chown.text, copy.chmod.text) == (
+        "a",
+        "u:$G",
+        "u=rwX,go=",
+    )
+    assert (copy.link, copy.parents, copy.exclude) == (True, True, ("*.a", "b c"))
+    add = one("ADD --keep-git-dir=false --checksum=sha256:$S --unpack --link=False x y")
+    assert (add.keep_git_dir, add.unpack, add.link) == (False, True, False)
+    assert add.checksum.text == "sha256:$S"
+    assert one("ADD x y").unpack is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("COPY --chown a b", "--chown needs a value"),
+        ("COPY --chown= a b", "--chown needs a value"),
+        ("COPY --link= a b", "--link is true or false"),
+        ("COPY --link=yes a b", "--link is true or false"),
+        ("COPY --link --link a b", "--link is there twice"),
+        ("COPY --from=a --from=a a b", "--from is there twice"),
+        ("COPY --checksum=x a b", "COPY has no flag --checksum"),
+        ("ADD --from=a a b", "ADD has no flag --from"),
+        ("ADD --checksum=x a b c/", "one source only"),
+        ("ENV --x a=b", "ENV has no flag --x"),
+        ("ARG --x a", "ARG has no flag --x"),
+        ("STOPSIGNAL --x 9", "STOPSIGNAL has no flag --x"),
+        ("USER --x a", "USER has no flag --x"),
+        ("RUN --Mount=type=tmpfs,target=/x a", "RUN has no flag --Mount"),
+        ("COPY --from=$A a b", "does not expand"),
+        ("COPY <<E <<F\nE\nF", "cannot be the destination"),
+    ],
+)
+def test_flags_that_are_wrong(text: str, message: str) -> None:
+    assert message in error(text).message
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("COPY --form=a a b", "Did you mean --from?"),
+        ("RUN --mout=type=cache a", "Did you mean --mount?"),
+        ("HEALTHCHECK --retry=3 CMD a", "Did you mean --retries?"),
+        ("CPOY a b", "Did you mean COPY?"),
+        ("nothing-like-it a", ""),
+        ("RUN --mount=type=cahce,target=/x a", "Did you mean cache?"),
+        ("RUN --mount=type=cache,traget=/x a", "Did you mean target?"),
+    ],
+)
+def test_what_was_meant(text: str, hint: str) -> None:
+    assert error(text).hint == hint
+
+
+def test_flags_end_at_the_first_word_or_at_two_dashes() -> None:
+    assert one("RUN --network=none -- --x").command == ShellForm("--x")
+    assert one("RUN a --network=none").network == "default"
+    assert one('RUN --network="none" a').network == "none"
+    assert one(r"RUN --network=no\ne a").network == "none"
+    assert one("RUN --network=host --security=insecure a").security == "insecure"
+
+
+@pytest.mark.parametrize(
+    ("written", "devices"),
+    [
+        ("--device=vendor.com/gpu=all", ("vendor.com/gpu=all",)),
+        ("--device=a,required --device=b", ("a,required", "b")),
+    ],
+)
+def test_devices(written: str, devices: tuple[str, ...]) -> None:
+    assert one(f"RUN {written} x").devices == devices
+
+
+@pytest.mark.parametrize("written", ["--device=", "--device=,required", "--device=a,b"])
+def test_devices_that_are_none(written: str) -> None:
+    assert "device" in error(f"RUN {written} x").message
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("ENV a=b", [("a", "b")]),
+        ('ENV a="b c" d=e\\ f g=', [("a", '"b c"'), ("d", "e\\ f"), ("g", "")]),
+        ("ENV a=b=c", [("a", "b=c")]),
+        ("ENV $A=b", [("$A", "b")]),
+        ("ENV a b  c", [("a", "b  c")]),
+        ("ENV a b=c", [("a", "b=c")]),
+        (
+            r"LABEL maintainer Erik \\Hollensbe <e@x>\"",
+            [("maintainer", r"Erik \\Hollensbe <e@x>\"")],
+        ),
+        ('LABEL "a.b c"=d', [('"a.b c"', "d")]),
+        ("LABEL a=b \\\n  c=d", [("a", "b"), ("c", "d")]),
+    ],
+)
+def test_pairs(text: str, pairs: list[tuple[str, str]]) -> None:
+    assert [(p.key.text, p.value.text) for p in one(text).pairs] == pairs
+
+
+@pytest.mark.parametrize(
+    "text", ["ENV a", "ENV a=b c", "ENV =b", 'ENV "a=b" c', "ENV a='b", "ARG a b=${"]
+)
+def test_pairs_that_are_none(text: str) -> None:
+    assert error(text).message
+
+
+@pytest.mark.parametrize(
+    ("text", "args"),
+    [
+        ("ARG a", [("a", None)]),
+        ("ARG a=", [("a", "")]),
+        (
+            'ARG a=b c d="e f" g=h=i',
+            [("a", "b"), ("c", None), ("d", '"e f"'), ("g", "h=i")],
+        ),
+        ("ARG a=${b:-$c}", [("a", "${b:-$c}")]),
+    ],
+)
+def test_args(text: str, args: list[tuple[str, str | None]]) -> None:
+    assert [(n, w and w.text) for n, w in one(text).args] == args
+
+
+def test_the_rest() -> None:
+    assert one("WORKDIR  /a  b ").path.text == "/a  b"
+    assert one("USER a:b").user.text == "a:b"
+    assert one("STOPSIGNAL $SIG").signal.text == "$SIG"
+    assert one("MAINTAINER Me <me@x>").name == "Me <me@x>"
+    assert one('SHELL ["a", "-c"]').args == ("a", "-c")
+    assert texts(one("EXPOSE 80 443/udp $P 1-3").ports) == [
+        "80",
+        "443/udp",
+        "$P",
+        "1-3",
+    ]
+    assert texts(one('VOLUME ["/a b", "/c"]').paths) == ["/a b", "/c"]
+    assert texts(one("VOLUME /a /b").paths) == ["/a", "/b"]
+    assert one("run x").command == one("RuN x").command
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("--interval=5m", (300 * 10**9, 0, 0, 0, 0)),
+        ("--timeout=1.5s --retries=3", (0, 1_500_000_000, 0, 0, 3)),
+        (
+            "--start-period=1h2m3s --start-interval=5ms",
+            (0, 0, 3723 * 10**9, 5 * 10**6, 0),
+        ),
+        ("--interval=0 --timeout=0s --retries=0", (0, 0, 0, 0, 0)),
+    ],
+)
+def test_healthcheck(flags: str, expected: tuple[int, ...]) -> None:
+    check = one(f"HEALTHCHECK {flags} CMD a")
+    times = (check.interval, check.timeout, check.start_period, check.start_interval)
+    assert (*times, check.retries) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "HEALTHCHECK NONE x",
+        "HEALTHCHECK CMD",
+        "HEALTHCHECK x",
+        "HEALTHCHECK --interval=1 CMD a",
+        "HEALTHCHECK --interval=1d CMD a",
+        "HEALTHCHECK --interval=1us CMD a",
+        "HEALTHCHECK --retries=-1 CMD a",
+        "HEALTHCHECK --interval=5s NONE",
+    ],
+)
+def test_healthchecks_that_are_none(text: str) -> None:
+    assert error(text).message
+
+
+def test_healthcheck_none() -> None:
+    assert one("HEALTHCHECK none").command is None
+
+
+@pytest.mark.parametrize("inner", ["FROM a", "ONBUILD RUN x", "MAINTAINER x", "x", ""])
+def test_triggers_that_cannot_be(inner: str) -> None:
+    assert error(f"ONBUILD {inner}").message
+
+
+# Lamina's own
+
+
+def test_unset() -> None:
+    unset = one("UNSET env A $B", EXTENDED)
+    assert (unset.what, texts(unset.names)) == ("ENV", ["A", "$B"])
+    assert one("UNSET CMD", EXTENDED).names == ()
+    assert error("UNSET ENVS", EXTENDED).hint == "Did you mean ENV?"
+    assert "no names" in error("UNSET USER root", EXTENDED).message
+
+
+def test_a_test_has_all_of_run() -> None:
+    node = one("TEST --mount=type=tmpfs,target=/x --network=none <<E\nx\nE", EXTENDED)
+    assert node.test and node.network == "none" and len(node.mounts) == 1
+    assert node.heredocs[0].content == "x\n"
+    assert not one("RUN x").test
+
+
+@pytest.mark.parametrize(
+    ("written", "hours"),
+    [("12h", 12), ("7d", 168), ("1d12h", 36), ("90m", 1.5), ("1.5d", 36)],
+)
+def test_max_age(written: str, hours: float) -> None:
+    node = one(f"RUN --max-age={written} x", EXTENDED)
+    assert node.max_age == hours * 3600 * 10**9
+
+
+def test_steps_with_few_variables() -> None:
+    assert one("RUN x").env is None
+    assert one("RUN --env=A --env=B_1 --env=A x", EXTENDED).env == ("A", "B_1")
+    assert "cannot name a variable" in error("RUN --env=A=b x", EXTENDED).message
+    assert one("RUN --no-cache x", EXTENDED).no_cache
+    assert "exclude" in error("RUN --no-cache --max-age=1h x", EXTENDED).message
+
+
+def test_sources_that_may_be_missing_and_a_stage_in_a_variable() -> None:
+    copy = one("COPY --if-exists --from=${WHICH:-a} x /y", EXTENDED)
+    assert copy.if_exists and copy.from_.text == "${WHICH:-a}"
+    assert copy.from_.parts is not None and copy.from_.span.text == "${WHICH:-a}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("UNSET CMD", "TEST x", "RUN --no-cache x", "RUN --max-age=1h x"),
+        *("RUN --env=A x", "COPY --if-exists a b", "COPY --from=$A a b"),
+        "ONBUILD TEST x",
+    ],
+)
+def test_a_dockerfile_has_none_of_it_and_says_how_to_get_it(text: str) -> None:
+    assert "# lamina: extended" in error(text).hint
+    assert one(text, EXTENDED)
+
+
+# Several errors at once
+
+
+def found(text: str) -> list[tuple[int, str]]:
+    return [(e.span.line, e.message) for e in examine(Source("D", text)).errors]
+
+
+def test_examine_goes_on_behind_an_error() -> None:
+    text = "FROM a\nRUNN x\nENV A=b\nCOPY x\nUSER\nWORKDIR ${\nCMD x\n"
+    examined = examine(Source("Dockerfile", text))
+    assert [e.span.line for e in examined.errors] == [2, 4, 5, 6]
+    assert examined.recipe is not None
+    kept: tuple[Instruction, ...] = examined.recipe.stages[0].instructions
+    assert [type(i).__name__ for i in kept] == ["Env", "Cmd"]
+
+
+def test_a_recipe_without_errors() -> None:
+    source = Source("Dockerfile", "FROM a\nRUN x\n")
+    assert examine(source).errors == ()
+    assert examine(source).recipe == parse(source)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("FRM a\nRUN x\nCOPY y z\n", [1]),
+        ("FROM a\nFROM\nRUN x\nBAD\nFROM b AS c\nCOPY --from=9 a b\n", [2, 4]),
+        ("RUN x\nRUN y\nFROM a\n", [1]),
+        ("FROM a\nRUN <<E\nbad\nFROM b\n", [2]),
+        ("FROM a\nRUN a\0b\nBAD\n", [2, 3]),
+        ("# escape=x\nFROM a\nBAD\n", [1, 3]),
+        ("# lamina: nothing\nFROM a\nBAD\n", [1, 3]),
+        ("# escape=`\n# escape=`\nFROM a\nBAD", [2, 4]),
+        ("FROM a\n" + "RUN x" * 20_000 + "\nBAD", [2, 3]),
+        ("", [1]),
+        ("# nothing\n", [1]),
+        ("// syntax=some/frontend\nwhatever {\n}\n", [1]),
+    ],
+)
+def test_one_mistake_is_one_error(text: str, lines: list[int]) -> None:
+    assert [line for line, _ in found(text)] == lines
