@@ -22,7 +22,7 @@ from lamina.builder.apt_sources import (
 )
 from lamina.builder.errors import BootstrapFailed
 from lamina.builder.events import Note, StepDone, StepFailed, StepOutput, StepStarted
-from lamina.builder.stage import DEFAULT_PATH
+from lamina.builder.state import DEFAULT_PATH
 from lamina.oci.config import History, ImageConfig
 from lamina.oci.digest import Digest
 from lamina.oci.store import NEVER, Layer

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 
 from lamina.builder.events import Note, Planned
-from lamina.builder.record import Built, recall_build, remember_build
+from lamina.builder.record import Built, Seen, recall_build, remember_build
 from lamina.errors import LaminaError
 from lamina.values import replace
 
@@ -79,7 +79,9 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
             (made.name, _assemble(store, made.config, results[made.tip], inputs.epoch))
             for made in graph.products
         ]
-    remember_build(store, inputs, graph, finder.found, executor, images)
+    reads = executor.reads
+    seen = Seen(finder.found, reads.recipe, reads.seen, executor.until)
+    remember_build(store, inputs, graph, seen, images)
     return tuple(Built(name, image.id) for name, image in images)
 
 

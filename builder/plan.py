@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 from lamina.builder.errors import InvalidInstruction, InvalidOption, UnknownBase
 from lamina.builder.graph import BaseOp, Graph, Operation, Product, Step
-from lamina.builder.stage import NOTHING, StageState, apply, base_state
+from lamina.builder.stage import apply, base_state
+from lamina.builder.state import NOTHING, StageState
 from lamina.lang.expand import expand
 from lamina.lang.stages import stage_names
 from lamina.lang.suggest import did_you_mean

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lamina.builder.events import Emit
-    from lamina.builder.executor import Executor
     from lamina.builder.graph import Graph
     from lamina.builder.inputs import BuildInputs
     from lamina.oci.store import Image, Store
@@ -53,6 +52,18 @@ class Built:
     id: Digest
 
 
+@value
+class Seen:
+    """What a build came to see: its bases; what its recipe is made of; what it chose
+    from the context, None where that can't be asked for again; and when (seconds
+    since 1970, 0: never) a result in it becomes too old."""
+
+    bases: Mapping[str, str]
+    recipe: tuple[tuple[str, str], ...]
+    files: Mapping[ContextRead, str] | None
+    until: int
+
+
 def recall_build(
     store: Store, inputs: BuildInputs, emit: Emit
 ) -> tuple[Built, ...] | None:
@@ -74,20 +85,19 @@ def remember_build(
     store: Store,
     inputs: BuildInputs,
     graph: Graph,
-    bases: Mapping[str, str],
-    executor: Executor,
+    seen: Seen,
     images: Sequence[tuple[str, Image]],
 ) -> None:
     """Keep the record, unless something was read that can't be asked for again, or a
     step wants to run every time. `images` by the name of their stage."""
     from lamina.builder.graph import BaseOp
 
-    read = executor.reads.seen
-    if read is None or any(_moves(name) for name in bases) or _always_runs(graph):
+    read = seen.files
+    if read is None or any(_moves(name) for name in seen.bases) or _always_runs(graph):
         return
     record = {
-        "bases": dict(bases),
-        "recipe": executor.reads.recipe,
+        "bases": dict(seen.bases),
+        "recipe": seen.recipe,
         "reads": [
             [list(given) if isinstance(given, tuple) else given for given in row]
             for chosen, digest in read.items()
@@ -100,7 +110,7 @@ def remember_build(
         ],
         "layers": sorted({layer for _, i in images for layer in i.layers}),
         "images": [[name, image.id] for name, image in images],
-        "until": executor.until,
+        "until": seen.until,
     }
     store.remember("build", _key(inputs), json.dumps(record).encode())
 

@@ -7,7 +7,8 @@ a base may stop to set something at any time.
 
 from __future__ import annotations
 
-from lamina.builder.stage import DEFAULT_PATH, StageState, ports
+from lamina.builder.ports import ports
+from lamina.builder.state import DEFAULT_PATH, StageState
 from lamina.lang.expand import expand_list
 from lamina.lang.suggest import did_you_mean
 from lamina.values import replace

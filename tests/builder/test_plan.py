@@ -14,7 +14,7 @@ from lamina.builder.graph import (
     WorkdirOp,
 )
 from lamina.builder.plan import Base, BaseRequest, PlanOptions, plan
-from lamina.builder.stage import DEFAULT_PATH
+from lamina.builder.state import DEFAULT_PATH
 from lamina.lang.dialect import Dialect
 from lamina.lang.parser import parse
 from lamina.lang.source import RecipeError, Source
