@@ -103,7 +103,7 @@ def _surroundings(
     from lamina.oci.platforms import host_platform, parse_platform
 
     def store() -> Store | None:
-        found = _open_store(settings.root)
+        found = open_store(settings.root)
         stores.extend(filter(None, (found,)))
         return found
 
@@ -131,7 +131,7 @@ def _path(arguments: argparse.Namespace) -> str:
     return find_recipe(arguments.context, arguments.file)
 
 
-def _open_store(root: str) -> Store | None:
+def open_store(root: str) -> Store | None:
     """The store, if there is one that can be read: a check makes none."""
     if not os.path.isfile(f"{root}/index.sqlite"):
         return None

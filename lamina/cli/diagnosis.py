@@ -6,25 +6,40 @@ from __future__ import annotations
 import json
 import os
 
-from lamina.builder.recipe import RecipeInputs, ValuesFile, read_source
+from lamina.builder.checking import Checkup, check_up
+from lamina.builder.recipe import RecipeInputs, ValuesFile
+from lamina.builder.shellcheck import examiner, find_shellcheck
+from lamina.builder.surroundings import surroundings
+from lamina.cli.check import open_store
+from lamina.cli.parse_cache import parse_cache
+from lamina.cli.recipe_file import ignore_patterns
 from lamina.errors import LaminaError
 from lamina.lang.declarations import UnknownVariable, declarations
-from lamina.lang.dialect import Dialect, dialect_of
-from lamina.lang.parser import examine
 from lamina.lang.render import is_template
-from lamina.lang.rules import RULES, check
+from lamina.lang.rules import EVERYTHING, link
 from lamina.lang.source import RecipeError, Source, Span
+from lamina.oci.platforms import host_platform
 from lamina.values import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from lamina.cli.parse_cache import ParseCache
+    from lamina.cli.settings import Settings
+    from lamina.lang.checks.script import Script
+    from lamina.lang.checks.surroundings import ScriptFinding, Surroundings
     from lamina.lang.declarations import Variable
     from lamina.lang.nodes import Finding
+    from lamina.oci.store import Store
+
+    # A script: its shell, the variables that are set for it, its text.
+    Key = tuple[str, tuple[str, ...], str]
 
 # What the code of an error is that no rule has found.
 SYNTAX = "syntax"
 # Rendered text can say the same thing wrong a million times.
 MOST = 1000
+# What ShellCheck said of so many scripts is kept.
+MOST_SCRIPTS = 2000
 
 
 @value
@@ -44,48 +59,98 @@ class Problem:
     end: int
 
 
-def diagnose(inputs: RecipeInputs) -> tuple[Problem, ...]:
-    """All errors, and the findings about what could be read, in order of place.
+class Doctor:
+    """Checks texts again and again. What ShellCheck says of a script is kept: it takes
+    longer than all else, and most scripts stay as they are while one is typed."""
 
-    `settings` and `values` are for every recipe that an editor opens, so a recipe
-    takes what it declares, and a sample where it gets nothing.
-    """
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._cache = parse_cache(settings)
+        self._program = find_shellcheck(settings.environment.get("PATH", os.defpath))
+        self._said: dict[Key, tuple[ScriptFinding, ...]] = {}
+        self._unheard: dict[Key, Script] = {}
+
+    def diagnose(self, inputs: RecipeInputs) -> tuple[Problem, ...]:
+        """All errors, and the findings about what could be read, in order of place;
+        without what ShellCheck has not been asked yet.
+
+        `settings` and `values` are for every recipe that an editor opens, so a recipe
+        takes what it declares, and a sample where it gets nothing.
+        """
+        written = Source(inputs.name, inputs.data.decode())
+        try:
+            checkup = self._check_up(inputs)
+        except RecipeError as error:
+            return (_error(written, error),)
+        except LaminaError as error:
+            return (Problem(SYNTAX, "error", error.message, error.hint, (), 0, 0),)
+        found = [_error(written, error) for error in checkup.errors]
+        found += [_finding(written, finding) for finding in checkup.findings]
+        # A loop's turns all say the same.
+        once = {(p.start, p.end, p.code, p.message): p for p in reversed(found)}
+        ordered = sorted(once.values(), key=lambda it: (it.start, it.end))
+        return tuple(ordered[:MOST])
+
+    def ask_shellcheck(self) -> bool:
+        """Ask about the scripts that came up last; whether there were any."""
+        scripts, self._unheard = self._unheard, {}
+        if self._program is None or not scripts:
+            return False
+        if len(self._said) > MOST_SCRIPTS:
+            self._said = {}
+        try:
+            heard = examiner(self._program, 1)(tuple(scripts.values()))
+        except (LaminaError, OSError):
+            heard = [()] * len(scripts)
+        self._said.update(zip(scripts, heard, strict=True))
+        return True
+
+    def _check_up(self, inputs: RecipeInputs) -> Checkup:
+        stores: list[Store] = []
+
+        def store() -> Store | None:
+            stores.extend(filter(None, (open_store(self._settings.root),)))
+            return stores[0] if stores else None
+
+        ignore = ignore_patterns(inputs.folder, inputs.path) if inputs.path else b""
+        around = surroundings(store, ignore, str(host_platform()))
+        around = replace(around, examine=self._examine)
+        try:
+            return _checked(inputs, around, self._cache)
+        finally:
+            for opened in stores:
+                opened.close()
+
+    def _examine(self, scripts: tuple[Script, ...]) -> list[tuple[ScriptFinding, ...]]:
+        keys = [(it.shell, it.variables, it.text) for it in scripts]
+        unheard = zip(keys, scripts, strict=True)
+        self._unheard = {key: it for key, it in unheard if key not in self._said}
+        return [self._said.get(key, ()) for key in keys]
+
+
+def _checked(
+    inputs: RecipeInputs, around: Surroundings, cache: ParseCache | None
+) -> Checkup:
+    given = supplied(inputs)
+    try:
+        return check_up(given, around, EVERYTHING, cache)
+    except UnknownVariable:  # a file of values for other recipes
+        return check_up(
+            replace(given, values=given.values[:1]), around, EVERYTHING, cache
+        )
+
+
+def supplied(inputs: RecipeInputs) -> RecipeInputs:
+    """The recipe with those of the editor's values that it declares, and a sample for
+    each variable without a default. Raises RecipeError for a bad declaration."""
     written = Source(inputs.name, inputs.data.decode())
-    try:
-        source = _rendered(written, inputs)
-    except RecipeError as error:
-        return (_error(written, error),)
-    except LaminaError as error:
-        return (Problem(SYNTAX, "error", error.message, error.hint, (), 0, 0),)
-    examined = examine(source, _dialect(source, inputs.compat))
-    found = [_error(written, error) for error in examined.errors]
-    if examined.recipe is not None:
-        found += [_finding(written, it) for it in check(examined.recipe)]
-    # A loop's turns all say the same.
-    once = {(p.start, p.end, p.code, p.message): p for p in reversed(found)}
-    ordered = sorted(once.values(), key=lambda problem: (problem.start, problem.end))
-    return tuple(ordered[:MOST])
-
-
-def _dialect(source: Source, compat: bool) -> Dialect | None:
-    try:
-        return dialect_of(source.name, source.text, compat)
-    except RecipeError:
-        return None  # `examine` tells
-
-
-def _rendered(written: Source, inputs: RecipeInputs) -> Source:
     if not is_template(written.name, written.text):
-        return read_source(replace(inputs, settings=(), values=()))
+        return replace(inputs, settings=(), values=())
     variables = declarations(written)
     known = {variable.name for variable in variables}
     samples = ValuesFile("samples.json", json.dumps(_samples(variables)).encode())
     settings = tuple(s for s in inputs.settings if s.partition("=")[0] in known)
-    given = replace(inputs, settings=settings, values=(samples, *inputs.values))
-    try:
-        return read_source(given)
-    except UnknownVariable:
-        return read_source(replace(given, values=(samples,)))
+    return replace(inputs, settings=settings, values=(samples, *inputs.values))
 
 
 def _samples(variables: tuple[Variable, ...]) -> dict[str, object]:
@@ -133,9 +198,12 @@ def _offset(written: Source, source: Source, offset: int) -> int:
 
 
 def documentation(code: str) -> str:
-    """The address of what the docs say of a rule; "" where they are not installed."""
-    if not any(rule.name == code for rule in RULES):
+    """The address of what is said of a rule; "" where our docs are not installed."""
+    if code == SYNTAX:
         return ""
+    address = link(code)
+    if address.startswith("https:"):
+        return address
     here = os.path.realpath(os.path.dirname(__file__))
-    path = os.path.join(os.path.dirname(os.path.dirname(here)), "docs", "checks.md")
-    return f"file://{path}#{code.lower()}" if os.path.exists(path) else ""
+    path = os.path.join(os.path.dirname(os.path.dirname(here)), address)
+    return f"file://{path}" if os.path.exists(path.partition("#")[0]) else ""

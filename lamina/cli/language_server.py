@@ -20,9 +20,9 @@ from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol, lsp_method
 
 from lamina import __version__
-from lamina.builder.recipe import RecipeInputs
+from lamina.builder.recipe import RecipeInputs, read_source
 from lamina.cli.buffers import Buffer, edited, opened
-from lamina.cli.diagnosis import Problem, diagnose
+from lamina.cli.diagnosis import Doctor, Problem, supplied
 from lamina.cli.replies import (
     code_action,
     completion_item,
@@ -31,11 +31,13 @@ from lamina.cli.replies import (
     range_at,
     text_edit,
 )
+from lamina.errors import LaminaError
 from lamina.lang.assist.completion import complete
 from lamina.lang.assist.fixes import fixes
 from lamina.lang.assist.hover import hover
 from lamina.lang.assist.names import definition, references, rename
 from lamina.lang.assist.symbols import folds, symbols
+from lamina.lang.format import format_source
 from lamina.lang.source import RecipeError, Source, Span
 from lamina.values import replace
 
@@ -55,9 +57,9 @@ PAUSE = 0.08
 TRIGGERS = ("-", "=", "$", "{", ",", "/")
 
 
-def serve(options: RecipeInputs) -> int:
+def serve(options: RecipeInputs, doctor: Doctor) -> int:
     """Serve stdin and stdout until the editor leaves. Of `options` the values and
-    `compat` hold for every recipe."""
+    `compat` hold for every recipe; `doctor` checks them."""
     from _signal import SIG_DFL, SIGTERM, signal  # type: ignore[import-not-found]
 
     # There is nothing to clean up, and a thread that reads stdin to be waited for.
@@ -65,10 +67,12 @@ def serve(options: RecipeInputs) -> int:
     # What anything else prints must not get between the messages.
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    server = Server(options)
+    server = Server(options, doctor)
     _register(server)
     # The grammars take a moment, and the editor's first text will need them.
-    server.checks.submit(diagnose, replace(options, name="Recipe", data=b"RUN <<A $b"))
+    server.checks.submit(
+        doctor.diagnose, replace(options, name="Recipe", data=b"RUN <<A $b")
+    )
     server.start_io(stdout=output)
     return 0
 
@@ -101,9 +105,10 @@ class _Protocol(LanguageServerProtocol):
 class Server(LanguageServer):
     """The open texts, and what is being worked out about them."""
 
-    def __init__(self, options: RecipeInputs) -> None:
+    def __init__(self, options: RecipeInputs, doctor: Doctor) -> None:
         super().__init__("lamina", __version__, protocol_cls=_Protocol)
         self.options = options
+        self.doctor = doctor
         self.buffers: dict[str, Buffer] = {}
         self.problems: dict[str, tuple[Buffer, tuple[Problem, ...]]] = {}
         self.timers: dict[str, asyncio.TimerHandle] = {}
@@ -168,10 +173,19 @@ class Server(LanguageServer):
             )
 
     async def _publish(self, uri: str) -> None:
-        """Check the text as it is now, and tell, unless it has changed by then."""
+        """Check the text as it is now and tell; then ShellCheck, and tell again."""
         buffer = self.buffers.get(uri)
         if buffer is None:
             return
+        loop = asyncio.get_running_loop()
+        await self._tell(uri, buffer)
+        if self.buffers.get(uri) is buffer:
+            ask = self.doctor.ask_shellcheck
+            if await loop.run_in_executor(self.checks, ask):
+                await self._tell(uri, buffer)
+
+    async def _tell(self, uri: str, buffer: Buffer) -> None:
+        """Tell what is wrong with a text, unless it has changed by then."""
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self.checks, self._diagnose, uri, buffer)
         if found is None or self.buffers.get(uri) is not buffer:
@@ -185,14 +199,16 @@ class Server(LanguageServer):
     def _diagnose(self, uri: str, buffer: Buffer) -> tuple[Problem, ...] | None:
         if self.buffers.get(uri) is not buffer:
             return None  # another check of the newer text waits behind this one
-        return diagnose(
-            replace(
-                self.options,
-                name=buffer.name,
-                data=buffer.text.encode(),
-                path=buffer.path,
-                folder=buffer.folder,
-            )
+        return self.doctor.diagnose(self.inputs(buffer))
+
+    def inputs(self, buffer: Buffer) -> RecipeInputs:
+        """A text as the builder would read it."""
+        return replace(
+            self.options,
+            name=buffer.name,
+            data=buffer.text.encode(),
+            path=buffer.path,
+            folder=buffer.folder,
         )
 
     async def answer(self, work: Callable[P, R], *args: P.args, **named: P.kwargs) -> R:
@@ -344,19 +360,22 @@ async def _formatting(
     buffer = ls.buffers.get(params.text_document.uri)
     if buffer is None:
         return None
-    text = await ls.answer(_formatted, buffer)
+    text = await ls.answer(_formatted, buffer, ls)
     if text is None:
         return None
     return [text_edit(buffer, text)] if text != buffer.text else []
 
 
-def _formatted(buffer: Buffer) -> str | None:
+def _formatted(buffer: Buffer, ls: Server) -> str | None:
     """The text in its canonical layout; None while it cannot be parsed."""
-    from lamina.errors import LaminaError
-    from lamina.lang.format import format_source
 
+    def render(template: Source) -> Source:
+        inputs = replace(ls.inputs(buffer), data=template.text.encode())
+        return read_source(supplied(inputs))
+
+    source = Source(buffer.name, buffer.text)
     try:
-        return format_source(Source(buffer.name, buffer.text))
+        return format_source(source, render=render)
     except LaminaError:
         return None
 

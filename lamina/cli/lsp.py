@@ -40,7 +40,7 @@ _VALUES = "give them values from TOML, YAML or JSON (repeat)"
 _COMPAT = "read as BuildKit does, quirks too"
 
 
-def run_lsp(arguments: argparse.Namespace, _settings: Settings) -> int:
+def run_lsp(arguments: argparse.Namespace, settings: Settings) -> int:
     """Serve until the editor says goodbye. NoLanguageServer without the extra."""
     try:
         import pygls  # noqa: F401 (whether it is there)
@@ -50,6 +50,7 @@ def run_lsp(arguments: argparse.Namespace, _settings: Settings) -> int:
             hint="Run `pip install 'lamina[lsp]'`.",
         ) from None
     from lamina.builder.recipe import RecipeInputs
+    from lamina.cli.diagnosis import Doctor
     from lamina.cli.language_server import serve
     from lamina.cli.recipe_file import values_files
 
@@ -60,4 +61,4 @@ def run_lsp(arguments: argparse.Namespace, _settings: Settings) -> int:
         values=values_files(arguments.values),
         compat=arguments.compat == "buildkit",
     )
-    return serve(options)
+    return serve(options, Doctor(settings))

@@ -77,8 +77,8 @@ class Editor:
 
     def open(self, uri: str, text: str) -> list[types.Diagnostic]:
         """Open a text; what is wrong with it."""
-        self.versions[uri] = 1
-        item = types.TextDocumentItem(uri, "dockerfile", 1, text)
+        version = self.versions[uri] = self.versions.get(uri, 0) + 1
+        item = types.TextDocumentItem(uri, "dockerfile", version, text)
         self.client.text_document_did_open(types.DidOpenTextDocumentParams(item))
         return self.diagnostics(uri)
 

@@ -38,9 +38,11 @@ def shown(diagnostic: types.Diagnostic) -> tuple[object, str, tuple[int, ...]]:
 
 
 def test_all_that_is_wrong_while_typing(editor: Editor) -> None:
-    found = editor.open(DOCKERFILE, "FROM a AS Big\nCOPPY a b\nRUN --netwrok=none x\n")
+    found = editor.open(
+        DOCKERFILE, "FROM a:1 AS Big\nCOPPY a /\nRUN --netwrok=none x\n"
+    )
     assert [shown(it) for it in found] == [
-        ("StageNameCasing", "Stage name 'Big' should be lowercase", (0, 7, 0, 13)),
+        ("StageNameCasing", "Stage name 'Big' should be lowercase", (0, 9, 0, 15)),
         ("syntax", "There is no instruction COPPY.", (1, 0, 1, 5)),
         ("syntax", "RUN has no flag --netwrok.", (2, 4, 2, 18)),
     ]
@@ -55,11 +57,11 @@ def test_all_that_is_wrong_while_typing(editor: Editor) -> None:
     assert [it.code for it in found] == ["StageNameCasing", "syntax"]
     found = editor.edit(DOCKERFILE, "network", (2, 6, 2, 13))
     assert [it.code for it in found] == ["StageNameCasing"]
-    assert editor.edit(DOCKERFILE, "big", (0, 10, 0, 13)) == []
+    assert editor.edit(DOCKERFILE, "big", (0, 12, 0, 15)) == []
 
 
 def test_characters_are_counted_as_the_protocol_does(editor: Editor) -> None:
-    text = 'FROM a\nLABEL x="\N{GRINNING FACE}\x0c\u2028" y\r\nCOPPY a b'
+    text = 'FROM a:1\nLABEL x="\N{GRINNING FACE}\x0c\u2028" y\r\nCOPPY a /'
     found = editor.open(DOCKERFILE, text)
     assert shown(found[0])[2] == (1, 15, 1, 16)
     assert shown(found[1])[2] == (2, 0, 2, 5)
@@ -123,7 +125,7 @@ def test_symbols_and_folds(editor: Editor) -> None:
 
 
 def test_formatting(editor: Editor) -> None:
-    editor.open(DOCKERFILE, "FROM a\nrun    x\n")
+    editor.open(DOCKERFILE, "FROM a:1\nrun    x\n")
     client = editor.client
     options = types.FormattingOptions(4, True)
     asked = types.DocumentFormattingParams(
@@ -142,7 +144,7 @@ def test_formatting(editor: Editor) -> None:
 
 
 def test_fixes(editor: Editor) -> None:
-    found = editor.open(DOCKERFILE, "FROM a\nCOPPY a b\n")
+    found = editor.open(DOCKERFILE, "FROM a:1\nCOPPY a /\n")
     asked = types.CodeActionParams(
         types.TextDocumentIdentifier(DOCKERFILE),
         found[0].range,
@@ -158,7 +160,7 @@ def test_fixes(editor: Editor) -> None:
 
 TEMPLATE = """# lamina: var base:str
 # lamina: var count:int = 2
-FROM {{ base }}
+FROM {{ base }}:1
 {% for n in range(count) %}\r
 RUN --netwrok=none echo {{ n }}
 {% endfor %}
@@ -180,7 +182,7 @@ def test_templates(editor: Editor) -> None:
 def test_a_templates_file_is_included_from_its_folder(
     editor: Editor, tmp_path: Path
 ) -> None:
-    (tmp_path / "part").write_text("COPPY a b\n")
+    (tmp_path / "part").write_text("COPPY a /\n")
     uri = f"file://{tmp_path}/Recipe"
     found = editor.open(uri, "FROM scratch\n{% include 'part' %}\n")
     assert shown(found[0])[2][:2] == (1, 0)
@@ -193,8 +195,23 @@ def test_what_lamina_adds_depends_on_the_name(editor: Editor) -> None:
     assert [it.code for it in editor.open(DOCKERFILE, text)] == ["syntax"]
 
 
+def test_shellcheck_speaks_after_the_others(editor: Editor) -> None:
+    text = "FROM a:1\nRUN echo $unquoted >/x\n"
+    found = editor.open(DOCKERFILE, text)
+    while "SC2086" not in [it.code for it in found]:
+        found = editor.diagnostics(DOCKERFILE)
+    said = next(it for it in found if it.code == "SC2086")
+    assert shown(said)[2] == (1, 9, 1, 18)
+    assert said.code_description == types.CodeDescription(
+        "https://www.shellcheck.net/wiki/SC2086"
+    )
+    # What it said of a script is kept.
+    found = editor.edit(DOCKERFILE, "# x\n", (1, 0, 1, 0))
+    assert "SC2086" in [it.code for it in found]
+
+
 def test_a_file_that_is_on_no_disk(editor: Editor) -> None:
-    assert editor.open("untitled:Untitled-1", "FROM a\n") == []
+    assert editor.open("untitled:Untitled-1", "FROM a:1\n") == []
 
 
 def test_a_text_that_was_closed(editor: Editor) -> None:
@@ -208,10 +225,10 @@ def test_a_text_that_was_closed(editor: Editor) -> None:
 
 def test_edits_that_arrive_quickly(editor: Editor) -> None:
     """Each key is an edit and a request; the last text is the one that is told of."""
-    editor.open(DOCKERFILE, "FROM a\n")
+    editor.open(DOCKERFILE, "FROM a:1\n")
     client = editor.client
     asked = []
-    for place, key in enumerate("COPY --from=x a b"):
+    for place, key in enumerate("COPY --from=x:1 a /"):
         editor.type(DOCKERFILE, key, (1, place, 1, place))
         params = types.CompletionParams(*at(1, place + 1))
         asked.append(client.text_document_completion_async(params))
@@ -222,9 +239,9 @@ def test_edits_that_arrive_quickly(editor: Editor) -> None:
 
 
 def test_a_hostile_text(editor: Editor) -> None:
-    text = "FROM a\n" + "RUN x\n" * 5_000 + "ENV A=" + "${A:-" * 2_000
+    text = "FROM a:1\n" + "RUN x\n" * 5_000 + "ENV A=" + "${A:-" * 2_000
     assert editor.open(DOCKERFILE, text)
-    assert editor.edit(DOCKERFILE, "FROM a\n") == []
+    assert editor.edit(DOCKERFILE, "FROM a:1\n") == []
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-32"])
@@ -232,7 +249,7 @@ def test_another_way_to_count(encoding: str) -> None:
     editor = Editor()
     capabilities = editor.start(encoding).capabilities
     assert capabilities.position_encoding == encoding
-    found = editor.open(DOCKERFILE, 'FROM a\nLABEL "\N{GRINNING FACE}"=1 y')
+    found = editor.open(DOCKERFILE, 'FROM a:1\nLABEL "\N{GRINNING FACE}"=1 y')
     start = {"utf-8": 15, "utf-32": 12}[encoding]
     assert shown(found[0])[2] == (1, start, 1, start + 1)
     assert editor.stop() == 0
@@ -241,9 +258,10 @@ def test_another_way_to_count(encoding: str) -> None:
 def test_values_of_the_command_line() -> None:
     editor = Editor("--set", "n=0", "--set", "other=1", "--compat", "buildkit")
     editor.start()
-    text = "# lamina: var n:int\nFROM scratch\n{% if n %}COPPY a b{% endif %}\n"
+    text = "# lamina: var n:int\nFROM scratch\n{% if n %}COPPY a /{% endif %}\n"
     assert editor.open(RECIPE, text) == []
-    assert editor.open(DOCKERFILE, "FROM scratch\nCOPY a b c\n") == []
+    found = editor.open(DOCKERFILE, "FROM scratch\nCOPY a b /c\n")
+    assert [it.code for it in found] == ["CopyManyToFile"]  # and no error
     assert editor.stop() == 0
 
 

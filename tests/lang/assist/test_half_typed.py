@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamina.builder.recipe import RecipeInputs
-from lamina.cli.diagnosis import diagnose
+from lamina.cli.diagnosis import Doctor
+from lamina.cli.settings import settings_from
 from lamina.lang.assist.completion import complete
 from lamina.lang.assist.fixes import fixes
 from lamina.lang.assist.hover import hover
@@ -27,6 +28,7 @@ RECIPES = tuple(
     if name in ("Dockerfile", "Recipe", "Containerfile") or name.endswith(".recipe")
 )
 NAMES = ("Dockerfile", "Recipe")
+DOCTOR = Doctor(settings_from({}, "/nonexistent"))
 
 
 def ask_everything(name: str, text: str, offset: int) -> None:
@@ -49,7 +51,7 @@ def ask_everything(name: str, text: str, offset: int) -> None:
 def check_everything(name: str, text: str) -> None:
     """What is wrong in a text stands in it, and so does what mends it."""
     reading = read(name, text)
-    for problem in diagnose(RecipeInputs(name, text.encode())):
+    for problem in DOCTOR.diagnose(RecipeInputs(name, text.encode())):
         assert 0 <= problem.start <= problem.end <= len(text)
         place = Span(reading.source, problem.start, problem.end)
         for fix in fixes(reading, problem.code, problem.hint, place):
