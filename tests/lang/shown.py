@@ -8,6 +8,7 @@ from typing import Any
 from lamina.lang.nodes import Finding, Heredoc, Pair, Parts, Recipe, Word
 from lamina.lang.source import RecipeError, Span
 from lamina.values import replace
+from lamina.values import replace
 
 # What is not given is left out.
 NOTHING = (None, (), "", 0, False)
@@ -84,7 +85,8 @@ def show_recipe(recipe: Recipe) -> str:
         lines.append(f"{arg.span.line} {show(arg)}")
     for stage in recipe.stages:
         for node in (stage.base, *stage.instructions):
-            last = node.span.source.line_of(node.span.end)
+            end = node.span.end
+            last = replace(node.span, start=max(node.span.start, end - 1)).line
             lines.append(f"{node.span.line}-{last} {show(node)}")
     return "".join(f"{line}\n" for line in lines)
 

@@ -16,10 +16,10 @@ import os
 
 import pytest
 
-from lamina.lang.dialect import dialect_of
-from lamina.lang.parser import parse
+from lamina.builder.recipe import RecipeInputs, read_recipe
 from lamina.lang.rules import EVERYTHING, check
-from lamina.lang.source import RecipeError, decode
+from lamina.lang.source import RecipeError
+from lamina.values import replace
 from tests.lang.shown import show_error, show_findings, show_recipe
 
 GOLDENS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "goldens")
@@ -27,18 +27,19 @@ NAMES = ("Dockerfile", "Recipe")
 RESULTS = ("tree.txt", "findings.txt", "error.txt", "compat.txt")
 
 
-def results(name: str, data: bytes) -> dict[str, str]:
+def results(folder: str, name: str) -> dict[str, str]:
     """What is made of a file, by the name of the result."""
-    strict, compat = read(name, data, compat=False), read(name, data, compat=True)
-    if compat != strict:
-        strict["compat.txt"] = "".join(compat.values())
-    return {result: text for result, text in strict.items() if text}
+    with open(os.path.join(folder, name), "rb") as file:
+        strict = RecipeInputs(name, file.read(), folder=folder)
+    made, compat = read(strict), read(replace(strict, compat=True))
+    if compat != made:
+        made["compat.txt"] = "".join(compat.values())
+    return {result: text for result, text in made.items() if text}
 
 
-def read(name: str, data: bytes, compat: bool) -> dict[str, str]:
+def read(inputs: RecipeInputs) -> dict[str, str]:
     try:
-        source = decode(name, data)
-        recipe = parse(source, dialect=dialect_of(name, source.text, compat))
+        recipe = read_recipe(inputs)
     except RecipeError as error:
         return {"error.txt": show_error(error)}
     return {
@@ -52,8 +53,7 @@ def outcome(folder: str) -> dict[str, str]:
     names = [name for name in NAMES if name in os.listdir(folder)]
     made: dict[str, str] = {}
     for name in names:
-        with open(os.path.join(folder, name), "rb") as file:
-            found = results(name, file.read())
+        found = results(folder, name)
         prefix = f"{name}." if len(names) > 1 else ""
         made |= {prefix + result: text for result, text in found.items()}
     return made
