@@ -43,10 +43,15 @@ def parse(
     return recipe
 
 
+# Nobody reads more, and a file with as many is something else than a recipe.
+MOST_ERRORS = 500
+
+
 @value
 class Examined:
     """What could be read of a recipe, None where that is not one stage, and all that
-    is wrong with it, in the order of its lines."""
+    is wrong with it, in the order of its lines (with MOST_ERRORS of them nothing could
+    be read)."""
 
     recipe: Recipe | None
     errors: tuple[RecipeError, ...]
@@ -65,9 +70,19 @@ def examine(source: Source, dialect: Dialect | None = None) -> Examined:
         except RecipeError as error:
             errors.append(error)
             dialect = EXTENDED
-    recipe = _read(source, Grammar(None), dialect, errors.append)
+
+    def report(error: RecipeError) -> None:
+        errors.append(error)
+        if len(errors) == MOST_ERRORS:
+            raise error
+
+    recipe = None
+    try:
+        recipe = _read(source, Grammar(None), dialect, report)
+    except RecipeError as error:
+        assert error is errors[-1]
     errors.sort(key=lambda error: error.span.start)
-    return Examined(recipe if recipe.stages else None, tuple(errors))
+    return Examined(recipe if recipe and recipe.stages else None, tuple(errors))
 
 
 def parse_trigger(

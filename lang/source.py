@@ -307,20 +307,36 @@ def _short(given: object) -> str:
     return shown.repr(given)
 
 
+def _lines_around(text: str, span: Span, around: int) -> list[str]:
+    """The lines of `span` and some before and behind: of a long text with many errors
+    each has to look at a small part."""
+    begin = text.rfind("\n", 0, span.start) + 1
+    end = max(span.start, span.end - 1)
+    for _ in range(around):
+        begin = text.rfind("\n", 0, max(0, begin - 1)) + 1
+    for _ in range(around + 1):
+        found = text.find("\n", end)
+        if found < 0:
+            return text[begin:].split("\n")
+        end = found + 1
+    return text[begin : end - 1].split("\n")
+
+
 def _excerpt(span: Span, around: int) -> str:
     source, start = span.source, span.start
     first = source.line_of(start)
     last = source.line_of(max(start, span.end - 1))
-    lines = source.text.split("\n")[: last + around]
+    low = max(1, first - around)
+    lines = _lines_around(source.text, span, around)
     shown = []
-    for number in range(max(1, first - around), len(lines) + 1):
+    for number in range(low, low + len(lines)):
         inside = first <= number <= last
         if inside and number - first >= TALLEST and last - number >= TALLEST:
             if number - first == TALLEST:
                 shown.append("      | >>> ...")
             continue
         column = source.column_of(start) if number == first else 1
-        line, cut = _clip(lines[number - 1], column)
+        line, cut = _clip(lines[number - low], column)
         shown.append(f"{number:5} | {'>>>' if inside else '   '} {line}")
         if inside and first == last:
             width = max(1, min(span.end - start, len(line) + cut - column + 1))
