@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -357,3 +358,19 @@ def test_dockerfiles_have_none_of_it(lamina: Lamina, tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "Dockerfile").write_text("FROM busybox\nTEST true\n")
     assert "TEST" in build(lamina, folder, code=1).err
+
+
+# The manual
+
+MANUAL = Path(__file__).parents[2] / "docs" / "extensions.md"
+EXAMPLES = re.findall(r"^```dockerfile\n(.*?)^```", MANUAL.read_text(), re.M | re.S)
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_the_manuals_recipes_build(lamina: Lamina, tmp_path: Path, number: int) -> None:
+    folder = project(tmp_path / "app", EXAMPLES[number])
+    (folder / "hello.sh").write_text("#!/bin/sh\necho hello\n")
+    (folder / "hello.sh").chmod(0o755)
+    (folder / "settings.toml").write_text("")
+    done = build(lamina, folder)
+    assert done.out.startswith("sha256:") and "UNSET" not in done.err
