@@ -8,7 +8,6 @@ from typing import Any
 from lamina.lang.nodes import Finding, Heredoc, Pair, Parts, Recipe, Word
 from lamina.lang.source import RecipeError, Span
 from lamina.values import replace
-from lamina.values import replace
 
 # What is not given is left out.
 NOTHING = (None, (), "", 0, False)
