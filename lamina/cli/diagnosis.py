@@ -40,6 +40,8 @@ SYNTAX = "syntax"
 MOST = 1000
 # What ShellCheck said of so many scripts is kept.
 MOST_SCRIPTS = 2000
+# It takes minutes for scripts that are much longer than people write them.
+LONGEST_SCRIPT = 20_000
 
 
 @value
@@ -123,8 +125,11 @@ class Doctor:
 
     def _examine(self, scripts: tuple[Script, ...]) -> list[tuple[ScriptFinding, ...]]:
         keys = [(it.shell, it.variables, it.text) for it in scripts]
-        unheard = zip(keys, scripts, strict=True)
-        self._unheard = {key: it for key, it in unheard if key not in self._said}
+        self._unheard = {
+            key: script
+            for key, script in zip(keys, scripts, strict=True)
+            if key not in self._said and len(script.text) <= LONGEST_SCRIPT
+        }
         return [self._said.get(key, ()) for key in keys]
 
 

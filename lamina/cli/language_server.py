@@ -4,6 +4,7 @@ functions of lang/assist and back.
 Each request is answered for the text that it was asked about, in a thread, so that
 messages are read while a large file is being looked at. Diagnostics have a thread of
 their own and wait for a pause in typing; what was asked about an older text is dropped.
+So has ShellCheck, for which nobody waits.
 """
 
 from __future__ import annotations
@@ -115,6 +116,7 @@ class Server(LanguageServer):
         self.tasks: set[asyncio.Task[None]] = set()
         self.answers = ThreadPoolExecutor(1, "answers")
         self.checks = ThreadPoolExecutor(1, "checks")
+        self.scripts = ThreadPoolExecutor(1, "scripts")
 
     @property
     def unit(self) -> str:
@@ -181,7 +183,7 @@ class Server(LanguageServer):
         await self._tell(uri, buffer)
         if self.buffers.get(uri) is buffer:
             ask = self.doctor.ask_shellcheck
-            if await loop.run_in_executor(self.checks, ask):
+            if await loop.run_in_executor(self.scripts, ask):
                 await self._tell(uri, buffer)
 
     async def _tell(self, uri: str, buffer: Buffer) -> None:

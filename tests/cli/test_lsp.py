@@ -239,6 +239,8 @@ def test_edits_that_arrive_quickly(editor: Editor) -> None:
 
 
 def test_a_hostile_text(editor: Editor) -> None:
+    text = "FROM a:1\nRUN <<E\n" + "echo $A\n" * 30_000
+    assert editor.open(DOCKERFILE, text)
     text = "FROM a:1\n" + "RUN x\n" * 5_000 + "ENV A=" + "${A:-" * 2_000
     assert editor.open(DOCKERFILE, text)
     assert editor.edit(DOCKERFILE, "FROM a:1\n") == []
