@@ -239,6 +239,7 @@ def _start(
     import subprocess
 
     command = [
+        *_ending_with_us(),
         *("mmdebstrap", f"--variant={wanted.variant}", "--format=tar"),
         # Device nodes are the runtime's to make; an unprivileged store can't hold them.
         "--skip=output/dev",
@@ -260,6 +261,18 @@ def _start(
         env=environment,
         umask=0o022,
     )
+
+
+def _ending_with_us() -> tuple[str, ...]:
+    """The start of a command that dies with this process, and its mounts with it.
+
+    For root mmdebstrap mounts /proc, /sys and more where everybody sees them, and
+    does not clean up when it is killed. Without root it has namespaces of its own.
+    """
+    mortal = ("setpriv", "--pdeathsig=KILL")
+    if os.geteuid():
+        return mortal
+    return (*mortal, "unshare", "--mount", "--pid", "--mount-proc", "--kill-child")
 
 
 def _failed(code: int, output: str) -> BootstrapFailed:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# MNT_DETACH and UMOUNT_NOFOLLOW of umount(2).
+_DETACH = 2 | 8
 
 
 class Workspace:
@@ -90,12 +92,20 @@ def names(parent: str) -> tuple[list[str], list[str]]:
 
 
 def collect(parent: str) -> int:
-    """Remove the workspaces whose owners are gone; how many those were."""
+    """Remove the workspaces whose owners are gone; how many those were.
+
+    One that can't be removed now, such as one that a tool still writes to after the
+    death of who started it, is left for the next who comes.
+    """
     with held(parent, alone=True):
         dead = names(parent)[1]
+    count = 0
     for name in dead:
-        remove_tree(f"{parent}/{name}")
-    return len(dead)
+        with contextlib.suppress(OSError):
+            if _is_free_of_mounts(f"{parent}/{name}"):
+                remove_tree(f"{parent}/{name}")
+                count += 1
+    return count
 
 
 def is_dead(path: str) -> bool:
@@ -113,8 +123,37 @@ def is_dead(path: str) -> bool:
     return True
 
 
+def _is_free_of_mounts(path: str) -> bool:
+    """Detach what a dead owner left mounted below `path`; whether all of it went.
+
+    What Lamina itself mounts dies with its namespaces, but a tool that it runs may do
+    as it likes, and to remove a tree with /sys in it would be to remove in /sys.
+    """
+    mounted = _mounts_below(os.fsencode(os.path.realpath(path)))
+    if not mounted:
+        return True
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    return not any([libc.umount2(place, _DETACH) for place in reversed(mounted)])
+
+
+def _mounts_below(path: bytes) -> list[bytes]:
+    """The places below `path` where something is mounted, inner ones last.
+
+    The fifth word of a line is the place; blanks and such are octal (proc(5)).
+    """
+    with open("/proc/self/mountinfo", "rb") as lines:
+        places = [line.split(b" ")[4] for line in lines]
+    unescaped = [place.decode("unicode_escape").encode("latin-1") for place in places]
+    return [place for place in unescaped if place.startswith(path + b"/")]
+
+
 def remove_tree(path: str) -> None:
-    """Remove `path` and all below it, following no link; it may be gone already."""
+    """Remove `path` and all below it, following no link; it may be gone already.
+
+    It stays on one file system: raises OSError where another one is mounted.
+    """
     parent, name = os.path.split(path)
     try:
         directory = os.open(parent, _DIRECTORY)
@@ -135,6 +174,7 @@ def _remove(parent: int, name: bytes) -> None:
         top = os.open(name, _DIRECTORY, dir_fd=parent)
     except FileNotFoundError:
         return
+    device = os.fstat(top).st_dev
     # For each level: its name, its descriptor, the directories still in it.
     levels = [(name, top, _empty_of_files(top))]
     while levels:
@@ -144,6 +184,9 @@ def _remove(parent: int, name: bytes) -> None:
             # Another process may be removing the same tree.
             with contextlib.suppress(FileNotFoundError):
                 opened = os.open(inner, _DIRECTORY, dir_fd=descriptor)
+                if os.fstat(opened).st_dev != device:
+                    os.close(opened)
+                    raise OSError(errno.EXDEV, "something is mounted there", inner)
                 levels.append((inner, opened, _empty_of_files(opened)))
             continue
         levels.pop()

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from lamina.oci.workspace import remove_tree
 from tests.end_to_end.bases import Lamina, project
 
 _SHARED = Path("/var/tmp/lamina-tests")
@@ -41,7 +42,8 @@ def debian() -> Path:
         if not (place / "done").exists():
             for old in _SHARED.iterdir():
                 if old != place:
-                    shutil.rmtree(old, ignore_errors=True)
+                    with contextlib.suppress(OSError):
+                        remove_tree(str(old))
             command = Lamina(place)
             for number, flags in enumerate(("", "--include=ca-certificates ")):
                 recipe = f"FROM {flags}bootstrap:debian/bookworm\n"

@@ -108,6 +108,25 @@ def test_a_killed_load(lamina: Lamina, tmp_path: Path, number: int) -> None:
     assert other.left_behind() == []
 
 
+def test_a_killed_bootstrap(lamina: Lamina, tmp_path: Path) -> None:
+    """What mmdebstrap had mounted and started by then goes with it."""
+    recipe = "FROM bootstrap:debian/bookworm\n"
+    process = lamina.start("build", project(tmp_path / "base", recipe))
+    # From here on it works in the root that it made, with /proc and /sys in it.
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if [*lamina.store.glob("tmp/*/mmdebstrap.*/usr/bin/dpkg")]:
+            break
+        time.sleep(0.05)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.kill()
+    process.communicate()
+    lamina.run("build", project(tmp_path / "next", "FROM busybox\nRUN true\n"))
+    lamina.check()
+    assert lamina.left_behind() == []
+
+
 @pytest.mark.parametrize("number", range(8))
 def test_a_killed_run(lamina: Lamina, number: int) -> None:
     """What a killed `run` has started either ends, or can be seen and removed."""

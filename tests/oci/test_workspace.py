@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from lamina.oci.workspace import Workspace, collect, is_dead, remove_tree
+
+
+@contextlib.contextmanager
+def mounted(*args: str | Path) -> Iterator[None]:
+    """`mount` with these arguments; gone at the end, if it is not before."""
+    subprocess.run(["mount", *args], check=True)
+    try:
+        yield
+    finally:
+        if os.path.ismount(args[-1]):
+            subprocess.run(["umount", args[-1]], check=True)
 
 
 def test_a_workspace_is_gone_after_its_block(tmp_path: Path) -> None:
@@ -51,6 +66,34 @@ def test_trees_go_whatever_is_in_them(tmp_path: Path) -> None:
     remove_tree(str(tree))
     assert not tree.exists()
     assert (kept / "file").read_text() == "stays"
+
+
+@pytest.mark.root
+def test_what_a_dead_owner_left_mounted_is_detached(tmp_path: Path) -> None:
+    """Nothing is removed in what was mounted, be it of the same disk or another."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").write_text("stays")
+    bound = tmp_path / "parent" / "dead" / "with a blank"
+    other = tmp_path / "parent" / "dead" / "tmpfs"
+    for place in (bound, other):
+        place.mkdir(parents=True)
+    with mounted("--bind", kept, bound), mounted("-t", "tmpfs", "none", other):
+        (other / "inner").mkdir()
+        assert collect(str(tmp_path / "parent")) == 1
+    assert os.listdir(tmp_path / "parent") == []
+    assert (kept / "file").read_text() == "stays"
+
+
+@pytest.mark.root
+def test_a_tree_is_removed_on_its_own_disk_only(tmp_path: Path) -> None:
+    place = tmp_path / "tree" / "tmpfs"
+    place.mkdir(parents=True)
+    with mounted("-t", "tmpfs", "none", place):
+        (place / "file").write_text("stays")
+        with pytest.raises(OSError, match="something is mounted there"):
+            remove_tree(str(tmp_path / "tree"))
+        assert (place / "file").read_text() == "stays"
 
 
 def test_removing_what_is_gone_is_no_error(tmp_path: Path) -> None:
