@@ -135,7 +135,8 @@ def _is_free_of_mounts(path: str) -> bool:
     import ctypes
 
     libc = ctypes.CDLL(None)
-    return not any([libc.umount2(place, _DETACH) for place in reversed(mounted)])
+    left = [place for place in reversed(mounted) if libc.umount2(place, _DETACH)]
+    return not left
 
 
 def _mounts_below(path: bytes) -> list[bytes]:
