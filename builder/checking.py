@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from lamina.builder.events import Emit
     from lamina.builder.inputs import BuildInputs
     from lamina.builder.recipe import RecipeInputs
+    from lamina.lang.checks.rules import CheckOptions
     from lamina.lang.checks.surroundings import Surroundings
     from lamina.lang.dialect import Dialect
     from lamina.lang.grammar import ParseCache
     from lamina.lang.nodes import Finding, Recipe
-    from lamina.lang.rules import CheckOptions
     from lamina.lang.source import RecipeError, Source
     from lamina.oci.store import Store
 
@@ -44,7 +44,7 @@ def checked(recipe: Recipe, store: Store, inputs: BuildInputs, emit: Emit) -> No
     from lamina.builder.errors import FindingError
     from lamina.builder.events import Note
     from lamina.builder.surroundings import surroundings
-    from lamina.lang.rules import CheckOptions, check
+    from lamina.lang.checks.rules import CheckOptions, check
 
     around = surroundings(lambda: store, inputs.ignore, inputs.platform)
     options = CheckOptions(directive=inputs.build_args.get(BUILD_ARG))
@@ -107,8 +107,8 @@ def check_up(
     A template that cannot be rendered has one error, and nothing behind it.
     """
     from lamina.builder.recipe import parse_reading, read
+    from lamina.lang.checks.rules import check
     from lamina.lang.parser import examine
-    from lamina.lang.rules import check
     from lamina.lang.source import RecipeError
 
     try:

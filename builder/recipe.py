@@ -15,10 +15,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lamina.lang.declarations import Given
     from lamina.lang.grammar import ParseCache
     from lamina.lang.nodes import Recipe
     from lamina.lang.source import Source
+    from lamina.lang.templates.declarations import Given
 
 LARGEST_FILE = 1 << 20
 # The digest of a file that is not there.
@@ -68,8 +68,8 @@ class Reading:
 def read(inputs: RecipeInputs, cache: ParseCache | None = None) -> Reading:
     """Decode and render. Raises RecipeError, and LaminaError for values that fit
     nowhere."""
-    from lamina.lang.render import render
     from lamina.lang.source import decode
+    from lamina.lang.templates.render import render
 
     source = decode(inputs.name, inputs.data)
     files = _Files(inputs)
@@ -118,7 +118,7 @@ def _given(inputs: RecipeInputs) -> tuple[Given, ...]:
     """What files and options say, those that win last."""
     if not inputs.values and not inputs.settings:
         return ()
-    from lamina.lang.declarations import Given, UnknownVariable
+    from lamina.lang.templates.declarations import Given, UnknownVariable
 
     given = []
     for file in inputs.values:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from lamina.builder.checking import Checkup
     from lamina.cli.settings import Settings
+    from lamina.lang.checks.rules import CheckOptions
     from lamina.lang.checks.surroundings import Surroundings
-    from lamina.lang.rules import CheckOptions
     from lamina.oci.store import Store
 
 
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _options(arguments: argparse.Namespace) -> CheckOptions:
     from lamina.builder.checking import BUILD_ARG
-    from lamina.lang.rules import CheckOptions
+    from lamina.lang.checks.rules import CheckOptions
 
     build_args = dict(text.partition("=")[::2] for text in arguments.build_arg)
     return CheckOptions(
@@ -155,7 +155,7 @@ def _has_scripts(checkup: Checkup, data: bytes) -> bool:
 
 def _print_rules(style: str) -> int:
     from lamina.cli.tables import print_table
-    from lamina.lang.rules import RULES
+    from lamina.lang.checks.rules import RULES
 
     if style == "json":
         import json

@@ -14,10 +14,10 @@ from lamina.cli.check import open_store
 from lamina.cli.parse_cache import parse_cache
 from lamina.cli.recipe_file import ignore_patterns
 from lamina.errors import LaminaError
-from lamina.lang.declarations import UnknownVariable, declarations
-from lamina.lang.render import is_template
-from lamina.lang.rules import EVERYTHING, link
+from lamina.lang.checks.rules import EVERYTHING, link
 from lamina.lang.source import RecipeError, Source, Span
+from lamina.lang.templates.declarations import UnknownVariable, declarations
+from lamina.lang.templates.render import is_template
 from lamina.oci.platforms import host_platform
 from lamina.values import replace, value
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from lamina.cli.settings import Settings
     from lamina.lang.checks.script import Script
     from lamina.lang.checks.surroundings import ScriptFinding, Surroundings
-    from lamina.lang.declarations import Variable
     from lamina.lang.nodes import Finding
+    from lamina.lang.templates.declarations import Variable
     from lamina.oci.store import Store
 
     # A script: its shell, the variables that are set for it, its text.

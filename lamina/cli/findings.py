@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from lamina import __version__
-from lamina.lang.rules import link, rule_of
+from lamina.lang.checks.rules import link, rule_of
 from lamina.lang.source import excerpt
 from lamina.values import value
 

@@ -63,7 +63,7 @@ def _file(path: str, arguments: argparse.Namespace, cache: ParseCache | None) ->
 
     from lamina.builder.recipe import read_source
     from lamina.lang.dialect import dialect_of
-    from lamina.lang.format import format_source
+    from lamina.lang.formatting.format import format_source
     from lamina.lang.source import decode
 
     inputs = recipe_inputs(argparse.Namespace(**{**vars(arguments), "context": path}))

@@ -38,7 +38,7 @@ from lamina.lang.assist.fixes import fixes
 from lamina.lang.assist.hover import hover
 from lamina.lang.assist.names import definition, references, rename
 from lamina.lang.assist.symbols import folds, symbols
-from lamina.lang.format import format_source
+from lamina.lang.formatting.format import format_source
 from lamina.lang.source import RecipeError, Source, Span
 from lamina.values import replace
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lamina.cli.settings import Settings
-    from lamina.lang.declarations import Variable
     from lamina.lang.outline import Access, Outline, StageOutline
     from lamina.lang.source import Span
+    from lamina.lang.templates.declarations import Variable
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -38,9 +38,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def outline(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print the outline."""
     from lamina.builder.recipe import read_recipe
-    from lamina.lang.declarations import declarations
     from lamina.lang.outline import outline as outline_of
     from lamina.lang.source import decode
+    from lamina.lang.templates.declarations import declarations
     from lamina.oci.platforms import host_platform
 
     inputs = recipe_inputs(arguments)

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _with_origins(source: Source) -> Iterator[str]:
-    from lamina.lang.render import lines
+    from lamina.lang.templates.render import lines
 
     rows = [(line, _origin(span)) for line, span in lines(source)]
     width = min(_WIDEST, max((len(origin) for _, origin in rows), default=0))
@@ -74,7 +74,7 @@ def _origin(span: Span) -> str:
 def _json(reading: Reading) -> str:
     import json
 
-    from lamina.lang.render import lines
+    from lamina.lang.templates.render import lines
 
     found = {
         "name": reading.source.name,

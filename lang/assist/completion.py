@@ -6,14 +6,9 @@ end, and the line that ends with the sign is the one that is being typed.
 
 from __future__ import annotations
 
-from lamina.lang import reference
+from lamina.lang.assist import reference
 from lamina.lang.assist.reading import Reading, Written, read
-from lamina.lang.assist.scope import VARIABLE, scope_at
-from lamina.lang.assist.vocabulary import NO_TRIGGERS, flags, instructions
-from lamina.lang.dialect import SETTINGS, heading
-from lamina.lang.dialect import VARIABLE as DECLARATION
-from lamina.lang.mounts import FIELDS, FLAGS
-from lamina.lang.reference import (
+from lamina.lang.assist.reference import (
     DIRECTIVES,
     MOUNT_FIELDS,
     MOUNT_TYPES,
@@ -21,8 +16,13 @@ from lamina.lang.reference import (
     VALUES,
     VARIABLES,
 )
-from lamina.lang.render import is_template
-from lamina.lang.rules import RULES
+from lamina.lang.assist.scope import VARIABLE, scope_at
+from lamina.lang.assist.vocabulary import NO_TRIGGERS, flags, instructions
+from lamina.lang.checks.rules import RULES
+from lamina.lang.dialect import SETTINGS, heading
+from lamina.lang.dialect import VARIABLE as DECLARATION
+from lamina.lang.mounts import FIELDS, FLAGS
+from lamina.lang.templates.render import is_template
 from lamina.values import replace, value
 
 TYPE_CHECKING = False

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from lamina.lang.checks.rules import RULES
 from lamina.lang.lines import DIRECTIVES, directive
-from lamina.lang.rules import RULES
 from lamina.values import value
 
 TYPE_CHECKING = False

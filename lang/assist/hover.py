@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from lamina.lang.assist.reference import (
+    DIRECTIVES,
+    MOUNT_FIELDS,
+    MOUNT_TYPES,
+    SETTINGS,
+    VALUES,
+    VARIABLES,
+)
 from lamina.lang.assist.scope import (
     Occurrence,
     StageName,
@@ -11,14 +19,6 @@ from lamina.lang.assist.scope import (
 )
 from lamina.lang.assist.vocabulary import flags, instructions
 from lamina.lang.mounts import SPELLINGS
-from lamina.lang.reference import (
-    DIRECTIVES,
-    MOUNT_FIELDS,
-    MOUNT_TYPES,
-    SETTINGS,
-    VALUES,
-    VARIABLES,
-)
 from lamina.lang.source import RecipeError, Span
 from lamina.values import value
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lamina.lang.assist.reading import Reading, Written
+    from lamina.lang.assist.reference import Entry
     from lamina.lang.assist.scope import Scope
     from lamina.lang.lines import Fragment
-    from lamina.lang.reference import Entry
     from lamina.lang.statement import Flag, Statement
 
 # The stages that a hover lists.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from lamina.lang.assist.reference import FLAGS, INSTRUCTIONS
 from lamina.lang.instructions import BOOTSTRAP_FLAGS, TABLE
-from lamina.lang.reference import FLAGS, INSTRUCTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from lamina.lang.assist.reference import Entry
     from lamina.lang.dialect import Dialect
-    from lamina.lang.reference import Entry
 
 # What cannot be a trigger.
 NO_TRIGGERS = ("FROM", "ONBUILD", "MAINTAINER")

@@ -1,1 +1,1 @@
-"""What each check of a recipe looks for; `lang.rules` is their table."""
+"""What each check of a recipe looks for; `lang.checks.rules` is their table."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lamina.lang.checks.reading import Reading, RunReading
-    from lamina.lang.shell import ShellCommand
+    from lamina.lang.checks.shell import ShellCommand
 
 # Programs on the left of a pipe that do not fail.
 _SAFE = frozenset({"echo", "printf", "yes", "true", ":", "seq"})

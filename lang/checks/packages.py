@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lamina.lang.checks.rule import Found
-from lamina.lang.shell import ShellCommand
+from lamina.lang.checks.shell import ShellCommand
 from lamina.values import replace, value
 
 TYPE_CHECKING = False
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from lamina.lang.checks.reading import Reading, RunReading
     from lamina.lang.checks.script import Script
-    from lamina.lang.shell import ShellWord
+    from lamina.lang.checks.shell import ShellWord
 
 # Messages name so many packages.
 _SHOWN = 3

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from lamina.lang.checks.script import Script
+    from lamina.lang.checks.shell import ShellCommand
     from lamina.lang.checks.surroundings import Surroundings
     from lamina.lang.nodes import Instruction, Recipe
-    from lamina.lang.shell import ShellCommand
 
 # Images that have no reference: Lamina makes or reads them.
 SCHEMES = ("bootstrap:", "oci-layout:", "docker-archive:")

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
+from lamina.lang.checks.shell import ShellCommand, ShellWord, read_commands
 from lamina.lang.lines import Line, line_again
 from lamina.lang.nodes import ShellForm
-from lamina.lang.shell import ShellCommand, ShellWord, read_commands
 from lamina.lang.source import Span
 from lamina.values import replace
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from lamina.builder.shellcheck import ShellCheckFailed, examiner, find_shellcheck
+from lamina.lang.checks.rules import CheckOptions, check
 from lamina.lang.checks.surroundings import Surroundings
 from lamina.lang.nodes import Finding
 from lamina.lang.parser import parse
-from lamina.lang.rules import CheckOptions, check
 from lamina.lang.source import Source
 
 PROGRAM = find_shellcheck(os.environ.get("PATH", ""))

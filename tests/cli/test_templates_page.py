@@ -44,8 +44,8 @@ def test_the_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_filters() -> None:
     from jinja2.filters import FILTERS
 
-    from lamina.lang.budget import Budget
-    from lamina.lang.filters import Filters
+    from lamina.lang.templates.budget import Budget
+    from lamina.lang.templates.filters import Filters
 
     named = re.search(r"- Filters: `(.*?)`", PAGE, re.DOTALL)
     assert named is not None

@@ -63,7 +63,7 @@ def test_a_cached_build_imports_no_template_engine(
     values.write_text("names: [one]\n")
     lamina.build(folder, "--values", values)
     said = lamina.run("build", "--values", values, folder, env=verbose).err
-    for module in ("jinja2", "yaml", "lark", "lamina.lang.render"):
+    for module in ("jinja2", "yaml", "lark", "lamina.lang.templates.render"):
         assert f"import '{module}'" not in said
     assert "import 'lamina.builder.recipe'" in said
 

@@ -11,14 +11,14 @@ import zlib
 from lamina.builder.recipe import RecipeInputs, parse_reading, read
 from lamina.errors import LaminaError
 from lamina.lang import codec, dump
+from lamina.lang.checks.rules import EVERYTHING, check
 from lamina.lang.dialect import Dialect, dialect_of
 from lamina.lang.expand import expand, expand_heredoc, expand_list
-from lamina.lang.format import format_source
+from lamina.lang.formatting.format import format_source
+from lamina.lang.formatting.sameness import FormatRefused
 from lamina.lang.nodes import Heredoc, Recipe
 from lamina.lang.outline import outline
 from lamina.lang.parser import examine, parse
-from lamina.lang.rules import EVERYTHING, check
-from lamina.lang.sameness import FormatRefused
 from lamina.lang.source import RecipeError, Source
 from lamina.lang.variables import words
 from tests.lang.shown import outside, show

@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lamina.lang.checks.rules import check
 from lamina.lang.codec import decode, encode
 from lamina.lang.expand import expand, expand_heredoc, expand_list
 from lamina.lang.instructions import TABLE
 from lamina.lang.nodes import Heredoc, Word
 from lamina.lang.parser import parse, parse_trigger
-from lamina.lang.rules import check
 from lamina.lang.source import RecipeError, Source, Span
 from lamina.lang.source import decode as decode_source
 from lamina.lang.variables import words

@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
+from lamina.lang.checks.rules import check
 from lamina.lang.codec import decode, encode
 from lamina.lang.dialect import DOCKERFILE
 from lamina.lang.nodes import Copy, Env, ExecForm, Recipe, Run, ShellForm, Workdir
 from lamina.lang.parser import parse, parse_trigger
-from lamina.lang.rules import check
 from lamina.lang.source import RecipeError, Source, Span
 
 EXAMPLE = """\
@@ -100,7 +100,7 @@ def test_what_was_parsed_before_imports_no_grammar() -> None:
     program = """
 import sys
 from lamina.lang.parser import parse
-from lamina.lang.rules import check
+from lamina.lang.checks.rules import check
 from lamina.lang.source import Source
 class Cache(dict):
     put = dict.__setitem__

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from lamina.lang.assist.fixes import fixes
 from lamina.lang.assist.reading import read
+from lamina.lang.checks.rules import check
 from lamina.lang.parser import examine
-from lamina.lang.rules import check
 from lamina.lang.source import Source
 
 

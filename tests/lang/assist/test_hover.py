@@ -4,7 +4,7 @@ import pytest
 
 from lamina.lang.assist.hover import hover
 from lamina.lang.assist.reading import read
-from lamina.lang.reference import (
+from lamina.lang.assist.reference import (
     FLAGS,
     INSTRUCTIONS,
     MOUNT_FIELDS,

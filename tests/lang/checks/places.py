@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from lamina.lang.checks.rules import CheckOptions, check
 from lamina.lang.checks.surroundings import UNKNOWN, Surroundings
 from lamina.lang.dialect import Dialect
 from lamina.lang.nodes import Finding
 from lamina.lang.parser import parse
-from lamina.lang.rules import CheckOptions, check
 from lamina.lang.source import Source
 
 

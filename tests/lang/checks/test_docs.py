@@ -11,11 +11,11 @@ import pytest
 from lamina.builder.shellcheck import examiner, find_shellcheck
 from lamina.builder.surroundings import surroundings
 from lamina.lang.checks.rule import Rule
+from lamina.lang.checks.rules import RULES, CheckOptions, check
 from lamina.lang.checks.surroundings import BaseFacts
 from lamina.lang.dialect import Dialect
 from lamina.lang.nodes import Finding
 from lamina.lang.parser import parse
-from lamina.lang.rules import RULES, CheckOptions, check
 from lamina.lang.source import Source
 from lamina.values import replace
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from lamina.lang.checks.rules import CheckOptions, check
 from lamina.lang.checks.surroundings import Surroundings
 from lamina.lang.nodes import Copy
 from lamina.lang.parser import parse
-from lamina.lang.rules import CheckOptions, check
 from lamina.lang.source import Source
 from lamina.values import replace
 from tests.lang.checks.places import findings, places

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamina.lang.shell import read_commands
+from lamina.lang.checks.shell import read_commands
 
 
 def commands(text: str) -> list[str]:

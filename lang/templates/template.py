@@ -4,8 +4,8 @@ A template is compiled with calls put into it that tell a Tracer where it is: be
 each statement, around each piece of output, in each turn of a loop and each macro. So
 every character that comes out knows its template, place, loop values and includes.
 
-Jinja's sandbox keeps a template from Python's insides; `lang.filters` and `lang.budget`
-from chance, clocks, and memory or time without end.
+Jinja's sandbox keeps a template from Python's insides; filters.py and budget.py keep
+it from chance, clocks, and memory or time without end.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from jinja2.lexer import TokenStream
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
-from lamina.lang.budget import Budget, TooMuch
-from lamina.lang.complaints import Complaints, Refused, kind_of
-from lamina.lang.filters import Filters, is_allowed
-from lamina.lang.instrument import instrument, mark, own_names
 from lamina.lang.source import Frame, RecipeError, Source, unix_lines
-from lamina.lang.traced import join, placed, to_source
-from lamina.lang.tracer import Text, Tracer
+from lamina.lang.templates.budget import Budget, TooMuch
+from lamina.lang.templates.complaints import Complaints, Refused, kind_of
+from lamina.lang.templates.filters import Filters, is_allowed
+from lamina.lang.templates.instrument import instrument, mark, own_names
+from lamina.lang.templates.traced import join, placed, to_source
+from lamina.lang.templates.tracer import Text, Tracer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lamina.lang.declarations import Given, UnknownVariable
-from lamina.lang.render import is_template, render
 from lamina.lang.source import RecipeError, Source, Span, excerpt
+from lamina.lang.templates.declarations import Given, UnknownVariable
+from lamina.lang.templates.render import is_template, render
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 
 from lamina.errors import LaminaError
-from lamina.lang.budget import TooMuch
-from lamina.lang.filters import Unprintable
 from lamina.lang.source import RecipeError, Span
 from lamina.lang.suggest import did_you_mean
+from lamina.lang.templates.budget import TooMuch
+from lamina.lang.templates.filters import Unprintable
 from lamina.values import value
 
 TYPE_CHECKING = False

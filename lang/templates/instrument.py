@@ -16,7 +16,7 @@ from jinja2.visitor import NodeTransformer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from lamina.lang.tracer import Text
+    from lamina.lang.templates.tracer import Text
 
 
 class _Mark(int):

@@ -12,10 +12,10 @@ import re
 
 from lamina.errors import LaminaError
 from lamina.lang.dialect import heading
-from lamina.lang.reader import Reader
-from lamina.lang.sameness import check_same, meaning_of, nodes_of
+from lamina.lang.formatting.reader import Reader
+from lamina.lang.formatting.sameness import check_same, meaning_of, nodes_of
+from lamina.lang.formatting.writer import Writer
 from lamina.lang.source import RecipeError, Source, Span, excerpt, unix_lines
-from lamina.lang.writer import Writer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

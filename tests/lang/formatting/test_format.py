@@ -6,11 +6,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from lamina.lang.dialect import DOCKERFILE, Dialect
-from lamina.lang.format import format_source
+from lamina.lang.formatting.format import format_source
+from lamina.lang.formatting.reader import Reader
+from lamina.lang.formatting.sameness import (
+    FormatRefused,
+    check_same,
+    meaning_of,
+    nodes_of,
+)
 from lamina.lang.nodes import Recipe
 from lamina.lang.parser import parse
-from lamina.lang.reader import Reader
-from lamina.lang.sameness import FormatRefused, check_same, meaning_of, nodes_of
 from lamina.lang.source import RecipeError, Source
 from tests.lang.strategies import extended_instructions, recipes
 from tests.lang.test_fuzz import RECIPES

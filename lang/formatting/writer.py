@@ -4,10 +4,10 @@ is."""
 from __future__ import annotations
 
 from lamina.lang import quirks
-from lamina.lang.layout import Atom, Break, Layout, atoms
+from lamina.lang.formatting.layout import Atom, Break, Layout, atoms
+from lamina.lang.formatting.sameness import meaning_of
 from lamina.lang.lines import DIRECTIVES, Line, directive
 from lamina.lang.nodes import Env, From, Label
-from lamina.lang.sameness import meaning_of
 from lamina.lang.source import RecipeError, Source
 from lamina.values import replace
 
@@ -15,10 +15,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from lamina.lang.formatting.reader import Reader
+    from lamina.lang.formatting.sameness import Nodes
     from lamina.lang.lines import Scan
     from lamina.lang.nodes import Instruction
-    from lamina.lang.reader import Reader
-    from lamina.lang.sameness import Nodes
 
 
 class Writer:

@@ -10,11 +10,11 @@ knows its place, and then proves that nothing that it changed had a meaning.
 from __future__ import annotations
 
 from lamina.lang.dialect import dialect_of
-from lamina.lang.reader import Reader
-from lamina.lang.render import DELIMITERS, is_template
-from lamina.lang.sameness import check_same, nodes_of
+from lamina.lang.formatting.reader import Reader
+from lamina.lang.formatting.sameness import check_same, nodes_of
+from lamina.lang.formatting.writer import Writer
 from lamina.lang.source import Source
-from lamina.lang.writer import Writer
+from lamina.lang.templates.render import DELIMITERS, is_template
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def format_source(
     if dialect is None:
         dialect = dialect_of(source.name, source.text)
     if is_template(source.name, source.text) and _has_tags(source.text):
-        from lamina.lang.format_template import format_template
+        from lamina.lang.formatting.format_template import format_template
 
         return format_template(source, dialect, cache, render)
     reader = Reader(cache, dialect)

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from functools import wraps
 
-from lamina.lang.budget import TooMuch
-from lamina.lang.traced import join
+from lamina.lang.templates.budget import TooMuch
+from lamina.lang.templates.traced import join
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-    from lamina.lang.budget import Budget
+    from lamina.lang.templates.budget import Budget
 
     Filter = Callable[..., Any]
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamina.lang.render import DELIMITERS, lines, render
 from lamina.lang.source import RecipeError, Source, unix_lines
-from lamina.lang.template import render_template
+from lamina.lang.templates.render import DELIMITERS, lines, render
+from lamina.lang.templates.template import render_template
 
 NOTHING: Mapping[str, Any] = {}
 

@@ -9,9 +9,9 @@ from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from lamina.lang.formatting.reader import Reader
     from lamina.lang.lines import Line, Scan
     from lamina.lang.nodes import From, Instruction, Parts, Recipe, Word
-    from lamina.lang.reader import Reader
 
     # Of each line; None where only a template knows what it will be.
     Nodes = tuple[Instruction | From | None, ...]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from lamina.lang.checks.rules import RULES, CheckOptions, check, link, rule_of
 from lamina.lang.checks.settings import InvalidCheckOption
 from lamina.lang.checks.surroundings import UNKNOWN
 from lamina.lang.nodes import Finding
 from lamina.lang.parser import parse
-from lamina.lang.rules import RULES, CheckOptions, check, link, rule_of
 from lamina.lang.source import Source
 
 BAD = "FROM a:1 AS Build\nMAINTAINER x\n"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lamina.lang import dialect, instructions, lines, mounts, reference, variables
+from lamina.lang import dialect, instructions, lines, mounts, variables
+from lamina.lang.assist import reference
 from lamina.lang.assist.vocabulary import FROM_FLAGS
 from lamina.lang.commands import NETWORKS, SECURITIES
 

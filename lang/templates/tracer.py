@@ -1,22 +1,22 @@
 """Tracer: where a template is while it is rendered, told by the calls that
-`lang.template` puts into it."""
+`lang.templates.template` puts into it."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
 
-from lamina.lang.budget import DEEPEST, TooMuch
-from lamina.lang.filters import concat, printed
 from lamina.lang.source import Frame, Piece, Source, Span
-from lamina.lang.traced import Traced, placed, runs_of
+from lamina.lang.templates.budget import DEEPEST, TooMuch
+from lamina.lang.templates.filters import concat, printed
+from lamina.lang.templates.traced import Traced, placed, runs_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
-    from lamina.lang.budget import Budget
+    from lamina.lang.templates.budget import Budget
 
     Render = Callable[..., Iterator[str]]
 

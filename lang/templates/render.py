@@ -6,16 +6,16 @@ is no template costs nothing at all.
 
 from __future__ import annotations
 
-from lamina.lang.declarations import UnknownVariable, bind, declarations
 from lamina.lang.dialect import heading, is_recipe_name
 from lamina.lang.source import RecipeError, Source, Span, unix_lines
+from lamina.lang.templates.declarations import UnknownVariable, bind, declarations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from lamina.lang.declarations import Given
     from lamina.lang.grammar import ParseCache
+    from lamina.lang.templates.declarations import Given
 
     # The template of that name, None when there is none; raises LaminaError for what
     # may not be read.
@@ -63,7 +63,7 @@ def render(
     start = _start(unix.text)
     if not any(sign in unix.text[start:] for sign in DELIMITERS):
         return source
-    from lamina.lang.template import render_template
+    from lamina.lang.templates.template import render_template
 
     return render_template(unix, start, values, load)
 

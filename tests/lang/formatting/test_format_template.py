@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lamina.lang.declarations import Given
-from lamina.lang.format import format_source
-from lamina.lang.format_template import NotFormatted
-from lamina.lang.render import render
+from lamina.lang.formatting.format import format_source
+from lamina.lang.formatting.format_template import NotFormatted
 from lamina.lang.source import RecipeError, Source
+from lamina.lang.templates.declarations import Given
+from lamina.lang.templates.render import render
 
 HEAD = "# lamina: template=jinja2\n"
 

@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 
-from lamina.lang.declarations import Given, UnknownVariable, bind, declarations
 from lamina.lang.source import RecipeError, Source
+from lamina.lang.templates.declarations import (
+    Given,
+    UnknownVariable,
+    bind,
+    declarations,
+)
 
 LINES = """\
 # lamina: var python:str = 3.12 "which Python"

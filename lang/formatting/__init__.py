@@ -1,0 +1,1 @@
+"""Formatting: the one layout of a recipe, and the proof that it changes nothing."""
