@@ -21,6 +21,15 @@ class Planned:
 
 
 @value
+class StepPlanned:
+    """A vertex of the graph and the steps it waits for, bases among them."""
+
+    step: int
+    name: str
+    inputs: tuple[int, ...]
+
+
+@value
 class Note:
     """Something worth a line: the epoch, a warning, what a base is made of."""
 
@@ -48,6 +57,19 @@ class StepCached:
 
 
 @value
+class StepMissed:
+    """The cache has no result for a step: what differs from the nearest earlier key.
+
+    Told before StepStarted, and only where the build explains itself; without reasons
+    nothing like this step ran before.
+    """
+
+    step: int
+    name: str
+    reasons: tuple[str, ...]
+
+
+@value
 class StepDone:
     """`changed` is false when the result was byte for byte what was there before."""
 
@@ -64,7 +86,41 @@ class StepFailed:
     seconds: float
 
 
-Event = Planned | Note | StepStarted | StepOutput | StepCached | StepDone | StepFailed
+@value
+class Transfer:
+    """Bytes on their way: a context, a download, an archive that is written.
+
+    `what` is what people read, and names the transfer; `total` is 0 while nobody
+    knows it. It ends with an event in which `done` is `total`.
+    """
+
+    what: str
+    done: int
+    total: int
+
+
+@value
+class ImageBuilt:
+    """An image is in the store: its stage, its ID, the bytes of its layers."""
+
+    name: str
+    id: str
+    bytes: int
+
+
+Event = (
+    Planned
+    | Note
+    | StepPlanned
+    | StepMissed
+    | StepStarted
+    | StepOutput
+    | StepCached
+    | StepDone
+    | StepFailed
+    | Transfer
+    | ImageBuilt
+)
 
 if TYPE_CHECKING:
     Emit = Callable[[Event], None]
