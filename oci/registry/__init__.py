@@ -1,0 +1,1 @@
+"""Registries: pull, push and copy over the OCI distribution protocol."""

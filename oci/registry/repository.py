@@ -1,0 +1,301 @@
+"""Repository: the requests of the distribution protocol, one function each.
+
+OCI distribution-spec 1.1. `end-N` in comments are the endpoints of its table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode, urljoin
+
+from lamina.oci.digest import Digest
+from lamina.oci.errors import DigestMismatch
+from lamina.oci.manifest import (
+    DOCKER_INDEX,
+    DOCKER_MANIFEST,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Descriptor,
+    parse_manifest,
+)
+from lamina.oci.registry.address import is_web
+from lamina.oci.registry.answer import small_body
+from lamina.oci.registry.endpoint import Call
+from lamina.oci.registry.errors import Missing, Refused
+from lamina.oci.strict_json import MAX_DOCUMENT, parse_object, texts_of
+from lamina.values import value
+
+if TYPE_CHECKING:
+    from lamina.oci.manifest import Index, Manifest
+    from lamina.oci.registry.endpoint import Endpoint
+    from lamina.oci.registry.transport import Body, Response
+
+_KINDS = (OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST)
+_ACCEPT = {"Accept": ", ".join(_KINDS)}
+_MAX_TAGS = 100_000
+_PAGE = 1000
+
+
+@value
+class Fetched:
+    """A manifest or an index: its bytes as they came, what they are, what they say."""
+
+    data: bytes
+    descriptor: Descriptor
+    document: Manifest | Index
+
+    @property
+    def digest(self) -> Digest:
+        return self.descriptor.digest
+
+
+class Repository:
+    """One repository on one host; `actions` are "pull" or "pull,push"."""
+
+    def __init__(self, endpoint: Endpoint, name: str, actions: str) -> None:
+        self.endpoint = endpoint
+        self.name = name
+        self.scope: tuple[str, ...] = (f"repository:{name}:{actions}",)
+
+    def __str__(self) -> str:
+        return f"{self.endpoint.name}/{self.name}"
+
+    # Manifests
+
+    def manifest(self, reference: str) -> Fetched:
+        """The manifest or index of a tag or a digest (end-3).
+
+        Raises Missing, InvalidImage, and DigestMismatch for other bytes than those
+        that were asked for.
+        """
+        what = f"manifest {self.name}:{reference}"
+        if ":" in reference:
+            what = f"manifest {self.name}@{reference}"
+        call = Call("GET", self._manifest(reference), self.scope, what, headers=_ACCEPT)
+        response = self.endpoint.call(call)
+        try:
+            data = small_body(response, MAX_DOCUMENT)
+        finally:
+            response.close()
+        promised = reference if ":" in reference else _digest_header(response)
+        digest = Digest.of(data)
+        if promised and digest != promised:
+            raise DigestMismatch(
+                f"The {what} has the digest {digest}, not {promised}.",
+                hint="The registry, or something on the way to it, is at fault.",
+            )
+        document = parse_manifest(data, _kind(response))
+        descriptor = Descriptor(document.media_type, digest, len(data))
+        return Fetched(data, descriptor, document)
+
+    def head(self, reference: str) -> Digest | None:
+        """The digest that a tag has now, without its manifest (end-3); None: unknown.
+
+        Raises Missing.
+        """
+        what = f"manifest {self.name}:{reference}"
+        call = Call(
+            "HEAD", self._manifest(reference), self.scope, what, headers=_ACCEPT
+        )
+        response = self.endpoint.call(call)
+        response.close()
+        found = _digest_header(response)
+        return Digest.parse(found) if found else None
+
+    def put_manifest(self, reference: str, data: bytes, media_type: str) -> Response:
+        """Store a manifest under a tag or its digest (end-7); the closed answer."""
+        call = Call(
+            "PUT",
+            self._manifest(reference),
+            self.scope,
+            f"the manifest {self.name}:{reference}",
+            (200, 201, 202),
+            {"Content-Type": media_type},
+            data,
+        )
+        response = self.endpoint.call(call)
+        response.close()
+        said, digest = _digest_header(response), Digest.of(data)
+        if said and said != digest:
+            raise DigestMismatch(f"{self} stored {said} for the manifest {digest}.")
+        return response
+
+    def tags(self) -> Iterator[str]:
+        """All tags (end-8), page by page."""
+        path = f"/v2/{self.name}/tags/list?n={_PAGE}"
+        what = f"list of tags of {self.name}"
+        seen: set[str] = set()
+        while path:
+            response = self.endpoint.call(Call("GET", path, self.scope, what))
+            try:
+                document = parse_object(small_body(response, MAX_DOCUMENT), what)
+            finally:
+                response.close()
+            fresh = [t for t in texts_of(document, "tags", what) or () if t not in seen]
+            seen.update(fresh)
+            yield from fresh
+            if not fresh or len(seen) > _MAX_TAGS:
+                return
+            path = self._next(response)
+
+    def referrers(self, digest: Digest) -> Index | None:
+        """What refers to a manifest (end-12); None where the registry has no such
+        endpoint, and the tag scheme is to be used."""
+        from lamina.oci.manifest import Index
+
+        call = Call(
+            "GET",
+            f"/v2/{self.name}/referrers/{digest}",
+            self.scope,
+            f"referrers of {digest}",
+            headers={"Accept": OCI_INDEX},
+        )
+        try:
+            response = self.endpoint.call(call)
+        except Missing:
+            return None
+        try:
+            found = parse_manifest(small_body(response, MAX_DOCUMENT))
+        finally:
+            response.close()
+        return found if isinstance(found, Index) else None
+
+    # Blobs
+
+    def open_blob(self, digest: Digest, start: int = 0) -> Response:
+        """The bytes of a blob (end-2), from `start` where the registry can."""
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        # Each try is one of whoever reads: a cut is followed by another open.
+        call = Call(
+            *("GET", self._blob(digest), self.scope, f"blob {digest}"),
+            *((200, 206) if start else (200,), headers),
+        )
+        return self.endpoint.call(call)
+
+    def blob_size(self, digest: Digest) -> int | None:
+        """Bytes of a blob that is there (end-2; -1 when not told), None else."""
+        call = Call("HEAD", self._blob(digest), self.scope, f"blob {digest}")
+        try:
+            response = self.endpoint.call(call)
+        except Missing:
+            return None
+        response.close()
+        return -1 if response.length is None else response.length
+
+    def mount(self, digest: Digest, source: str) -> str:
+        """Take a blob over from the repository `source` here (end-11).
+
+        "" when that was done; else where to upload it, as `begin_upload`.
+        """
+        query = urlencode({"mount": digest, "from": source})
+        path = f"/v2/{self.name}/blobs/uploads/?{query}"
+        # The token has to open both repositories.
+        scope = (*self.scope, f"repository:{source}:pull")
+        call = Call("POST", path, scope, f"upload of {digest}", (201, 202), body=b"")
+        response = self.endpoint.call(call)
+        response.close()
+        return "" if response.status == 201 else self._location(response)
+
+    def begin_upload(self) -> str:
+        """Begin to upload a blob (end-4a); where to send it."""
+        path = f"/v2/{self.name}/blobs/uploads/"
+        call = Call("POST", path, self.scope, "a new upload", (202,), body=b"")
+        response = self.endpoint.call(call)
+        response.close()
+        return self._location(response)
+
+    def put_blob(self, location: str, digest: Digest, body: bytes | Body) -> None:
+        """Send all, or the end, of a blob, and close its upload (end-6). One try."""
+        separator = "&" if "?" in location else "?"
+        call = Call(
+            "PUT",
+            f"{location}{separator}digest={quote(digest)}",
+            self.scope,
+            f"the blob {digest}",
+            (201, 204),
+            {"Content-Type": "application/octet-stream"},
+            body,
+            repeatable=False,
+        )
+        response = self.endpoint.call(call)
+        response.close()
+        said = _digest_header(response)
+        if said and said != digest:
+            raise DigestMismatch(f"{self} stored {said} for the blob {digest}.")
+
+    def patch_blob(self, location: str, start: int, body: Body) -> str:
+        """Send a piece of a blob (end-5); where to go on. One try."""
+        call = Call(
+            "PATCH",
+            location,
+            self.scope,
+            "a piece of a blob",
+            (202, 204),
+            {
+                "Content-Type": "application/octet-stream",
+                "Content-Range": f"{start}-{start + body.size - 1}",
+            },
+            body,
+            repeatable=False,
+        )
+        response = self.endpoint.call(call)
+        response.close()
+        return self._location(response)
+
+    def upload_state(self, location: str) -> tuple[str, int]:
+        """Where an upload that broke off goes on, and at which byte (end-13)."""
+        call = Call("GET", location, self.scope, "state of an upload", (204, 200))
+        response = self.endpoint.call(call)
+        response.close()
+        last = (
+            response.headers.get("Range", "").removeprefix("bytes=").partition("-")[2]
+        )
+        # `0-0` is said for nothing at all: a single byte is sent twice then.
+        done = int(last) + 1 if last.isascii() and last.isdigit() and int(last) else 0
+        target = response.headers.get("Location", "")
+        return (self._location(response) if target else location), done
+
+    def cancel_upload(self, location: str) -> None:
+        """Let the registry forget an upload; that may fail."""
+        from lamina.oci.registry.errors import RegistryError
+
+        call = Call(
+            *("DELETE", location, self.scope, "an upload", (200, 202, 204)),
+            repeatable=False,
+        )
+        try:
+            self.endpoint.call(call).close()
+        except RegistryError:
+            return
+
+    def _manifest(self, reference: str) -> str:
+        return f"/v2/{self.name}/manifests/{reference}"
+
+    def _blob(self, digest: Digest) -> str:
+        return f"/v2/{self.name}/blobs/{digest}"
+
+    def _location(self, response: Response) -> str:
+        target = urljoin(response.url, response.headers.get("Location", ""))
+        if not response.headers.get("Location") or not is_web(target):
+            raise Refused(f"{self} does not say where to upload to.")
+        return target
+
+    def _next(self, response: Response) -> str:
+        """The next page: `Link: </v2/...>; rel="next"` (RFC 8288), on this host."""
+        link = response.headers.get("Link", "")
+        if 'rel="next"' not in link and "rel=next" not in link:
+            return ""
+        target = link.partition("<")[2].partition(">")[0]
+        return urljoin(response.url, target) if target else ""
+
+
+def _kind(response: Response) -> str:
+    """The media type, where the sender says one that means something."""
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
+    return kind if kind in _KINDS else ""
+
+
+def _digest_header(response: Response) -> str:
+    said = response.headers.get("Docker-Content-Digest", "")
+    return said if said.startswith("sha256:") else ""

@@ -1,0 +1,77 @@
+"""Session: all that one command does with registries, by references."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from lamina.oci.registry.endpoint import Endpoint
+from lamina.oci.registry.hosts import Host, Registries
+from lamina.oci.registry.repository import Repository
+from lamina.oci.registry.retry import Patience
+from lamina.oci.registry.transport import Proxies, Transport
+
+if TYPE_CHECKING:
+    from lamina.oci.reference import Reference
+    from lamina.oci.registry.credential import Credential
+
+Find = Callable[[str], "Credential | None"]
+
+
+def nobody(_registry: str) -> None:
+    """For a session without credentials."""
+
+
+class Session:
+    """Connections, tokens and what is configured; threads share it. Close it."""
+
+    def __init__(
+        self,
+        registries: Registries = Registries(),  # noqa: B008
+        find: Find = nobody,
+        proxies: Proxies = Proxies(),  # noqa: B008
+        patience: Patience = Patience(),  # noqa: B008
+    ) -> None:
+        self._registries = registries
+        self._find = find
+        self._transport = Transport(proxies)
+        self._patience = patience
+        self._endpoints: dict[Host, Endpoint] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all connections."""
+        self._transport.close()
+
+    def endpoint(self, registry: str) -> Endpoint:
+        """The registry's own host."""
+        return self._endpoint(self._registries.host(registry))
+
+    def sources(self, reference: Reference) -> tuple[Repository, ...]:
+        """Where to pull from: mirrors in their order, then the registry itself."""
+        hosts = self._registries.mirrors(reference.registry)
+        own = self._registries.host(reference.registry)
+        return tuple(
+            Repository(self._endpoint(host), reference.repository, "pull")
+            for host in (*hosts, own)
+        )
+
+    def target(self, reference: Reference) -> Repository:
+        """Where to push to."""
+        endpoint = self.endpoint(reference.registry)
+        return Repository(endpoint, reference.repository, "pull,push")
+
+    def _endpoint(self, host: Host) -> Endpoint:
+        with self._lock:
+            if host not in self._endpoints:
+                self._endpoints[host] = Endpoint(
+                    host, self._transport, self._patience, self._find
+                )
+            return self._endpoints[host]
