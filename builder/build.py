@@ -68,6 +68,8 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
             inputs.build_args,
             inputs.labels,
             inputs.network,
+            inputs.allow,
+            inputs.hosts,
         )
         graph = plan(recipe, options, finder)
         for note in graph.notes:

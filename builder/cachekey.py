@@ -77,6 +77,8 @@ def _run(operation: RunOp) -> dict[str, Any]:
     }
     if operation.scripts:
         fields["scripts"] = {file.name: file.body for file in operation.scripts}
+    if operation.hosts:
+        fields["hosts"] = operation.hosts
     if operation.mounts:
         fields["mounts"] = [_mount(mount) for mount in operation.mounts]
     return fields

@@ -62,6 +62,10 @@ class DownloadFailed(LaminaError):
     """An address of ADD that gave no file, or not the one with the checksum."""
 
 
+class AgentFailed(LaminaError):
+    """An ssh agent or a key that a step cannot be lent."""
+
+
 class BootstrapFailed(LaminaError):
     """A distribution's packages could not be made into a base image."""
 

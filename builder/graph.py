@@ -58,6 +58,7 @@ class RunOp:
 
     `test`: its changes are thrown away, only how it ends counts. `no_cache`: it is
     always run; `max_age` (ns, 0 = any): a result that is older counts for nothing.
+    `hosts` are lines for /etc/hosts, as (name, address).
     """
 
     args: tuple[str, ...]
@@ -71,6 +72,7 @@ class RunOp:
     test: bool = False
     no_cache: bool = False
     max_age: int = 0
+    hosts: tuple[tuple[str, str], ...] = ()
 
 
 @value

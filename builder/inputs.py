@@ -9,7 +9,12 @@ from lamina.builder.epoch import Epoch
 from lamina.builder.recipe import RecipeInputs
 from lamina.values import value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lamina.runtime.spec import Rlimit
+
 NOTHING: Mapping[str, str] = MappingProxyType({})
+NO_AGENTS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
 @value
@@ -22,7 +27,10 @@ class BuildInputs:
     managers leave behind; `targets` are stages by name, none for the last one, and
     `all_targets` is every stage that has a name; `tests` false leaves TEST out;
     `proxies` reach steps and no key; `network` is that of
-    steps that name none.
+    steps that name none. `ssh` are agents' sockets or key files by id; `allow` is what
+    RUN may ask for beyond isolation (`builder/entitlements.py`); `hosts` are names and
+    addresses for the steps' /etc/hosts; `shm_size` (bytes, 0: 64 MiB) and `ulimits`
+    hold for every step and are in no key.
     """
 
     recipe: RecipeInputs
@@ -42,3 +50,8 @@ class BuildInputs:
     network: str = "default"
     secrets: Mapping[str, str] = NOTHING
     proxies: Mapping[str, str] = NOTHING
+    ssh: Mapping[str, tuple[str, ...]] = NO_AGENTS
+    allow: frozenset[str] = frozenset()
+    hosts: tuple[tuple[str, str], ...] = ()
+    shm_size: int = 0
+    ulimits: tuple[Rlimit, ...] = ()

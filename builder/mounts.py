@@ -19,21 +19,34 @@ if TYPE_CHECKING:
 _MODES = {"cache": 0o755, "secret": 0o400, "ssh": 0o600}
 
 
-def plan_mount(
-    mount: Mount, env: Mapping[str, str], folder: str, stage: int, scope: Scope
-) -> RunMount:
-    """The mount with its words expanded in `env`; `folder` is the WORKDIR.
+def plan_mounts(
+    mounts: tuple[Mount, ...],
+    env: Mapping[str, str],
+    folder: str,
+    stage: int,
+    scope: Scope,
+) -> tuple[RunMount, ...]:
+    """The mounts with their words expanded in `env`; `folder` is the WORKDIR.
 
     Raises RecipeError.
     """
+    planned: list[RunMount] = []
+    for mount in mounts:
+        agents = sum(made.kind == "ssh" for made in planned)
+        planned.append(_planned(mount, env, folder, stage, scope, agents))
+    return tuple(planned)
+
+
+def _planned(
+    mount: Mount,
+    env: Mapping[str, str],
+    folder: str,
+    stage: int,
+    scope: Scope,
+    agents: int,
+) -> RunMount:
     options = mount_options(mount, env, scope.escape, scope.dialect)
-    if options.type == "ssh":
-        raise InvalidInstruction(
-            "An ssh agent cannot be mounted yet.",
-            mount.span,
-            hint="Give the key as a secret: --mount=type=secret,id=key",
-        )
-    target = _target(options, folder, mount.span)
+    target = _target(options, folder, mount.span, agents)
     origin = CONTEXT_ORIGIN
     if options.from_:
         origin = scope.origin(options.from_, stage, mount.span)
@@ -60,12 +73,16 @@ def plan_mount(
 def _identity(options: MountOptions, target: str) -> str:
     if options.type == "secret":
         return options.id or options.source or posixpath.basename(target)
+    if options.type == "ssh":
+        return options.id or "default"
     return options.id or target
 
 
-def _target(options: MountOptions, folder: str, span: Span) -> str:
+def _target(options: MountOptions, folder: str, span: Span, agents: int) -> str:
     """An absolute path; "" for a secret that is a variable only."""
     given = options.target
+    if options.type == "ssh" and not given:
+        return f"/run/buildkit/ssh_agent.{agents}"
     if options.type == "secret" and not given:
         name = posixpath.basename(options.id or options.source)
         return "" if options.env or not name else f"/run/secrets/{name}"

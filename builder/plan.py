@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 @value
 class PlanOptions:
     """What the command line adds to a recipe. `platform` is `os/arch[/variant]`;
-    `targets`, `all_targets` and `tests` are as in BuildInputs."""
+    `targets`, `all_targets`, `tests`, `allow` and `hosts` are as in BuildInputs."""
 
     platform: str
     targets: tuple[str, ...] = ()
@@ -63,6 +63,8 @@ class PlanOptions:
     build_args: Mapping[str, str] = NOTHING
     labels: Mapping[str, str] = NOTHING
     network: str = "default"
+    allow: frozenset[str] = frozenset()
+    hosts: tuple[tuple[str, str], ...] = ()
 
 
 def plan(recipe: Recipe, options: PlanOptions, resolve: Resolve) -> Graph:
@@ -88,6 +90,8 @@ class Planner:
         self.escape = recipe.escape
         self.dialect = recipe.dialect
         self.network = options.network
+        self.allow = options.allow
+        self.hosts = options.hosts
         self.tests = options.tests
         self.notes: list[str] = []
         self.steps: list[tuple[str, Step]] = []

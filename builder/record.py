@@ -135,6 +135,8 @@ def _key(inputs: BuildInputs) -> Digest:
         "epoch": inputs.epoch.seconds,
         "scrub": inputs.scrub,
         "network": inputs.network,
+        "allow": sorted(inputs.allow),
+        "hosts": inputs.hosts,
     }
     return Digest.of(json.dumps(fields, sort_keys=True).encode())
 

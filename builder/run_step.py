@@ -13,6 +13,7 @@ import threading
 from lamina.builder.errors import StepFailed
 from lamina.builder.events import StepOutput
 from lamina.builder.step_mounts import StepMounts
+from lamina.builder.step_spec import HOSTNAME, step_spec
 from lamina.lang.source import excerpt
 from lamina.runtime import cgroup, seccomp
 from lamina.runtime.cgroup import BUILD_PIDS, Cgroup
@@ -20,9 +21,8 @@ from lamina.runtime.paths import remove_created
 from lamina.runtime.snapshot import Snapshot
 from lamina.runtime.spec import (
     DEFAULT_CAPABILITIES,
-    DEFAULT_MOUNTS,
+    DeviceRule,
     Mount,
-    Process,
     Resources,
     Spec,
 )
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from lamina.oci.workspace import Workspace
     from lamina.runtime.uplink import Uplink
 
-HOSTNAME = "lamina"
-_FILES = ("resolv.conf", "hosts", "hostname")
+# BuildKit's: a recipe may write /etc/hostname into its image.
+_FILES = ("resolv.conf", "hosts")
 # The last output that an error shows.
 _SHOWN_LINES = 30
 _KEPT_BYTES = 64 << 10
@@ -66,13 +66,16 @@ class Runner:
         self._inputs = inputs
         self._emit = emit
         self._place = workspace.directory("runtime", 0o755)
-        self._mounts = StepMounts(store, inputs, reads)
+        self._mounts = StepMounts(
+            store, inputs, reads, emit, workspace, lambda: self._stopped
+        )
         self._lock = threading.Lock()
         self._running: set[Sandbox] = set()
         self._stopped = False
         self._uplink: Uplink | None = None
         cgroup.collect()
         self._cgroup = Cgroup.create("build", Resources(), ceiling=BUILD_PIDS)
+        self._insecure: Cgroup | None = None
         self._zygote = Zygote.start(
             Options(keep=(store.root,), cgroups=self._cgroup.directories)
         )
@@ -86,7 +89,10 @@ class Runner:
     def close(self) -> None:
         """End everything that is left of the build's steps."""
         self._zygote.close()
+        self._mounts.close()
         self._cgroup.delete()
+        if self._insecure is not None:
+            self._insecure.delete()
         if self._uplink is not None:
             self._uplink.close()
         os.close(self._null)
@@ -107,21 +113,19 @@ class Runner:
         place: str,
     ) -> None:
         """Run one step with its changes in `upper`; raises StepFailed."""
-        if operation.security != "sandbox":
-            raise StepFailed(
-                "RUN --security=insecure is not allowed.",
-                place=str(work.step.span),
-                hint="Lamina's steps are always isolated; take the flag away.",
-            )
         network = self._network(operation.network)
         self._write_files()
         os.mkdir(f"{place}/work")
         snapshot = Snapshot((*lowers, self._stubs), upper, f"{place}/work")
         with self._mounts.prepare(work, operation, place) as extra:
-            spec = _spec(operation, self._inputs, extra.env, self._file_mounts())
+            spec = step_spec(operation, self._inputs, extra.env, self._file_mounts())
             spec = extra.add_to(spec)
             status, created, output = self._launch(
-                work, spec, snapshot, network, extra.fds
+                work,
+                spec,
+                snapshot,
+                network,
+                extra.fds,
             )
         _take_away(upper, created)
         if status.code:
@@ -155,13 +159,15 @@ class Runner:
         reader, writer = os.pipe2(os.O_CLOEXEC)
         try:
             try:
+                insecure = bool(spec.resources.devices)
                 sandbox = self._zygote.launch(
                     spec,
                     snapshot,
                     (self._null, writer, writer),
                     network,
                     fds,
-                    bpf=self._bpf,
+                    bpf=b"" if insecure else self._bpf,
+                    cgroups=self._all_devices() if insecure else (),
                 )
             finally:
                 os.close(writer)
@@ -174,6 +180,16 @@ class Runner:
                     self._forget(sandbox)
         finally:
             os.close(reader)
+
+    def _all_devices(self) -> tuple[str, ...]:
+        """The cgroup of steps that are not isolated: the build's allows no device."""
+        with self._lock:
+            if self._insecure is None:
+                rule = DeviceRule(True)
+                self._insecure = Cgroup.create(
+                    "insecure", Resources(devices=(rule,)), ceiling=BUILD_PIDS
+                )
+            return self._insecure.directories
 
     def _note(self, sandbox: Sandbox) -> None:
         with self._lock:
@@ -205,7 +221,7 @@ class Runner:
             return self._uplink.namespace
 
     def _write_files(self) -> None:
-        """resolv.conf, hosts and hostname, as the steps see them."""
+        """resolv.conf and hosts, as the steps see them."""
         from lamina.runtime import resolver_files
 
         with self._lock:
@@ -216,8 +232,9 @@ class Runner:
                 "resolv.conf": resolver_files.resolv_conf(
                     resolver_files.host_resolv_conf(), servers
                 ),
-                "hosts": resolver_files.hosts(HOSTNAME, "127.0.0.1"),
-                "hostname": resolver_files.hostname(HOSTNAME),
+                "hosts": resolver_files.hosts(
+                    HOSTNAME, "127.0.0.1", self._inputs.hosts
+                ),
             }
             for name, text in texts.items():
                 with open(f"{self._place}/{name}", "w", encoding="utf-8") as file:
@@ -229,25 +246,6 @@ class Runner:
             Mount(f"/etc/{name}", "bind", f"{self._place}/{name}", ("bind", "ro"))
             for name in _FILES
         )
-
-
-def _spec(
-    operation: RunOp,
-    inputs: BuildInputs,
-    env: tuple[str, ...],
-    files: tuple[Mount, ...],
-) -> Spec:
-    own = {pair.partition("=")[0] for pair in operation.env}
-    proxies = tuple(
-        f"{name}={given}" for name, given in inputs.proxies.items() if name not in own
-    )
-    process = Process(
-        args=operation.args,
-        env=(*operation.env, *proxies, *env),
-        cwd=operation.cwd,
-        user=operation.user,
-    )
-    return Spec(process, hostname=HOSTNAME, mounts=(*DEFAULT_MOUNTS, *files))
 
 
 def _take_away(upper: str, created: tuple[object, ...]) -> None:

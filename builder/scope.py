@@ -17,13 +17,16 @@ class Scope(Protocol):
     """The plan in progress, as a stage sees it.
 
     `escape` is the recipe's character, `dialect` its language, `network` that of
-    steps that name none; `tests` says whether TEST counts.
+    steps that name none; `tests` says whether TEST counts; `allow` and `hosts` are as
+    in BuildInputs.
     """
 
     escape: str
     dialect: Dialect
     network: str
     tests: bool
+    allow: frozenset[str]
+    hosts: tuple[tuple[str, str], ...]
 
     def add(
         self, title: str, parent: int, operation: Operation, text: str, span: Span

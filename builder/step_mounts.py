@@ -1,36 +1,38 @@
-"""What `RUN --mount` puts into a step: caches, secrets, other files, tmpfs.
+"""What a RUN sees beside its root: caches, secrets, agents, other files, tmpfs.
 
 Each becomes a detached mount, handed to the container by descriptor: nothing is ever
-attached on the host. Secrets lie on a tmpfs of their own.
+attached on the host. Secrets and scripts lie on a tmpfs of their own.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import posixpath
 
+from lamina.builder.bind_mounts import Binds
+from lamina.builder.cache_mounts import CacheMounts, cache_name
 from lamina.builder.errors import MissingSource
-from lamina.builder.graph import CONTEXT_ORIGIN
-from lamina.builder.selection import TreeItem
-from lamina.oci.digest import Digest
-from lamina.runtime import paths, syscalls
-from lamina.runtime.snapshot import Snapshot, mount
+from lamina.builder.record import ContextRead
+from lamina.runtime import syscalls
 from lamina.runtime.spec import Mount, Spec
 from lamina.runtime.stage import new_file_system
 from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lamina.builder.graph import RunMount, RunOp
+    from collections.abc import Callable
+
+    from lamina.builder.agents import Agents, Forwarder
+    from lamina.builder.events import Emit
+    from lamina.builder.graph import Inline, RunMount, RunOp
     from lamina.builder.inputs import BuildInputs
     from lamina.builder.reads import Reads
     from lamina.builder.selection import Selection
     from lamina.builder.solver import Work
     from lamina.oci.store import Store
+    from lamina.oci.workspace import Workspace
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# BuildKit's limit (session/secrets, MaxSecretSize).
+_LARGEST_SECRET = 500 << 10
 
 
 class Extra:
@@ -38,42 +40,75 @@ class Extra:
 
     def __init__(self) -> None:
         self.env: tuple[str, ...] = ()
-        self.fds: tuple[int, ...] = ()
-        self._mounts: tuple[Mount, ...] = ()
+        self._mounts: list[tuple[Mount, int]] = []
         self._held: list[int] = []
+        self._forwarders: list[Forwarder] = []
 
     def __enter__(self) -> Extra:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for forwarder in self._forwarders:
+            forwarder.close()
         for descriptor in (*self.fds, *self._held):
             os.close(descriptor)
 
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """The detached mounts, in the order of the mounts that they are for."""
+        return tuple(fd for _, fd in self._ordered() if fd >= 0)
+
     def add_to(self, spec: Spec) -> Spec:
-        return replace(spec, mounts=(*spec.mounts, *self._mounts))
+        more = (mount for mount, _ in self._ordered())
+        return replace(spec, mounts=(*spec.mounts, *more))
+
+    def _ordered(self) -> list[tuple[Mount, int]]:
+        """Parents first, whatever order they were written in, as BuildKit does it."""
+        return sorted(self._mounts, key=lambda made: made[0].destination)
 
     def bind(self, target: str, descriptor: int, *, writable: bool) -> None:
         """A detached mount, ours from now on."""
         options = ("bind", "rw" if writable else "ro")
-        self._mounts += (Mount(target, "bind", "", options),)
-        self.fds += (descriptor,)
+        self._mounts.append((Mount(target, "bind", "", options), descriptor))
 
-    def tmpfs(self, target: str, size: int) -> None:
-        options = ("nosuid", "nodev", *((f"size={size}",) if size else ()))
-        self._mounts += (Mount(target, "tmpfs", "tmpfs", options),)
+    def tmpfs(self, target: str, size: int, *, writable: bool) -> None:
+        access = () if writable else ("ro",)
+        limit = (f"size={size}",) if size else ()
+        options = ("nosuid", "nodev", *access, *limit)
+        self._mounts.append((Mount(target, "tmpfs", "tmpfs", options), -1))
 
     def hold(self, descriptor: int) -> None:
         """Keep a descriptor, and the lock on it, until the step is over."""
         self._held.append(descriptor)
 
+    def forward(self, forwarder: Forwarder) -> None:
+        """Keep an agent's socket open until the step is over."""
+        self._forwarders.append(forwarder)
+
 
 class StepMounts:
-    """Makes the mounts of a build's steps."""
+    """Makes the mounts of a build's steps. `cancelled` ends waiting for caches."""
 
-    def __init__(self, store: Store, inputs: BuildInputs, reads: Reads) -> None:
-        self._store = store
+    def __init__(
+        self,
+        store: Store,
+        inputs: BuildInputs,
+        reads: Reads,
+        emit: Emit,
+        workspace: Workspace,
+        cancelled: Callable[[], bool],
+    ) -> None:
         self._inputs = inputs
         self._reads = reads
+        self._workspace = workspace
+        self._binds = Binds(inputs, reads, workspace.directory("visible", 0o700))
+        self._caches = CacheMounts(store, emit, cancelled)
+        self._agents: Agents | None = None
+
+    def close(self) -> None:
+        """End what was started for steps."""
+        if self._agents is not None:
+            self._agents.close()
 
     def prepare(self, work: Work, operation: RunOp, place: str) -> Extra:
         """The mounts of one step; leave the returned block when it is over."""
@@ -81,6 +116,10 @@ class StepMounts:
         try:
             for number, wanted in enumerate(operation.mounts):
                 self._add(extra, work, wanted, f"{place}/mount{number}")
+            self._add_caches(extra, work, operation)
+            for script in operation.scripts:
+                extra.bind(script.name, _script(script), writable=False)
+            self._add_agent_variable(extra, operation)
         except BaseException:
             extra.__exit__()
             raise
@@ -88,67 +127,37 @@ class StepMounts:
 
     def _add(self, extra: Extra, work: Work, wanted: RunMount, place: str) -> None:
         if wanted.kind == "tmpfs":
-            extra.tmpfs(wanted.target, wanted.size)
-        elif wanted.kind == "cache":
-            self._cache(extra, work, wanted)
+            extra.tmpfs(wanted.target, wanted.size, writable=wanted.writable)
         elif wanted.kind == "secret":
             self._secret(extra, wanted)
-        else:
-            self._bind(extra, work, wanted, place)
+        elif wanted.kind == "ssh":
+            self._agent(extra, wanted)
+        elif wanted.kind == "bind":
+            tree = self._binds.mount(work, wanted, place)
+            extra.bind(wanted.target, tree, writable=wanted.writable)
 
-    def _cache(self, extra: Extra, work: Work, wanted: RunMount) -> None:
-        """A directory that outlives steps; its id is hashed and never a path.
-
-        One with `from` begins with those files; with others it is another cache.
-        """
-        folder = f"{self._store.root}/caches"
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        seed = self._seed(work, wanted)
-        text = f"{wanted.id}\0{seed.digest}" if seed is not None else wanted.id
-        name = Digest.of(text.encode()).hex
-        number = 0
-        while True:
-            path = f"{folder}/{name}" + (f".{number}" if number else "")
-            if seed is not None and not os.path.exists(path):
-                self._plant(seed, wanted, path)
-            descriptor = _directory(path, wanted)
-            if wanted.sharing == "shared":
-                break
-            if wanted.sharing == "locked":
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                break
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                os.close(descriptor)
-                number += 1
-        extra.hold(descriptor)
-        extra.bind(wanted.target, syscalls.open_tree(path), writable=wanted.writable)
+    def _add_caches(self, extra: Extra, work: Work, operation: RunOp) -> None:
+        """In the order of their names: two steps that lock the same caches must not
+        wait for each other. A cache that is mounted twice is taken once."""
+        seeded = [
+            (cache_name(wanted, seed), wanted, seed)
+            for wanted in operation.mounts
+            if wanted.kind == "cache"
+            for seed in [self._seed(work, wanted)]
+        ]
+        taken: dict[str, str] = {}
+        for name, wanted, seed in sorted(seeded, key=lambda given: given[0]):
+            if name not in taken:
+                taken[name], descriptor = self._caches.take(wanted, seed)
+                extra.hold(descriptor)
+            tree = syscalls.open_tree(taken[name])
+            extra.bind(wanted.target, tree, writable=wanted.writable)
 
     def _seed(self, work: Work, wanted: RunMount) -> Selection | None:
-        from lamina.builder.record import ContextRead
-
         if wanted.origin < 0:
             return None
         chosen = ContextRead((wanted.source or "/",), (), False)
         return self._reads.select(chosen, wanted.origin, work.origins)
-
-    def _plant(self, seed: Selection, wanted: RunMount, path: str) -> None:
-        """Make the directory with the files in it; others see it with all of them."""
-        from lamina.builder.files import Arrival, copy_into
-
-        with self._store.workspace() as space:
-            made = space.directory("cache", 0o755)
-            copy_into(seed.items, None, made, Arrival("/"))
-            os.chown(made, wanted.uid, wanted.gid)
-            os.chmod(made, wanted.mode)
-            try:
-                os.rename(made, path)
-            except OSError as error:
-                # Another build was first, and uses it already.
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
 
     def _secret(self, extra: Extra, wanted: RunMount) -> None:
         path = self._inputs.secrets.get(wanted.id)
@@ -159,85 +168,85 @@ class StepMounts:
                     hint=f"Give it: --secret id={wanted.id},src=FILE",
                 )
             return
-        with open(path, "rb") as file:
-            data = file.read()
+        data = _read_secret(path, wanted.id)
         if wanted.env:
-            extra.env += (f"{wanted.env}={data.decode()}",)
+            if b"\0" in data:
+                raise MissingSource(
+                    f"The secret {wanted.id!r} has a NUL byte, which no variable can.",
+                    hint="Mount it as a file: leave env= away.",
+                )
+            extra.env += (f"{wanted.env}={data.decode(errors='surrogateescape')}",)
         if wanted.target:
-            extra.bind(wanted.target, _secret_file(data, wanted), writable=False)
+            owner = (wanted.uid, wanted.gid)
+            tree = _file_mount(data, wanted.mode, owner)
+            extra.bind(wanted.target, tree, writable=False)
 
-    def _bind(self, extra: Extra, work: Work, wanted: RunMount, place: str) -> None:
-        """Files of the context or of a stage; what is written to them is lost."""
-        if wanted.origin != CONTEXT_ORIGIN:
-            root = self._reads.root(work.origins[wanted.origin])
-        elif self._inputs.ignore.strip():
-            root = self._visible(extra, wanted, f"{place}.files")
-        else:
-            root = os.open(self._inputs.context, _DIRECTORY)
-            extra.hold(root)
-        source = paths.open_in_root(root, wanted.source or "/")
-        try:
-            if wanted.writable and os.path.isdir(f"/proc/self/fd/{source}"):
-                tree = _scratch_copy(source, place)
-            else:
-                tree = syscalls.open_tree(source, recursive=False)
-        finally:
-            os.close(source)
-        extra.bind(wanted.target, tree, writable=wanted.writable)
+    def _agent(self, extra: Extra, wanted: RunMount) -> None:
+        from lamina.builder.agents import Agents
 
-    def _visible(self, extra: Extra, wanted: RunMount, place: str) -> int:
-        """A copy of the source without what `.dockerignore` leaves out: a step must
-        not see files that its key does not know."""
-        from lamina.builder.files import Arrival, copy_into
-        from lamina.builder.record import ContextRead
+        if self._agents is None:
+            place = self._workspace.directory("agents", 0o700)
+            self._agents = Agents(self._inputs.ssh, place)
+        if not self._agents.knows(wanted.id):
+            if wanted.required:
+                raise MissingSource(
+                    f"The ssh agent {wanted.id!r} is required and was not given.",
+                    hint=f"Give it: --ssh {wanted.id}, with SSH_AUTH_SOCK set, "
+                    f"or --ssh {wanted.id}=KEYFILE",
+                )
+            return
+        identity, mode = wanted.id, wanted.mode
+        forwarder = self._agents.forward(identity, mode, wanted.uid, wanted.gid)
+        extra.forward(forwarder)
+        tree = syscalls.open_tree(forwarder.path, recursive=False)
+        extra.bind(wanted.target, tree, writable=False)
 
-        os.mkdir(place, 0o755)
-        source = wanted.source or "."
-        chosen = ContextRead((source,), (), False)
-        selection = self._reads.select(chosen, CONTEXT_ORIGIN, {})
-        dest = posixpath.normpath("/" + source)
-        if dest != "/" and any(isinstance(i, TreeItem) for i in selection.items):
-            dest += "/"
-        copy_into(selection.items, None, place, Arrival(dest))
-        root = os.open(place, _DIRECTORY)
-        extra.hold(root)
-        return root
+    def _add_agent_variable(self, extra: Extra, operation: RunOp) -> None:
+        """SSH_AUTH_SOCK is the first agent, unless the image says otherwise."""
+        given = [pair.partition("=")[0] for pair in (*operation.env, *extra.env)]
+        for wanted in operation.mounts:
+            known = wanted.id in self._inputs.ssh
+            if wanted.kind == "ssh" and known and "SSH_AUTH_SOCK" not in given:
+                extra.env += (f"SSH_AUTH_SOCK={wanted.target}",)
+                return
 
 
-def _directory(path: str, wanted: RunMount) -> int:
+def _read_secret(path: str, identity: str) -> bytes:
     try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        return os.open(path, _DIRECTORY)
-    os.chown(path, wanted.uid, wanted.gid)
-    os.chmod(path, wanted.mode)
-    return os.open(path, _DIRECTORY)
+        with open(path, "rb") as file:
+            data = file.read(_LARGEST_SECRET + 1)
+    except OSError as error:
+        raise MissingSource(
+            f"The secret {identity!r} cannot be read from {path}: {error.strerror}."
+        ) from error
+    if len(data) > _LARGEST_SECRET:
+        raise MissingSource(
+            f"The secret {identity!r} is larger than {_LARGEST_SECRET >> 10} KiB.",
+            hint="Files of that size are for --mount=type=bind.",
+        )
+    return data
 
 
-def _secret_file(data: bytes, wanted: RunMount) -> int:
+def _script(script: Inline) -> int:
+    """A script of the recipe (a heredoc with `#!`), as a program that all may run."""
+    return _file_mount(script.body.encode(errors="surrogateescape"), 0o755, (0, 0))
+
+
+def _file_mount(data: bytes, mode: int, owner: tuple[int, int]) -> int:
     """A file on a tmpfs that nothing else can reach, as a mount."""
-    place = new_file_system("tmpfs", (("mode", "700"), ("size", "1m")))
+    size = f"{(len(data) >> 10) + 64}k"
+    place = new_file_system("tmpfs", (("mode", "700"), ("size", size)))
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        file = os.open("secret", flags, 0o400, dir_fd=place)
-        try:
-            os.write(file, data)
-            os.fchown(file, wanted.uid, wanted.gid)
-            os.fchmod(file, wanted.mode)
-        finally:
-            os.close(file)
-        path = os.open("secret", os.O_PATH | os.O_CLOEXEC, dir_fd=place)
+        with open(os.open("file", flags, 0o400, dir_fd=place), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchown(file.fileno(), *owner)
+            os.fchmod(file.fileno(), mode)
+        path = os.open("file", os.O_PATH | os.O_CLOEXEC, dir_fd=place)
         try:
             return syscalls.open_tree(path, recursive=False)
         finally:
             os.close(path)
     finally:
         os.close(place)
-
-
-def _scratch_copy(source: int, place: str) -> int:
-    """A writable view of a directory whose changes end with the step."""
-    os.makedirs(f"{place}/upper")
-    os.mkdir(f"{place}/work")
-    lower = f"/proc/self/fd/{source}"
-    return mount(Snapshot((lower,), f"{place}/upper", f"{place}/work"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 
 from lamina.builder import history
+from lamina.builder.entitlements import check_entitlements
 from lamina.builder.errors import InvalidInstruction
 from lamina.builder.graph import CopyOp, Inline, RunOp, WorkdirOp
-from lamina.builder.mounts import plan_mount
+from lamina.builder.mounts import plan_mounts
 from lamina.builder.state import DEFAULT_SHELL, StageState, layered, noted
 from lamina.lang import nodes, quirks
 from lamina.lang.expand import expand_heredoc
@@ -30,11 +31,11 @@ def run(state: StageState, run: nodes.Run, scope: Scope) -> StageState:
     """RUN, or TEST: then the state stays as it is."""
     if run.test and not scope.tests:
         return state
+    check_entitlements(run, scope)
     _check_devices(run, scope)
     args, scripts = _run_args(state, run)
-    mounts = tuple(
-        plan_mount(mount, state.env, state.config.working_dir, state.index, scope)
-        for mount in run.mounts
+    mounts = plan_mounts(
+        run.mounts, state.env, state.config.working_dir, state.index, scope
     )
     operation = RunOp(
         args=args,
@@ -48,6 +49,7 @@ def run(state: StageState, run: nodes.Run, scope: Scope) -> StageState:
         test=run.test,
         no_cache=run.no_cache,
         max_age=run.max_age,
+        hosts=scope.hosts,
     )
     text = " ".join(args) if isinstance(run.command, nodes.ExecForm) else args[-1]
     if run.test:

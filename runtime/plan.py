@@ -47,7 +47,11 @@ def plan(
         resources=resources(options),
         sysctl=_sysctls(options),
     )
-    return _privileged(made) if options.privileged else made
+    if options.privileged:
+        from lamina.runtime.privileged import privileged
+
+        return privileged(made)
+    return made
 
 
 def hostname(container: Container) -> str:
@@ -74,7 +78,7 @@ def process(container: Container) -> oci.Process:
         terminal=options.terminal,
         capabilities=capabilities(options),
         no_new_privileges=no_new_privileges(options),
-        rlimits=tuple(_rlimit(text) for text in options.ulimits),
+        rlimits=tuple(parse_rlimit(text) for text in options.ulimits),
         oom_score_adj=options.oom_score_adj or None,
         init=options.init,
     )
@@ -142,7 +146,7 @@ def check(options: Options) -> None:
     _sysctls(options)
     resources(options)
     for text in options.ulimits:
-        _rlimit(text)
+        parse_rlimit(text)
 
 
 def _read(path: str) -> bytes:
@@ -161,7 +165,7 @@ def _groups(texts: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(int(text) for text in texts)
 
 
-def _rlimit(text: str) -> oci.Rlimit:
+def parse_rlimit(text: str) -> oci.Rlimit:
     """`TYPE=SOFT[:HARD]`, as `--ulimit` takes it."""
     name, _, amounts = text.partition("=")
     soft, _, hard = amounts.partition(":")
@@ -191,8 +195,6 @@ def _sized(mount: oci.Mount, options: Options) -> oci.Mount:
     if mount.destination == "/dev/shm":
         kept = [o for o in mount.options if not o.startswith("size=")]
         return replace(mount, options=(*kept, f"size={options.shm_size}"))
-    if options.privileged and mount.type in ("sysfs", "cgroup"):
-        return replace(mount, options=tuple(o for o in mount.options if o != "ro"))
     return mount
 
 
@@ -206,65 +208,18 @@ def _mount(volume: Volume) -> oci.Mount:
     return oci.Mount(volume.destination, "bind", "", ("rbind", *how, *access))
 
 
-def _privileged(made: oci.Spec) -> oci.Spec:
-    every = oci.DeviceRule(True)
-    return replace(
-        made,
-        masked_paths=(),
-        readonly_paths=(),
-        devices=(*made.devices, *_host_devices()),
-        resources=replace(made.resources, devices=(every,)),
-    )
-
-
-def _host_devices() -> list[oci.Device]:
-    """What is in the host's /dev, without the folders that a container has itself."""
-    found = []
-    for folder, folders, files in os.walk("/dev"):
-        folders[:] = [n for n in folders if n not in ("pts", "shm", "mqueue", "fd")]
-        for name in files:
-            path = f"{folder}/{name}"
-            if path not in _OWN_DEVICES and (device := _node(path, path)):
-                found.append(device)
-    return found
-
-
-_OWN_DEVICES = frozenset(
-    f"/dev/{name}"
-    for name in ("console", "full", "null", "ptmx", "random", "tty", "urandom", "zero")
-)
-
-
 def _device(text: str) -> oci.Device:
     """`--device HOST[:CONTAINER[:rwm]]`."""
+    from lamina.runtime.privileged import device_node
+
     host, _, rest = text.partition(":")
     inside = rest.partition(":")[0] or host
-    device = _node(host, inside)
+    device = device_node(host, inside)
     if device is None or not inside.startswith("/"):
         raise ContainerError(
             f"Invalid device {text!r}.", hint="As in `--device /dev/fuse[:/dev/fuse]`."
         )
     return device
-
-
-def _node(path: str, inside: str) -> oci.Device | None:
-    import stat
-
-    try:
-        info = os.stat(path)
-    except OSError:
-        return None
-    if not (stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode)):
-        return None
-    return oci.Device(
-        inside,
-        "c" if stat.S_ISCHR(info.st_mode) else "b",
-        os.major(info.st_rdev),
-        os.minor(info.st_rdev),
-        stat.S_IMODE(info.st_mode),
-        info.st_uid,
-        info.st_gid,
-    )
 
 
 def resources(options: Options) -> oci.Resources:

@@ -12,6 +12,7 @@ from lamina.cli.recipe_file import (
     ignore_patterns,
     recipe_inputs,
 )
+from lamina.cli.step_flags import add_step_flags, step_inputs
 from lamina.errors import LaminaError
 
 TYPE_CHECKING = False
@@ -53,8 +54,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("--progress", choices=("auto", "tty", "plain", "quiet"), default="auto")
     flag("--jobs", type=int, default=0, help="steps side by side (default: cores)")
     flag("--iidfile", metavar="FILE", help="write the image's ID to FILE")
-    flag("--secret", action="append", default=[], metavar="id=NAME[,src=FILE|env=VAR]")
-    flag("--network", choices=("default", "none", "host"), default="default")
+    add_step_flags(parser)
     flag("--source-date-epoch", metavar="SECONDS", help="the time of all new files")
     flag("--scrub", action="store_true", help="drop what package managers leave behind")
     parser.set_defaults(call=run)
@@ -123,10 +123,9 @@ def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:
         scrub=arguments.scrub,
         no_cache=arguments.no_cache,
         pull=arguments.pull,
-        network=arguments.network,
         jobs=arguments.jobs if arguments.jobs > 0 else os.cpu_count() or 1,
-        secrets=_secrets(arguments.secret, environment),
         proxies=_proxies(environment, build_args),
+        **step_inputs(arguments, environment),
     )
 
 
@@ -170,36 +169,6 @@ def _is_proxy(name: str) -> bool:
 
 def _labels(given: list[str]) -> dict[str, str]:
     return dict(text.partition("=")[::2] for text in given)
-
-
-def _secrets(given: list[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """The files of secrets by id; one from a variable goes through a sealed memory."""
-    found = {}
-    for text in given:
-        fields = dict(field.partition("=")[::2] for field in text.split(","))
-        name = fields.get("id", "")
-        if not name:
-            raise BuildUsage(
-                f"The secret {text!r} has no id.",
-                hint="Write `--secret id=token,src=FILE` or `id=token,env=TOKEN`.",
-            )
-        source = fields.get("src", fields.get("source", ""))
-        variable = fields.get("env", "")
-        if not source and (variable or name in environment):
-            source = _in_memory(environment.get(variable or name))
-        found[name] = source or name
-        if not os.path.isfile(found[name]):
-            raise BuildUsage(f"The secret {name!r} has no file {found[name]!r}.")
-    return found
-
-
-def _in_memory(secret: str | None) -> str:
-    """A file that only this process has (memfd_create(2))."""
-    if secret is None:
-        return ""
-    descriptor = os.memfd_create("secret")
-    os.write(descriptor, secret.encode())
-    return f"/proc/self/fd/{descriptor}"
 
 
 def _write(path: str, text: str) -> None:

@@ -1,0 +1,217 @@
+"""Cache mounts: directories of the store that outlive steps, one for each id.
+
+    <store>/caches/NAME/    NAME is the sha256 of the id and of what it began with
+        about.json          {"id": as written, "seed": digest, "" without `from=`}
+        0/                  the directory that steps see; 1/ and so on where private
+                            ones were wanted while all others were in use
+        0.asked             "755 0 0": mode, uid and gid that steps last asked for;
+                            its mtime is when a step last used the directory
+
+A step holds flock(2) on the directory that it uses, exclusively for `locked` and
+`private`, which the kernel ends with the process. An id is hashed and never a path
+(CVE-2024-9675); mode and owner are no part of it, so that two steps that differ in
+them share one cache. Only `remove_cache_mount` takes a directory away: no garbage
+collection and no `--no-cache` does. dockerfile.md section 1.7.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import time
+
+from lamina.oci.digest import Digest
+from lamina.oci.errors import InUse
+from lamina.values import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lamina.builder.events import Emit
+    from lamina.builder.graph import RunMount
+    from lamina.builder.selection import Selection
+    from lamina.oci.store import Store
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# After this many seconds in the queue for a locked cache the user is told.
+_PATIENCE = 1.0
+
+
+@value
+class CacheMount:
+    """A cache as it lies in the store: its directories, and when (seconds since 1970)
+    a step last used one."""
+
+    name: str
+    id: str
+    seed: str
+    directories: tuple[str, ...]
+    used: int
+
+
+def cache_mounts(root: str) -> tuple[CacheMount, ...]:
+    """All caches of the store in the folder `root`, by id."""
+    found = []
+    for name in _listed(f"{root}/caches"):
+        place = f"{root}/caches/{name}"
+        numbers = sorted(n for n in _listed(place) if n.isdecimal())
+        try:
+            with open(f"{place}/about.json", encoding="utf-8") as file:
+                about = json.load(file)
+            used = max(int(os.stat(f"{place}/{n}.asked").st_mtime) for n in numbers)
+        except (OSError, ValueError):
+            # Being made, or its maker was killed: its next user completes it.
+            about, used = {"id": "", "seed": ""}, 0
+        paths = tuple(f"{place}/{number}" for number in numbers)
+        found.append(CacheMount(name, about["id"], about["seed"], paths, used))
+    return tuple(sorted(found, key=lambda cache: (cache.id, cache.name)))
+
+
+def remove_cache_mount(store: Store, name: str) -> bool:
+    """Delete a cache; False when a step uses it."""
+    place = f"{store.root}/caches/{name}"
+    held = []
+    try:
+        for number in [n for n in _listed(place) if n.isdecimal()]:
+            held.append(os.open(f"{place}/{number}", _DIRECTORY))
+            fcntl.flock(held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+        store.discard(place)
+    except BlockingIOError:
+        return False
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+    return True
+
+
+def cache_name(wanted: RunMount, seed: Selection | None) -> str:
+    """What the directory of a cache is called."""
+    text = f"{wanted.id}\0{seed.digest}" if seed is not None else wanted.id
+    return Digest.of(text.encode(errors="surrogateescape")).hex
+
+
+class CacheMounts:
+    """Gives the caches of one store to steps. `cancelled` ends waiting."""
+
+    def __init__(self, store: Store, emit: Emit, cancelled: Callable[[], bool]) -> None:
+        self._store = store
+        self._emit = emit
+        self._cancelled = cancelled
+
+    def take(self, wanted: RunMount, seed: Selection | None) -> tuple[str, int]:
+        """The directory of a cache, and the descriptor that keeps it while it is open.
+
+        A locked one is waited for; with others in it a private one is another copy.
+        Raises InUse when waiting is cancelled.
+        """
+        place = f"{self._store.root}/caches/{cache_name(wanted, seed)}"
+        self._describe(place, wanted, seed)
+        number = 0
+        while True:
+            path = f"{place}/{number}"
+            descriptor = self._open(path, wanted, seed)
+            try:
+                taken = self._lock(descriptor, wanted)
+                if taken and _is_at(descriptor, path):
+                    _dress(descriptor, f"{path}.asked", wanted)
+                    return path, descriptor
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+            # Taken by others; or removed while we waited, then it is made again.
+            number += not taken
+
+    def _describe(self, place: str, wanted: RunMount, seed: Selection | None) -> None:
+        if os.path.exists(f"{place}/about.json"):
+            return
+        about = {"id": wanted.id, "seed": seed.digest if seed is not None else ""}
+        os.makedirs(place, mode=0o700, exist_ok=True)
+        made = f"{place}/.about.{os.urandom(4).hex()}"
+        with open(made, "w", encoding="utf-8") as file:
+            json.dump(about, file)
+        os.rename(made, f"{place}/about.json")
+
+    def _open(self, path: str, wanted: RunMount, seed: Selection | None) -> int:
+        while True:
+            try:
+                return os.open(path, _DIRECTORY)
+            except FileNotFoundError:
+                self._plant(path, wanted, seed)
+
+    def _plant(self, path: str, wanted: RunMount, seed: Selection | None) -> None:
+        """Make the directory; others see it with all the files that it begins with."""
+        from lamina.builder.files import Arrival, copy_into
+
+        with self._store.workspace() as space:
+            made = space.directory("cache", 0o755)
+            if seed is not None:
+                copy_into(seed.items, None, made, Arrival("/"))
+            try:
+                os.rename(made, path)
+            except FileNotFoundError:
+                self._describe(os.path.dirname(path), wanted, seed)  # just removed
+            except OSError as error:
+                # Another build was first, and uses it already.
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+
+    def _lock(self, descriptor: int, wanted: RunMount) -> bool:
+        """Whether the directory is ours now; False if a private one is not."""
+        how = fcntl.LOCK_SH if wanted.sharing == "shared" else fcntl.LOCK_EX
+        began = time.monotonic()
+        told = False
+        while True:
+            try:
+                fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                if wanted.sharing == "private":
+                    return False
+            if self._cancelled():
+                raise InUse("Stopped while another step had the cache.")
+            if not told and time.monotonic() - began > _PATIENCE:
+                told = True
+                self._tell(wanted.id)
+            time.sleep(0.02)
+
+    def _tell(self, identity: str) -> None:
+        from lamina.builder.events import Note
+
+        self._emit(Note(f"waiting for the cache {identity}: another step has it"))
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    """Whether the open directory is still the one with that name."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _dress(descriptor: int, note: str, wanted: RunMount) -> None:
+    """Give the directory the mode and owner that steps ask for, when they ask for
+    other ones than the last time: what a step itself changed stays."""
+    asked = f"{wanted.mode:o} {wanted.uid} {wanted.gid}"
+    try:
+        with open(note, encoding="ascii") as file:
+            known = file.read()
+    except FileNotFoundError:
+        known = ""
+    if known == asked:
+        os.utime(note)
+        return
+    os.fchown(descriptor, wanted.uid, wanted.gid)
+    os.fchmod(descriptor, wanted.mode)
+    with open(note, "w", encoding="ascii") as file:
+        file.write(asked)
+
+
+def _listed(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,56 @@
+"""The Spec of a step: its process and limits, and the files written for it."""
+
+from __future__ import annotations
+
+from lamina.runtime.spec import DEFAULT_MOUNTS, Mount, Process, Spec
+from lamina.values import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lamina.builder.graph import RunOp
+    from lamina.builder.inputs import BuildInputs
+
+HOSTNAME = "lamina"
+
+
+def step_spec(
+    operation: RunOp,
+    inputs: BuildInputs,
+    env: tuple[str, ...],
+    files: tuple[Mount, ...],
+) -> Spec:
+    """What to run; `env` are variables of secrets, `files` those in /etc."""
+    own = {pair.partition("=")[0] for pair in operation.env}
+    proxies = tuple(
+        f"{name}={given}" for name, given in inputs.proxies.items() if name not in own
+    )
+    process = Process(
+        args=operation.args,
+        env=(*operation.env, *proxies, *env),
+        cwd=operation.cwd,
+        user=operation.user,
+        rlimits=inputs.ulimits,
+    )
+    mounts = _sized(inputs.shm_size) if inputs.shm_size else DEFAULT_MOUNTS
+    spec = Spec(process, hostname=HOSTNAME, mounts=(*mounts, *files))
+    if operation.security == "insecure":
+        from lamina.runtime.privileged import privileged
+
+        return privileged(spec)
+    return spec
+
+
+def _sized(shm_size: int) -> tuple[Mount, ...]:
+    """The usual mounts with another size of /dev/shm (bytes)."""
+    return tuple(
+        replace(
+            mount,
+            options=(
+                *(o for o in mount.options if not o.startswith("size=")),
+                f"size={shm_size}",
+            ),
+        )
+        if mount.destination == "/dev/shm"
+        else mount
+        for mount in DEFAULT_MOUNTS
+    )
