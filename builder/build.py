@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 
-from lamina.builder.events import Note, Planned
+from lamina.builder.events import ImageBuilt, Note, Planned, StepPlanned
 from lamina.builder.record import Built, Seen, recall_build, remember_build
 from lamina.errors import LaminaError
 from lamina.values import replace
@@ -28,16 +28,25 @@ if TYPE_CHECKING:
 def build(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
     """Build the targets; their images in the store. Raises LaminaError."""
     emit(Note(str(inputs.epoch)))
-    if not inputs.no_cache and not inputs.pull:
-        found = recall_build(store, inputs, emit)
-        if found is not None:
-            return found
     try:
-        return _walk(store, inputs, emit)
+        made = _recalled(store, inputs, emit) or _walk(store, inputs, emit)
+        for image in made:
+            size = store.bytes_of(image.id)
+            emit(ImageBuilt(image.name, image.id, size))
+        return made
     except LaminaError as error:
         # 125 to 127 are for `run`: a build fails with 1, whatever part of it failed.
         error.exit_code = 1
         raise
+
+
+def _recalled(
+    store: Store, inputs: BuildInputs, emit: Emit
+) -> tuple[Built, ...] | None:
+    """The images, when the same build was made before and nothing is to run anew."""
+    if inputs.no_cache or inputs.pull:
+        return None
+    return recall_build(store, inputs, emit)
 
 
 def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
@@ -74,7 +83,10 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
         graph = plan(recipe, options, finder)
         for note in graph.notes:
             emit(Note(note))
-        emit(Planned(sum(not isinstance(s.operation, BaseOp) for s in graph.steps)))
+        steps = [s for s in graph.steps if not isinstance(s.operation, BaseOp)]
+        emit(Planned(len(steps)))
+        for step in steps:
+            emit(StepPlanned(step.index, step.name, step.inputs))
         results = solve(graph, executor.solver())
         # While the executor's workspace is open, nothing collects these layers.
         images = [

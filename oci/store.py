@@ -440,6 +440,17 @@ class Store:
             for identity, layers, created, digest in rows
         )
 
+    def bytes_of(self, identity: str) -> int:
+        """The bytes of an image's layers, unpacked; 0 of one that is not here."""
+        row = self.index.row("SELECT layers FROM image WHERE id=?", identity)
+        layers = json.dumps(row[0].split() if row else [])
+        found = self.index.row(
+            "SELECT sum(layer.bytes) FROM json_each(?) JOIN layer "
+            "ON layer.content=json_each.value",
+            layers,
+        )
+        return int(found[0] or 0) if found else 0
+
     def delete_image(self, identity: str) -> None:
         """Forget an image and its references; its layers go when nothing needs them."""
         with self.transaction() as run:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from lamina.cli.console import PROGRESS, console
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
@@ -27,14 +29,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("--snapshot", default="", metavar="TIME", help="as of 20260131T000000Z")
     flag("--pull", action="store_true", help="make it again if the archive moved on")
     flag("-q", "--quiet", action="store_true", help="print the image's ID only")
-    flag("--progress", choices=("auto", "tty", "plain", "quiet"), default="auto")
+    flag("--progress", choices=PROGRESS, default="auto")
     parser.set_defaults(call=run)
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Make or find the image; its ID is the last line on stdout."""
     from lamina.builder.bootstrap import bootstrap_image, parse_bootstrap
-    from lamina.cli.console import console
     from lamina.cli.opened import become_root
     from lamina.oci.reference import parse_reference
     from lamina.oci.store import Store
@@ -46,7 +47,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     references = [parse_reference(tag) for tag in arguments.tag]
     become_root()
     store = Store.open(settings.root)
-    show = console("quiet" if arguments.quiet else arguments.progress, sys.stderr)
+    progress = "quiet" if arguments.quiet else arguments.progress
+    show = console(progress, settings.environment, sys.stderr)
     try:
         image = bootstrap_image(store, wanted, show, again=arguments.pull)
         for reference in references:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from lamina.cli.console import PROGRESS, console, tell_error
 from lamina.cli.products import hand_out, identities, products
 from lamina.cli.recipe_file import (
     add_arguments,
@@ -51,7 +52,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("--pull", action="store_true", help="look for newer bases")
     flag("-o", "--output", action="append", default=[], metavar="DEST", help=_OUTPUT)
     flag("-q", "--quiet", action="store_true", help="print the image's ID only")
-    flag("--progress", choices=("auto", "tty", "plain", "quiet"), default="auto")
+    flag("--progress", choices=PROGRESS, default="auto", help=_PROGRESS)
     flag("--jobs", type=int, default=0, help="steps side by side (default: cores)")
     flag("--iidfile", metavar="FILE", help="write the image's ID to FILE")
     add_step_flags(parser)
@@ -60,6 +61,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(call=run)
 
 
+_PROGRESS = "how it is told (auto: tty on a terminal, else plain)"
 _OUTPUT = "type=oci|docker|tar|local,dest=PATH, or PATH for a folder"
 
 
@@ -74,10 +76,14 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     wanted = products(arguments)
     become_root()
     store = Store.open(settings.root)
-    show = _console(arguments)
+    show = _console(arguments, settings)
     try:
         built = build(store, inputs, show or silent)
         hand_out(store, built, wanted, inputs.epoch.seconds)
+    except LaminaError as error:
+        if not tell_error(show, error):
+            raise
+        return error.exit_code
     finally:
         if show is not None:
             show.close()
@@ -90,13 +96,11 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _console(arguments: argparse.Namespace) -> Console | None:
+def _console(arguments: argparse.Namespace, settings: Settings) -> Console | None:
     """Who shows events; nobody, and nothing to import, when all is to be quiet."""
     if arguments.quiet or arguments.progress == "quiet":
         return None
-    from lamina.cli.console import console
-
-    return console(arguments.progress, sys.stderr)
+    return console(arguments.progress, settings.environment, sys.stderr)
 
 
 def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:

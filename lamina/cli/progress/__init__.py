@@ -1,0 +1,1 @@
+"""How a build's events are shown: plain lines, a live view, JSON."""

@@ -1,0 +1,49 @@
+"""What a step writes, cut into lines as it comes.
+
+Bytes arrive in pieces that end anywhere: within a character, within an escape
+sequence, or never at the end of a line.
+"""
+
+from __future__ import annotations
+
+from lamina.builder.output import printable
+
+# What a program writes without ever ending a line is cut here.
+_LONGEST = 1 << 14
+
+
+def readable(text: str) -> str:
+    """A name or a note from a recipe, as text that cannot steer a terminal."""
+    return text if text.isprintable() else printable(text.encode(errors="replace"))
+
+
+class Lines:
+    """The lines of one step; `rest` is the one that has not ended."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def add(self, data: bytes) -> list[str]:
+        """The lines that `data` ends, as text that cannot steer a terminal."""
+        *whole, rest = (self._rest + data).split(b"\n")
+        while len(rest) > _LONGEST:
+            whole.append(rest[:_LONGEST])
+            rest = rest[_LONGEST:]
+        # Of a progress bar that draws itself over and over, only the last one counts.
+        before, returned, after = rest.rpartition(b"\r")
+        if returned and after:
+            rest = after
+        elif returned:
+            rest = before.rpartition(b"\r")[2] + b"\r"
+        self._rest = rest
+        return [printable(line) for line in whole]
+
+    @property
+    def rest(self) -> str:
+        """The line that has begun, as far as it is known."""
+        return printable(self._rest)
+
+    def end(self) -> list[str]:
+        """The last line, where the step did not end it itself."""
+        rest, self._rest = self._rest, b""
+        return [printable(rest)] if rest else []

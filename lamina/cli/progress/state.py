@@ -1,0 +1,98 @@
+"""What the live view knows of a build: which steps run, what they said, the counts."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from lamina.builder.events import (
+    ImageBuilt,
+    Planned,
+    StepCached,
+    StepDone,
+    StepFailed,
+    StepOutput,
+    StepStarted,
+    Transfer,
+)
+from lamina.cli.progress.lines import Lines, readable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lamina.builder.events import Event
+
+SHOWN_LINES = 6
+
+
+class Running:
+    """A step that runs: since when, and its last lines."""
+
+    def __init__(self, name: str, began: float) -> None:
+        self.name = name
+        self.began = began
+        self.lines = Lines()
+        self._last: deque[str] = deque(maxlen=SHOWN_LINES)
+
+    def add(self, data: bytes) -> None:
+        """Take what it wrote; empty lines are not worth a place."""
+        self._last.extend(line for line in self.lines.add(data) if line.strip())
+
+    @property
+    def tail(self) -> list[str]:
+        """The last lines, and the one that has begun."""
+        rest = self.lines.rest
+        return [*self._last, rest][-SHOWN_LINES:] if rest.strip() else [*self._last]
+
+
+class Moving:
+    """A transfer that goes on."""
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.done = 0
+        self.total = 0
+
+
+class State:
+    """Changed by events in the order in which they come."""
+
+    def __init__(self, now: float) -> None:
+        self.began = now
+        self.planned = 0
+        self.cached = 0
+        self.ran = 0
+        self.failed = 0
+        self.running: dict[int, Running] = {}
+        self.transfers: dict[str, Moving] = {}
+        self.images: list[ImageBuilt] = []
+
+    def apply(self, event: Event, now: float) -> None:
+        match event:
+            case Planned(steps):
+                self.planned = steps
+            case StepCached():
+                self.cached += 1
+            case StepStarted(step, name):
+                self.running[step] = Running(readable(name).replace("\n", " "), now)
+            case StepOutput(step, data):
+                if step in self.running:
+                    self.running[step].add(data)
+            case StepDone(step) | StepFailed(step):
+                self.running.pop(step, None)
+                # Making a base is no step of the recipe.
+                self.ran += step >= 0
+                self.failed += isinstance(event, StepFailed)
+            case Transfer():
+                self._move(event, now)
+            case ImageBuilt():
+                self.images.append(event)
+
+    def _move(self, event: Transfer, now: float) -> None:
+        moving = self.transfers.setdefault(event.what, Moving(now))
+        moving.done, moving.total = event.done, event.total
+        if event.total and event.done >= event.total:
+            del self.transfers[event.what]
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is going on that could be drawn."""
+        return not self.running and not self.transfers
