@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from lamina.errors import LaminaError
 from lamina.oci.config_json import parse_config
 from lamina.oci.digest import Digest
+from lamina.oci.image_index import delete_index
 from lamina.oci.threads import side_by_side
 from lamina.oci.workspace import is_dead
 from lamina.values import value
@@ -112,12 +113,19 @@ def repair(store: Store, faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
     # Images may have been sound until their layers went.
     for fault in _image_faults(store):
         store.delete_image(fault.name)
+    _repair_names(store)
+    return tuple(left)
+
+
+def _repair_names(store: Store) -> None:
+    for fault in _dangling(store):
+        if fault.kind == "image_index":
+            delete_index(store, fault.name)
     for fault in _name_faults(store):
         if fault.kind == "reference":
             store.index.rows("DELETE FROM reference WHERE name=?", fault.name)
         elif fault.kind == "step":
             store.index.rows("DELETE FROM step WHERE key=?", fault.name)
-    return tuple(left)
 
 
 def _in_use(fault: Fault, owner: str) -> Fault:
@@ -204,10 +212,18 @@ def _name_faults(store: Store) -> list[Fault]:
 
 def _dangling(store: Store) -> Iterator[Fault]:
     rows = store.index.rows(
-        "SELECT name FROM reference WHERE image NOT IN (SELECT id FROM image)"
+        "SELECT name FROM reference WHERE image NOT IN "
+        "(SELECT id FROM image UNION ALL SELECT id FROM image_index)"
     )
     for (name,) in rows:
         yield Fault("reference", name, "Its image is missing.")
+    rows = store.index.rows(
+        "SELECT image_index.id, json_extract(entry.value, '$[0]') "
+        "FROM image_index, json_each(members) AS entry "
+        "WHERE json_extract(entry.value, '$[1]') NOT IN (SELECT id FROM image)"
+    )
+    for identity, platform in rows:
+        yield Fault("image_index", identity, f"Its image for {platform} is missing.")
 
 
 def _hollow_steps(store: Store) -> Iterator[Fault]:

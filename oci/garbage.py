@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _COARSE = 3600 + 60
 _FOREVER = 1 << 62
 # What is remembered of whole builds and bases: JSON with an "image", or its ID.
+_OF_AN_IMAGE = (("id", "image"), ("id", "image_index"), ("image", "annotation"))
 _IMAGE_MEMOS = ("build", "bootstrap", "archive")
 
 
@@ -123,15 +124,28 @@ class _Collection:
         if not self._policy.all_images:
             kept |= set(named.values())
         before = min(self._policy.images_before, self._horizon)
-        rows = self._run.execute(
-            "SELECT id FROM image WHERE created<? ORDER BY id", (before,)
+        gone = self._old("image_index", before, kept)
+        stays = self._run.execute(
+            "SELECT json_extract(entry.value, '$[1]') FROM image_index, "
+            "json_each(members) AS entry WHERE image_index.id NOT IN "
+            "(SELECT value FROM json_each(?))",
+            (json.dumps(gone),),
         )
-        gone = [identity for (identity,) in rows.fetchall() if identity not in kept]
+        kept |= {image for (image,) in stays}
+        gone += self._old("image", before, kept)
         untagged = tuple(sorted(n for n, image in named.items() if image in {*gone}))
         for identity in gone:
             self._run.execute("DELETE FROM reference WHERE image=?", (identity,))
-            self._run.execute("DELETE FROM image WHERE id=?", (identity,))
+            for column, table in _OF_AN_IMAGE:
+                self._run.execute(f"DELETE FROM {table} WHERE {column}=?", (identity,))
         return untagged, tuple(Digest(identity) for identity in gone)
+
+    def _old(self, table: str, before: int, kept: frozenset[str]) -> list[str]:
+        """Images or indexes made before then, that are not to be kept."""
+        rows = self._run.execute(
+            f"SELECT id FROM {table} WHERE created<? ORDER BY id", (before,)
+        )
+        return [identity for (identity,) in rows.fetchall() if identity not in kept]
 
     def _remembered(self) -> frozenset[str]:
         """Images without a name that the build cache stands for: bases, results."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-VERSION = 1
+VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE layer (
@@ -80,6 +80,25 @@ CREATE TABLE pin (                 -- layers that a container or a build stands 
     PRIMARY KEY (owner, content)
 ) WITHOUT ROWID;
 """
+# What version 2 added. An index is several images, one for each platform.
+_PLATFORMS = """
+CREATE TABLE image_index (
+    id TEXT PRIMARY KEY,           -- digest of document
+    document BLOB NOT NULL,        -- an OCI index of the images' configs
+    members TEXT NOT NULL,         -- JSON: [["linux/amd64", image], ...]
+    source BLOB,                   -- the index as it came, where it came with one
+    source_digest TEXT,
+    created INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX image_index_by_source ON image_index (source_digest);
+CREATE TABLE annotation (          -- what an image's manifest or index is to say
+    image TEXT NOT NULL,
+    place TEXT NOT NULL,           -- manifest, index, ... (oci/annotations.py)
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (image, place, key)
+) WITHOUT ROWID;
+"""
 
 
 class Index:
@@ -109,10 +128,11 @@ class Index:
             )
         run("PRAGMA journal_mode=WAL")
         run("BEGIN IMMEDIATE")
-        if run("PRAGMA user_version").fetchone()[0] == 0:
-            for statement in _SCHEMA.split(";\n"):
+        found = run("PRAGMA user_version").fetchone()[0]
+        for statements in (_SCHEMA, _PLATFORMS)[found:]:
+            for statement in statements.split(";\n"):
                 run(statement)
-            run(f"PRAGMA user_version={VERSION}")
+        run(f"PRAGMA user_version={VERSION}")
         run("COMMIT")
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -13,6 +13,13 @@ from types import MappingProxyType
 from lamina.oci.strict_json import broken
 from lamina.values import replace, value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lamina.oci.config import ImageConfig
+    from lamina.oci.digest import Digest
+
 # What `uname -m` and people call an architecture, and Go's name and variant for it.
 _ARCHITECTURES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -109,3 +116,29 @@ def runnable(platform: Platform) -> tuple[Platform, ...]:
         wanted,
         *(replace(wanted, architecture=a, variant=v) for a, v in older),
     )
+
+
+def platform_of(config: ImageConfig) -> Platform:
+    """What an image is for, as its config says it."""
+    return Platform(config.os, config.architecture, config.variant, config.os_version)
+
+
+@value
+class Member:
+    """An image of an index, and the platform that it is for."""
+
+    platform: str
+    id: Digest
+
+
+def choose(found: Sequence[Member], wanted: str = "") -> Digest | None:
+    """The image that a machine of the platform `wanted` runs best.
+
+    Without `wanted` it is that of this machine, and where there is none the first.
+    """
+    platform = parse_platform(wanted) if wanted else host_platform()
+    there = {parse_platform(member.platform): member.id for member in found}
+    for candidate in runnable(platform):
+        if candidate in there:
+            return there[candidate]
+    return None if wanted else found[0].id

@@ -456,6 +456,7 @@ class Store:
         with self.transaction() as run:
             run.execute("DELETE FROM reference WHERE image=?", (identity,))
             run.execute("DELETE FROM image WHERE id=?", (identity,))
+            run.execute("DELETE FROM annotation WHERE image=?", (identity,))
 
     def tag(self, reference: Reference, identity: str) -> None:
         """Let `reference` name the image, and no longer another one."""
@@ -486,8 +487,28 @@ class Store:
             )
         return self.image(identity)
 
-    def resolve_id(self, name: str) -> Digest | None:
-        """As `resolve`, giving only the ID; None when there is no such image."""
+    def resolve_id(self, name: str, platform: str = "") -> Digest | None:
+        """As `resolve`, giving only the ID; None when there is no such image.
+
+        Of an index (oci/image_index.py) it is the image for `platform`; without one
+        that for this machine, else the first.
+        """
+        found = self.resolve_any(name)
+        if found is None:
+            return None
+        row = self.index.row("SELECT members FROM image_index WHERE id=?", found)
+        if row is None and not platform:
+            return found
+        from lamina.oci.platforms import Member, choose, platform_of
+
+        if row is None:
+            own = str(platform_of(self.image(found).config))
+            return choose((Member(own, found),), platform)
+        members = (Member(own, Digest(image)) for own, image in json.loads(row[0]))
+        return choose(tuple(members), platform)
+
+    def resolve_any(self, name: str) -> Digest | None:
+        """The ID of the image or the index that `name` means; or None."""
         if name.startswith("sha256:") and self.has_image(name):
             return Digest(name)
         return self._by_reference(name) or self._by_prefix(name)
@@ -506,7 +527,8 @@ class Store:
             return None
         if reference.digest is not None:
             row = self.index.row(
-                "SELECT id FROM image WHERE id=?1 OR manifest_digest=?1",
+                "SELECT id FROM image WHERE id=?1 OR manifest_digest=?1 UNION ALL "
+                "SELECT id FROM image_index WHERE id=?1 OR source_digest=?1",
                 reference.digest,
             )
         else:
@@ -520,7 +542,8 @@ class Store:
         if not digits or set(digits) - set("0123456789abcdef"):
             return None
         rows = self.index.rows(
-            "SELECT id FROM image WHERE id >= ?1 AND id < ?1 || 'g' LIMIT 2",
+            "SELECT id FROM image WHERE id >= ?1 AND id < ?1 || 'g' UNION ALL "
+            "SELECT id FROM image_index WHERE id >= ?1 AND id < ?1 || 'g' LIMIT 2",
             "sha256:" + digits,
         )
         if len(rows) > 1:
