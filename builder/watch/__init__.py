@@ -1,0 +1,1 @@
+"""Watching: files that are saved, as settled sets of paths."""
