@@ -79,7 +79,7 @@ class Runner:
         self._zygote = Zygote.start(
             Options(keep=(store.root,), cgroups=self._cgroup.directories)
         )
-        self._stubs = stub_layer(store.root)
+        self._stubs = stub_layer(store.root, hostname=False)
         self._bpf = seccomp.cached_profile(
             _made(f"{store.root}/seccomp"), DEFAULT_CAPABILITIES
         )

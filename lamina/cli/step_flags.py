@@ -40,6 +40,17 @@ def step_inputs(
     arguments: argparse.Namespace, environment: Mapping[str, str]
 ) -> dict[str, Any]:
     """The fields of BuildInputs that these flags are; raises LaminaError."""
+    try:
+        return _step_inputs(arguments, environment)
+    except LaminaError as error:
+        # Some are raised for `run` too, which has codes of its own.
+        error.exit_code = 1
+        raise
+
+
+def _step_inputs(
+    arguments: argparse.Namespace, environment: Mapping[str, str]
+) -> dict[str, Any]:
     found: dict[str, Any] = {
         "network": arguments.network,
         "secrets": secrets(arguments.secret, environment),
