@@ -21,10 +21,13 @@ def add(commands: Commands) -> None:
     """Register the commands."""
     diff = commands.add_parser(
         "diff",
-        help="Show what a container changed in its files",
-        description="Show what was (A)dded, (C)hanged and (D)eleted.",
+        help="Show what a container changed, or how two images differ",
+        usage="lamina diff CONTAINER | lamina diff IMAGE IMAGE [--format json]",
+        description="Show what was (A)dded, (C)hanged and (D)eleted: by a container "
+        "in its image's files, or from one image to another.",
     )
-    diff.add_argument("container", metavar="CONTAINER")
+    diff.add_argument("names", metavar="CONTAINER|IMAGE", nargs="+")
+    diff.add_argument("--format", choices=("json",), default="", help="for two images")
     diff.set_defaults(call=_diff)
     commit = commands.add_parser(
         "commit",
@@ -52,11 +55,21 @@ def add(commands: Commands) -> None:
 
 
 def _diff(arguments: argparse.Namespace, settings: Settings) -> int:
+    names = arguments.names
+    if len(names) == 2:
+        from lamina.cli.image_diff import diff_images
+
+        return diff_images(names, arguments.format, settings)
+    if len(names) > 2 or arguments.format:
+        raise LaminaError(
+            "`lamina diff` takes one container, or two images.",
+            hint="`lamina diff CONTAINER`, `lamina diff IMAGE IMAGE --format json`.",
+        )
     from lamina.cli.containers import find, open_store
     from lamina.runtime.changes import diff
 
     store = open_store(settings)
-    for kind, path in diff(store, find(store, arguments.container)):
+    for kind, path in diff(store, find(store, names[0])):
         print(kind, path)
     return 0
 

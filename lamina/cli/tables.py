@@ -74,6 +74,13 @@ def human_size(size: int) -> str:
     return f"{amount:.3g}{_SIZES[unit]}"
 
 
+def one_line(text: str) -> str:
+    """Text that may hold any bytes, as one line that cannot steer the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"\\x{ord(c) & 0xFF:02x}" for c in text)
+
+
 def human_age(seconds: float) -> str:
     """A span of time as docker/go-units says it: `17 minutes`, `About an hour`."""
     whole = int(seconds)
