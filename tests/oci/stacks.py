@@ -1,4 +1,4 @@
-"""Images from what their layers do: `{"etc/motd": b"text", "old": None, "to": "link"}`."""
+"""Images by what their layers do, as `{"etc/motd": b"text", "old": None}`."""
 
 from __future__ import annotations
 
