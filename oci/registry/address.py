@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -24,11 +24,24 @@ def is_web(url: str) -> bool:
     return scheme in _PORTS and bool(host) and 0 < port < 65536
 
 
+def joined(base: str, target: str) -> str:
+    """Where `target`, an address or a part of one, leads from `base`; "" if nowhere."""
+    try:
+        return urljoin(base, target)
+    except ValueError:
+        return ""
+
+
 def shown(url: str) -> str:
     """The address without user, password and query, which may be secrets."""
     parts = urlsplit(url)
     authority = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{authority}{parts.path}"
+
+
+def authority(url: str) -> str:
+    """The host and, where it is written, the port."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def is_loopback(host: str) -> bool:

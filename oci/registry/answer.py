@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from lamina.oci.registry.address import origin, shown
+from lamina.oci.registry.address import authority, shown
 from lamina.oci.registry.errors import Missing, Refused, RegistryError, Unauthorized
 from lamina.oci.registry.retry import retry_after
 
@@ -34,7 +34,7 @@ def small_body(response: Response, limit: int) -> bytes:
 def refusal(response: Response, what: str) -> Refused:
     """The error that an answer means; `what` was asked for."""
     status = response.status
-    host = origin(response.url)[1]
+    host = authority(response.url)
     said = _said(response)
     detail = f": {said}" if said else ""
     error: Refused

@@ -9,10 +9,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin
 
 from lamina.oci.config import EMPTY
-from lamina.oci.registry.address import is_loopback, is_web, origin, shown
+from lamina.oci.registry.address import is_loopback, is_web, joined, origin, shown
 from lamina.oci.registry.answer import refusal
 from lamina.oci.registry.auth import Authorizer, Scope, denied
 from lamina.oci.registry.errors import NoTls, Refused, Unreachable
@@ -75,6 +74,16 @@ class Endpoint:
             return self._checked(call)
         return persistently(lambda: self._checked(call), self.patience)
 
+    def prepare(self) -> None:
+        """Look for the credential now."""
+        self._authorizer.credential()
+
+    def with_credential(self, credential: Credential) -> Endpoint:
+        """The same host, for somebody else."""
+        return Endpoint(
+            self._host, self._transport, self.patience, lambda _: credential
+        )
+
     def settled(self) -> Endpoint:
         """The endpoint, once it is known whether it speaks TLS."""
         with self._lock:
@@ -125,9 +134,7 @@ class Endpoint:
         return response
 
     def _followed(self, call: Call, authorization: str) -> Response:
-        url = urljoin(f"{self._host.url}/", call.path)
-        if "://" not in call.path:
-            url = self._host.url + call.path
+        url = call.path if "://" in call.path else self._host.url + call.path
         method, body = call.method, call.body
         for _ in range(_MAX_REDIRECTS):
             own = self._is_own(url)
@@ -148,7 +155,7 @@ class Endpoint:
 
     def _redirected(self, url: str, target: str) -> str:
         """Where a redirect leads: by http or https, and not from TLS to none."""
-        found = urljoin(url, target)
+        found = joined(url, target)
         if not is_web(found):
             raise Refused(f"{self.name} redirects to what is no web address.")
         scheme, host, _ = origin(found)

@@ -21,8 +21,10 @@ from lamina.oci.errors import NotFound
 class RegistryError(LaminaError):
     """Anything that a registry, or the way to it, did not do."""
 
-    # Whether the same request may succeed in a moment; and when, as the server says.
+    # Whether the same request may succeed in a moment; whether that is known soon; and
+    # when, as the server says.
     passing = False
+    brief = False
     after: float | None = None
 
 

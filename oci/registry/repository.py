@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode, urljoin
+from urllib.parse import quote, urlencode
 
 from lamina.oci.digest import Digest
 from lamina.oci.errors import DigestMismatch
@@ -19,7 +19,7 @@ from lamina.oci.manifest import (
     Descriptor,
     parse_manifest,
 )
-from lamina.oci.registry.address import is_web
+from lamina.oci.registry.address import is_web, joined
 from lamina.oci.registry.answer import small_body
 from lamina.oci.registry.endpoint import Call
 from lamina.oci.registry.errors import Missing, Refused
@@ -276,7 +276,7 @@ class Repository:
         return f"/v2/{self.name}/blobs/{digest}"
 
     def _location(self, response: Response) -> str:
-        target = urljoin(response.url, response.headers.get("Location", ""))
+        target = joined(response.url, response.headers.get("Location", ""))
         if not response.headers.get("Location") or not is_web(target):
             raise Refused(f"{self} does not say where to upload to.")
         return target
@@ -287,7 +287,7 @@ class Repository:
         if 'rel="next"' not in link and "rel=next" not in link:
             return ""
         target = link.partition("<")[2].partition(">")[0]
-        return urljoin(response.url, target) if target else ""
+        return joined(response.url, target) if target else ""
 
 
 def _kind(response: Response) -> str:

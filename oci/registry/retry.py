@@ -17,6 +17,9 @@ from lamina.values import value
 
 T = TypeVar("T")
 
+# Tries of what is rather a typing error: an unknown name, a closed port.
+_BRIEF = 3
+
 
 @value
 class Patience:
@@ -32,7 +35,8 @@ class Patience:
 
     def pause(self, attempt: int, error: RegistryError) -> bool:
         """Wait before the try after number `attempt`; false when there is none."""
-        if not error.passing or attempt >= self.attempts:
+        attempts = min(self.attempts, _BRIEF) if error.brief else self.attempts
+        if not error.passing or attempt >= attempts:
             return False
         delay = min(self.longest, self.first * 2 ** (attempt - 1))
         delay *= 0.5 + self.random() / 2

@@ -239,19 +239,26 @@ def _translated(error: Exception, url: str) -> RegistryError:
         )
     if isinstance(error, (SSLError, ssl.SSLError)):
         return _tls_error(str(error), where)
-    if isinstance(error, NameResolutionError):
-        return Unreachable(
-            f"The name {host!r} is not known.",
-            hint="Look for a typing error, or at the network and its name server.",
-        )
+    if isinstance(error, NewConnectionError):
+        return _no_connection(error, where)
     if isinstance(error, ConnectTimeoutError):
         return Unreachable(f"{where} did not answer within {_CONNECT:.0f} s.")
-    if isinstance(error, NewConnectionError):
-        reason = str(error).rpartition("] ")[2] or "no connection"
-        return Unreachable(f"{where} cannot be reached: {reason}.")
     if isinstance(error, (ReadTimeoutError, TimeoutError)):
         return Unreachable(f"{where} went silent for {_READ:.0f} s.")
     return Unreachable(f"The connection to {where} broke off.")
+
+
+def _no_connection(error: NewConnectionError, where: str) -> Unreachable:
+    if isinstance(error, NameResolutionError):
+        found = Unreachable(
+            f"The name {where.rpartition(':')[0]!r} is not known.",
+            hint="Look for a typing error, or at the network and its name server.",
+        )
+    else:
+        reason = str(error).rpartition("] ")[2] or "no connection"
+        found = Unreachable(f"{where} cannot be reached: {reason}.")
+    found.brief = True
+    return found
 
 
 def _tls_error(text: str, where: str) -> RegistryError:
