@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lamina.builder.epoch import Epoch
     from lamina.builder.events import Emit
     from lamina.builder.inputs import BuildInputs
+    from lamina.builder.plan import PlanOptions
     from lamina.builder.solver import Layers
     from lamina.lang.nodes import Recipe
     from lamina.oci.config import ImageConfig
@@ -54,11 +55,11 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
     from lamina.builder.checking import checked
     from lamina.builder.executor import Executor
     from lamina.builder.graph import BaseOp
-    from lamina.builder.plan import PlanOptions, plan
+    from lamina.builder.plan import plan
     from lamina.builder.recipe import parse_reading, read
     from lamina.builder.solver import solve
 
-    cache = _ParseCache(store)
+    cache = ParseCache(store)
     with Executor(store, inputs, emit) as executor:
         text = inputs.recipe.data.upper()
         if b"RUN" in text or b"TEST" in text:
@@ -69,18 +70,7 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
         checked(recipe, store, inputs, emit)
         executor.scrub |= asks_for(recipe, "scrub")
         finder = BaseFinder(store, emit, pull=inputs.pull)
-        options = PlanOptions(
-            inputs.platform,
-            inputs.targets,
-            inputs.all_targets,
-            inputs.tests,
-            inputs.build_args,
-            inputs.labels,
-            inputs.network,
-            inputs.allow,
-            inputs.hosts,
-        )
-        graph = plan(recipe, options, finder)
+        graph = plan(recipe, plan_options(inputs), finder)
         for note in graph.notes:
             emit(Note(note))
         steps = [s for s in graph.steps if not isinstance(s.operation, BaseOp)]
@@ -99,6 +89,23 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
     return tuple(Built(name, image.id) for name, image in images)
 
 
+def plan_options(inputs: BuildInputs) -> PlanOptions:
+    """What of `inputs` the plan depends on."""
+    from lamina.builder.plan import PlanOptions
+
+    return PlanOptions(
+        inputs.platform,
+        inputs.targets,
+        inputs.all_targets,
+        inputs.tests,
+        inputs.build_args,
+        inputs.labels,
+        inputs.network,
+        inputs.allow,
+        inputs.hosts,
+    )
+
+
 def asks_for(recipe: Recipe, name: str) -> bool:
     """Whether a line `# lamina: NAME` is in the recipe."""
     return any(
@@ -107,7 +114,7 @@ def asks_for(recipe: Recipe, name: str) -> bool:
     )
 
 
-class _ParseCache:
+class ParseCache:
     """lang's cache of grammars and recipes, kept as memos of the store."""
 
     def __init__(self, store: Store) -> None:

@@ -111,8 +111,8 @@ def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:
     context = _context(arguments.context)
     recipe = recipe_inputs(arguments)
     environment = settings.environment
-    build_args = _build_args(arguments.build_arg, environment)
-    variable = build_args.get("SOURCE_DATE_EPOCH", environment.get("SOURCE_DATE_EPOCH"))
+    args = build_args(arguments.build_arg, environment)
+    variable = args.get("SOURCE_DATE_EPOCH", environment.get("SOURCE_DATE_EPOCH"))
     return BuildInputs(
         recipe=recipe,
         context=context,
@@ -122,13 +122,13 @@ def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:
         targets=tuple(dict.fromkeys(arguments.target)),
         all_targets=arguments.all,
         tests=not arguments.skip_tests,
-        build_args=build_args,
+        build_args=args,
         labels=_labels(arguments.label),
         scrub=arguments.scrub,
         no_cache=arguments.no_cache,
         pull=arguments.pull,
         jobs=arguments.jobs if arguments.jobs > 0 else os.cpu_count() or 1,
-        proxies=_proxies(environment, build_args),
+        proxies=_proxies(environment, args),
         **step_inputs(arguments, environment),
     )
 
@@ -143,7 +143,7 @@ def _context(given: str) -> str:
     return context_folder(given)
 
 
-def _build_args(given: list[str], environment: Mapping[str, str]) -> dict[str, str]:
+def build_args(given: list[str], environment: Mapping[str, str]) -> dict[str, str]:
     """`NAME=VALUE`; a bare NAME takes its value from the environment, if it has one."""
     found = {}
     for text in given:
