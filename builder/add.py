@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from lamina.builder.copier import opened
-from lamina.builder.files import Arrival, Fetched, copy_into, make_directory
+from lamina.builder.files import Arrival, Fetched, Onto, copy_into, make_directory
 from lamina.builder.selection import FileItem
 from lamina.errors import LaminaError
 from lamina.oci.compression import open_stream
@@ -28,34 +28,40 @@ if TYPE_CHECKING:
 
 
 @value
-class Onto:
-    """What an ADD writes on: the layers below, topmost first; a descriptor of them
-    merged, None for none; and the new layer's directory."""
+class Unpacking:
+    """Whether to unpack (None: archives of the context, and none that was fetched),
+    and how many bytes one archive may become.
 
-    lowers: tuple[str, ...]
-    view: int | None
-    upper: str
+    With 0 that is 1 GiB or 250 times the archive's size, whichever is more: holes in
+    files count as bytes, for whoever reads the image reads them.
+    """
+
+    wanted: bool | None = None
+    limit: int = 0
+
+    def bytes_from(self, archive: int) -> int:
+        """The limit for an open archive."""
+        return self.limit or max(1 << 30, 250 * os.fstat(archive).st_size)
 
 
 def add_into(
     items: Iterable[Item | Inline | Fetched],
     onto: Onto,
     arrival: Arrival,
-    unpack: bool | None,
+    unpacking: Unpacking = Unpacking(),  # noqa: B008 (a value)
 ) -> None:
-    """Add `items` in their order. `unpack` None: archives of the context, and none
-    that was fetched. Raises what `copy_into` does, and InvalidArchive."""
+    """Add `items` in their order. Raises what `copy_into` does, and InvalidArchive."""
     waiting: list[Item | Inline | Fetched] = []
     items = tuple(items)
     several = len(items) > 1
     for item in items:
-        with _archive(item, unpack) as archive:
+        with _archive(item, unpacking.wanted) as archive:
             if archive is None:
                 waiting.append(item)
                 continue
             copy_into(waiting, onto.view, onto.upper, arrival, several=several)
             waiting = []
-            _unpack(archive, onto, arrival)
+            _unpack(archive, onto, arrival, unpacking)
     copy_into(waiting, onto.view, onto.upper, arrival, several=several)
 
 
@@ -94,15 +100,26 @@ def is_archive(fd: int) -> bool:
     return True
 
 
-def _unpack(archive: int, onto: Onto, arrival: Arrival) -> None:
+def _unpack(archive: int, onto: Onto, arrival: Arrival, unpacking: Unpacking) -> None:
+    from lamina.oci.decompress import Bounds
+    from lamina.oci.errors import ArchiveTooLarge
     from lamina.oci.extract import Overrides, extract
+    from lamina.oci.tar_reader import Limits
 
     dest = arrival.dest.rstrip("/") + "/"
-    there = Arrival(dest, arrival.owner, link=arrival.link)
+    there = Arrival(dest, arrival.owner)
     make_directory(onto.view, onto.upper, there)
+    limit = unpacking.bytes_from(archive)
+    # Headers of small files are more than the files.
+    bounds = Bounds(limit + (1 << 30), ratio=1 << 30) if unpacking.limit else Bounds()
     with _writable(onto) as root:
-        read = open_stream(lambda size: os.read(archive, size))
-        extract(read, root, dest, Overrides(arrival.owner))
+        read = open_stream(lambda size: os.read(archive, size), bounds)
+        overrides = Overrides(arrival.owner)
+        try:
+            extract(read, root, dest, overrides, Limits(bytes=limit))
+        except ArchiveTooLarge as error:
+            error.hint = "If that is what you want: --unpack-limit 100g, or as needed."
+            raise
 
 
 @contextlib.contextmanager

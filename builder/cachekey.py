@@ -4,7 +4,8 @@ A key is the sha256 of canonical JSON: the operation with every word expanded, t
 *result* of its parent (the chain of layer contents, times left out), and the digests
 of the exact files that it reads. So a parent that ran again and made the same bytes
 changes no key after it. Times, owners of context files, secrets, proxies and what
-lies in cache mounts are in no key. The JSON is kept beside the result.
+lies in cache mounts are in no key; nor is the parent of a COPY --link, which makes the
+same layer on any. The JSON is kept beside the result.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from lamina.builder.graph import Operation
 
 # A change of what a step does to the same inputs needs another version here.
 VERSION = 1
@@ -39,7 +42,7 @@ def cache_key(
     fields = {
         "version": VERSION,
         "platform": platform,
-        "parent": parent,
+        "parent": "" if _is_detached(step.operation) else parent,
         "reads": dict(reads),
         **_operation(step),
     }
@@ -50,6 +53,11 @@ def cache_key(
 def result_digest(layers: tuple[Digest, ...]) -> str:
     """The digest of a chain of layers, bottom first: what a child's key holds."""
     return Digest.of(" ".join(layers).encode()) if layers else ""
+
+
+def _is_detached(operation: Operation) -> bool:
+    """Whether the step makes the same layer on any parent."""
+    return isinstance(operation, CopyOp) and operation.is_detached
 
 
 def _operation(step: Step) -> dict[str, Any]:

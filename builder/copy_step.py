@@ -6,7 +6,8 @@ import contextlib
 import os
 
 from lamina.builder.errors import CopyFailed
-from lamina.builder.files import Arrival, Inline, copy_into, make_directory
+from lamina.builder.files import Arrival, Inline, Onto, copy_into, make_directory
+from lamina.builder.graph import CopyOp
 from lamina.builder.reads import split_sources
 from lamina.lang.quirks import SEVERAL_SOURCES, UNKNOWN_OWNER
 from lamina.runtime.errors import ContainerError
@@ -17,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lamina.builder.graph import CopyOp, WorkdirOp
+    from lamina.builder.graph import WorkdirOp
     from lamina.builder.reads import Reads
     from lamina.builder.selection import Item
     from lamina.builder.solver import Work
@@ -30,28 +31,31 @@ def copy_step(
     store: Store,
     reads: Reads,
     work: Work,
-    operation: CopyOp,
     lowers: tuple[str, ...],
     upper: str,
+    unpack_limit: int,
 ) -> int:
     """Copy or add; since when the new files count as new (ns): see `oci.pack.Times`."""
-    with _view(lowers) as view:
+    operation = work.step.operation
+    assert isinstance(operation, CopyOp)
+    with _view(() if operation.is_detached else lowers) as parent:
         arrival = Arrival(
             operation.dest,
-            _owner(view, operation.chown, UNKNOWN_OWNER.name in operation.quirks),
+            _owner(parent, operation.chown, UNKNOWN_OWNER.name in operation.quirks),
             operation.chmod,
-            operation.link,
             SEVERAL_SOURCES.name in operation.quirks,
         )
+        # A linked layer knows nothing of its parent but who a name is.
+        onto = Onto((), None, upper) if operation.link else Onto(lowers, parent, upper)
         items = (*_chosen(reads, work, operation), *_inline(operation))
         if operation.add:
-            from lamina.builder.add import Onto, add_into
+            from lamina.builder.add import Unpacking, add_into
 
-            onto = Onto(lowers, view, upper)
             fetched = reads.fetched(operation)
-            add_into((*items, *fetched), onto, arrival, operation.unpack)
+            rule = Unpacking(operation.unpack, unpack_limit)
+            add_into((*items, *fetched), onto, arrival, rule)
         else:
-            copy_into(items, view, upper, arrival)
+            copy_into(items, onto.view, upper, arrival)
     return _since(store, work, operation)
 
 

@@ -125,8 +125,14 @@ class Executor:
         upper = _upper(place, lowers)
         try:
             since = self._perform(work, lowers, upper, place)
+            return self._keep(work, lowers, upper, since)
         except LaminaError as error:
             raise placed(error, work.step.span) from error
+
+    def _keep(
+        self, work: Work, lowers: tuple[str, ...], upper: str, since: int
+    ) -> tuple[Layers, bool]:
+        """What a step made as its result: a layer, unless it is a test."""
         if work.step.is_test:
             self._store.discard(upper)
             return (), record(self._store, work.key, ())
@@ -148,7 +154,8 @@ class Executor:
         if isinstance(operation, CopyOp):
             from lamina.builder.copy_step import copy_step
 
-            return copy_step(self._store, self.reads, work, operation, lowers, upper)
+            limit = self._inputs.unpack_limit
+            return copy_step(self._store, self.reads, work, lowers, upper, limit)
         assert isinstance(operation, WorkdirOp)
         from lamina.builder.copy_step import workdir_step
 

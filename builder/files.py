@@ -61,16 +61,24 @@ class Arrival:
     """Where and how files arrive.
 
     `dest` is absolute; a slash at its end says that it is a directory. `owner` and
-    `chmod` ("" for none) replace what the files have. `link`: no link in `dest` is
-    followed, and real directories take the place of what is there. `last_wins`: of
+    `chmod` ("" for none) replace what the files have. `last_wins`: of
     several files that `dest` could become it becomes the last.
     """
 
     dest: str
     owner: tuple[int, int] | None = None
     chmod: str = ""
-    link: bool = False
     last_wins: bool = False
+
+
+@value
+class Onto:
+    """What a COPY or ADD writes on: the layers below, topmost first; a descriptor of
+    them merged, None for none; and the new layer's directory."""
+
+    lowers: tuple[str, ...]
+    view: int | None
+    upper: str
 
 
 @value
@@ -144,7 +152,7 @@ class _Copying:
             )
         self.entries = 0
         self.bytes = 0
-        self._upper = Upper(upper, view, replace=arrival.link)
+        self._upper = Upper(upper, view)
         kept = view is None or bool(os.listdir(self._upper.root.fd))
         # The directories on the way to the destination, and how each came to be.
         self._chain = [(self._upper.root, KEPT if kept else COPIED)]
@@ -284,8 +292,8 @@ def _destination(view: int | None, arrival: Arrival) -> tuple[tuple[str, ...], b
     parts = tuple(plain.split("/")) if plain else ()
     if not parts:
         return (), True
-    if view is None or arrival.link:
-        return parts, wants_directory or _is_real_directory(view, parts)
+    if view is None:
+        return parts, wants_directory
     try:
         place = resolve(view, arrival.dest)
     except NotADirectoryError as error:
@@ -298,16 +306,6 @@ def _destination(view: int | None, arrival: Arrival) -> tuple[tuple[str, ...], b
     if wants_directory and place.status is not None and not is_directory:
         raise not_a_directory(arrival.dest.rstrip("/"))
     return place.parts, wants_directory or is_directory
-
-
-def _is_real_directory(view: int | None, parts: tuple[str, ...]) -> bool:
-    if view is None:
-        return False
-    try:
-        os.close(open_directory(view, "/".join(parts)))
-    except OSError:
-        return False
-    return True
 
 
 def _explained(error: OSError, upper: str) -> Exception:

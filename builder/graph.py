@@ -100,6 +100,14 @@ class CopyOp:
     if_exists: bool = False
     quirks: tuple[str, ...] = ()
 
+    @property
+    def is_detached(self) -> bool:
+        """Whether the layer is the same on any parent: with `link`, unless the owner
+        is a name, which only the parent's /etc/passwd knows."""
+        user, _, group = self.chown.partition(":")
+        numbers = user.isdecimal() and (group or "0").isdecimal()
+        return self.link and (numbers or not self.chown)
+
 
 @value
 class WorkdirOp:

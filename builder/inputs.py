@@ -30,7 +30,8 @@ class BuildInputs:
     steps that name none. `ssh` are agents' sockets or key files by id; `allow` is what
     RUN may ask for beyond isolation (`builder/entitlements.py`); `hosts` are names and
     addresses for the steps' /etc/hosts; `shm_size` (bytes, 0: 64 MiB) and `ulimits`
-    hold for every step and are in no key.
+    hold for every step and are in no key, as is `unpack_limit`: the bytes that an ADD
+    may unpack from one archive (0: what `builder/add.py` thinks reasonable).
     """
 
     recipe: RecipeInputs
@@ -55,3 +56,4 @@ class BuildInputs:
     hosts: tuple[tuple[str, str], ...] = ()
     shm_size: int = 0
     ulimits: tuple[Rlimit, ...] = ()
+    unpack_limit: int = 0

@@ -154,6 +154,11 @@ def _item(tree: Tree, source: str, path: str, exclude: Ignore) -> Item:
         if listings:
             return TreeItem(tree, listings)
     elif place.status is not None:
+        if stat.S_ISSOCK(place.status.st_mode):
+            raise CopyFailed(
+                f"{source} of {tree.name} is a socket, which no image can hold.",
+                hint="Sockets in a directory that is copied are left out.",
+            )
         entry = tree.entry(place.path)
         if entry is not None:
             return FileItem(tree, posixpath.basename(path), entry)

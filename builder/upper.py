@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SPECIAL_BITS = 0o7000
+# image-spec, layer.md, Whiteouts.
+WHITEOUT = ".wh."
 
 
 class Directory:
@@ -55,12 +57,9 @@ FRESH, COPIED, KEPT = range(3)
 
 
 class Upper:
-    """Makes files and directories in the layer with exact owners, modes and times.
+    """Makes files and directories in the layer with exact owners, modes and times."""
 
-    `replace`: directories and files may take each other's place (`COPY --link`).
-    """
-
-    def __init__(self, path: str, view: int | None, *, replace: bool = False) -> None:
+    def __init__(self, path: str, view: int | None) -> None:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         below = None
         if view is not None:
@@ -68,7 +67,6 @@ class Upper:
                 ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=view
             )
         self.root = Directory(fd, below, "/")
-        self._replace = replace
         self._umask = _umask()
         self._me = (os.geteuid(), os.getegid())
         # Below a directory with set-group-id, files get its group.
@@ -84,6 +82,7 @@ class Upper:
         something else has the name.
         """
         path = parent.child_path(name)
+        _check_name(path, name)
         try:
             os.mkdir(name, 0o700, dir_fd=parent.fd)
             origin = FRESH
@@ -111,7 +110,7 @@ class Upper:
             return None
         if name in parent.shadowed:
             return os.open(name, DIRECTORY, dir_fd=parent.view)
-        if not self._replace and self.exists(parent.view, name):
+        if self.exists(parent.view, name):
             raise not_a_directory(path)
         return None
 
@@ -229,7 +228,8 @@ class Upper:
 
     def _make_room(self, parent: Directory, name: str) -> None:
         """Raises CopyConflict when the view has a directory of that name."""
-        if name in parent.shadowed and not self._replace:
+        _check_name(parent.child_path(name), name)
+        if name in parent.shadowed:
             raise _replaces_directory(parent.child_path(name))
 
     def _unlink(self, parent: Directory, name: str) -> None:
@@ -244,6 +244,16 @@ class Upper:
             return False
         _explained_chown(fd, owner, path)
         return True
+
+
+def _check_name(path: str, name: str) -> None:
+    """Refuse what in a layer would say that another file is deleted."""
+    if name.startswith(WHITEOUT):
+        raise CopyFailed(
+            f"{path} cannot be in an image: in a layer, {WHITEOUT} before a name means"
+            " that the file is deleted.",
+            hint="Rename it, or leave it out: --exclude, or .dockerignore.",
+        )
 
 
 def _explained_chown(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Protocol
 
-from lamina.oci.errors import InvalidArchive
+from lamina.oci.errors import ArchiveTooLarge, InvalidArchive
 from lamina.values import value
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Meter:
         if self._out > bounds.bytes or (
             self._out > bounds.free and self._out > self._source.count * bounds.ratio
         ):
-            raise InvalidArchive(
+            raise ArchiveTooLarge(
                 f"{self._source.count} compressed bytes became {self._out}, and there"
                 " is more: this may be a trap that fills the disk.",
                 hint="Nothing of it was kept. If it is what you want, unpack it first.",

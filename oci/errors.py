@@ -21,6 +21,10 @@ class InvalidArchive(LaminaError):
     """An archive that is damaged, or that tries to leave its place."""
 
 
+class ArchiveTooLarge(InvalidArchive):
+    """An archive that would become more than it may: a trap, or more than expected."""
+
+
 class DigestMismatch(InvalidArchive):
     """Content that is not what its digest says."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.oci import pax
-from lamina.oci.errors import InvalidArchive
+from lamina.oci.errors import ArchiveTooLarge, InvalidArchive
 from lamina.oci.member_name import show
 from lamina.oci.tar_header import (
     BARE,
@@ -223,7 +223,7 @@ class TarReader:
                 hint="Nothing of it was kept.",
             )
         if self.bytes > limits.bytes:
-            raise InvalidArchive(
+            raise ArchiveTooLarge(
                 f"The files in the archive have over {limits.bytes} bytes.",
                 hint="Nothing of it was kept.",
             )

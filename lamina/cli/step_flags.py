@@ -30,9 +30,11 @@ def add_step_flags(parser: argparse.ArgumentParser) -> None:
     flag("--allow", action="append", default=[], metavar="ENTITLEMENT", help=_ALLOW)
     flag("--add-host", action="append", default=[], metavar="NAME:ADDRESS")
     flag("--shm-size", metavar="SIZE", help="/dev/shm of steps (default: 64m)")
+    flag("--unpack-limit", metavar="SIZE", help=_UNPACK)
     flag("--ulimit", action="append", default=[], metavar="TYPE=SOFT[:HARD]")
 
 
+_UNPACK = "bytes that ADD may unpack from one archive (default: 250 times its size)"
 _ALLOW = "let RUN have network.host or security.insecure (repeat)"
 
 
@@ -66,7 +68,9 @@ def _step_inputs(
 
         found["hosts"] = tuple(map(parse_host, arguments.add_host))
     if arguments.shm_size:
-        found["shm_size"] = _size(arguments.shm_size)
+        found["shm_size"] = _size("--shm-size", arguments.shm_size)
+    if arguments.unpack_limit:
+        found["unpack_limit"] = _size("--unpack-limit", arguments.unpack_limit)
     if arguments.ulimit:
         found["ulimits"] = _limits(arguments.ulimit)
     return found
@@ -146,14 +150,14 @@ def agents(
     return found
 
 
-def _size(text: str) -> int:
+def _size(flag: str, text: str) -> int:
     """`64m`, `1g`, or bytes."""
     number = text.lower().removesuffix("b")
     units = {"k": 10, "m": 20, "g": 30}
     shift = units.get(number[-1:], 0)
     digits = number[:-1] if shift else number
     if not digits.isdecimal() or not int(digits):
-        raise StepUsage(f"{text!r} is no size.", hint="As in --shm-size 128m.")
+        raise StepUsage(f"{text!r} is no size.", hint=f"As in {flag} 128m.")
     return int(digits) << shift
 
 

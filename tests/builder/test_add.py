@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from lamina.builder.add import Onto, add_into, is_archive
+from lamina.builder.add import Unpacking, add_into, is_archive
 from lamina.builder.context import open_context
 from lamina.builder.errors import CopyConflict
-from lamina.builder.files import Arrival, Fetched, Inline
+from lamina.builder.files import Arrival, Fetched, Inline, Onto
 from lamina.oci.errors import InvalidArchive
 
 
@@ -66,7 +66,7 @@ class Place:
         with open_context(str(self.context)) as context:
             items = context.select(sources).items
             onto = Onto((), None, str(self.upper))
-            add_into(items, onto, Arrival(to, owner), unpack)
+            add_into(items, onto, Arrival(to, owner), Unpacking(unpack))
 
     def add_onto_lower(self, *sources: str, to: str) -> None:
         view = os.open(self.lower, os.O_PATH)
@@ -74,7 +74,7 @@ class Place:
             with open_context(str(self.context)) as context:
                 items = context.select(sources).items
                 onto = Onto((str(self.lower),), view, str(self.upper))
-                add_into(items, onto, Arrival(to), None)
+                add_into(items, onto, Arrival(to))
         finally:
             os.close(view)
 
@@ -134,7 +134,9 @@ def test_unpack_says_otherwise(place: Place, tmp_path: Path) -> None:
     for unpack, expected in ((None, "got/x.tar"), (True, "got/a")):
         upper = tmp_path / str(unpack)
         upper.mkdir()
-        add_into((item,), Onto((), None, str(upper)), Arrival("/got/"), unpack)
+        add_into(
+            (item,), Onto((), None, str(upper)), Arrival("/got/"), Unpacking(unpack)
+        )
         assert (upper / expected).is_file()
 
 
@@ -201,7 +203,7 @@ def test_a_cut_archive_is_an_error(place: Place) -> None:
 
 def test_heredocs_are_added_as_files(place: Place) -> None:
     onto = Onto((), None, str(place.upper))
-    add_into((Inline("x", tar(a="1")),), onto, Arrival("/opt/"), None)
+    add_into((Inline("x", tar(a="1")),), onto, Arrival("/opt/"))
     assert list(place.layer()) == ["opt/x"]
 
 

@@ -109,3 +109,12 @@ def test_a_secret_is_in_no_key() -> None:
     secret = RunMount("secret", "/s", source="/home/me/token", id="token")
     elsewhere = replace(secret, source="/home/you/token")
     assert key(replace(RUN, mounts=(secret,))) == key(replace(RUN, mounts=(elsewhere,)))
+
+
+def test_a_linked_copy_has_no_parent_unless_it_asks_it_for_a_name() -> None:
+    for owner in ("", "1", "1:2", "1:"):
+        linked = replace(COPY, link=True, chown=owner)
+        assert key(linked, "another parent") == key(linked), owner
+    for owner in ("app", "1:app", "app:1", ":1"):
+        linked = replace(COPY, link=True, chown=owner)
+        assert key(linked, "another parent") != key(linked), owner

@@ -246,15 +246,6 @@ def test_a_link_in_the_place_of_a_nested_file_is_replaced(place: Place) -> None:
     assert place.files()["dir/x"] == "x"
 
 
-def test_link_makes_real_directories(place: Place) -> None:
-    make(place.view, to__way="-> /dir", to__f="dir")
-    (place.view / "to").chmod(0o711)
-    place.copy("f", to="/to/way/", link=True)
-    place.copy("f", to="/to/", link=True)
-    assert place.files() == {"to/f": "f", "to/way/f": "f"}
-    assert place.mode("to") == 0o711
-
-
 def test_modes_are_kept_exactly_whatever_the_umask(place: Place) -> None:
     modes = {"a": 0o4755, "b": 0o2711, "c": 0o1777, "d": 0o000, "e": 0o666, "h": 0o640}
     for name, mode in modes.items():
