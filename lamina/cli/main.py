@@ -29,6 +29,7 @@ _SIGTERM = 15
 COMMANDS = {
     "build": ("lamina.cli.build", "Build an image from a recipe"),
     "check": ("lamina.cli.check", "Show what is wrong with a recipe, or not meant"),
+    "graph": ("lamina.cli.graph", "Show the steps that a build consists of"),
     "fmt": ("lamina.cli.fmt", "Give recipes their one layout"),
     "outline": ("lamina.cli.outline", "Show what a recipe offers and asks for"),
     "parse": ("lamina.cli.parse", "Show the tree of a recipe"),
@@ -58,6 +59,7 @@ COMMANDS = {
     "layers": ("lamina.cli.layers", "Show what each layer of an image brings"),
     "inspect": ("lamina.cli.inspection", "Show images and containers as JSON"),
     "pull": ("lamina.cli.pull", "Get an image from a registry"),
+    "push": ("lamina.cli.push", "Send an image to a registry"),
     "login": ("lamina.cli.login", "Log in to a registry"),
     "logout": ("lamina.cli.login", "Log out of a registry"),
     "load": ("lamina.cli.archives", "Load images from an archive"),

@@ -1,0 +1,1 @@
+"""Pictures of build graphs: as text, dot, mermaid, SVG."""
