@@ -68,7 +68,7 @@ class Lines(Notes):
 
     def __call__(self, event: Progress) -> None:
         super().__call__(event)
-        if isinstance(event, Ended):
+        if isinstance(event, Ended) and event.outcome in _OUTCOMES:
             self._stream.write(f"{event.digest.short}: {_OUTCOMES[event.outcome]}\n")
             self._stream.flush()
 
@@ -91,6 +91,8 @@ class Live(Notes):
                     super().__call__(event)
                 case Moved(act, digest, done, total):
                     self._lines[digest] = _moved(act, done, total)
+                case Ended(digest, "compressed"):
+                    self._lines.pop(digest, None)
                 case Ended(digest, outcome):
                     self._lines[digest] = _OUTCOMES[outcome]
             now = time.monotonic()
