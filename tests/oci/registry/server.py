@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
 
 from lamina.oci.config import EMPTY
 from lamina.values import value
@@ -214,6 +215,58 @@ def _ranged(asked: Asked, data: bytes) -> Answer:
     end = len(data) - 1
     said = {"Content-Range": f"bytes {start}-{end}/{len(data)}"}
     return Answer(206, data[int(start) :], said)
+
+
+class Registry(Images):
+    """One that takes images, too: whole or in pieces, with mounts, and referrers by
+    the tag scheme. `uploads` are the bytes that came so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.uploads: dict[str, bytes] = {}
+        self.mounts = True
+
+    def __call__(self, asked: Asked) -> Answer:
+        path, _, query = asked.path.partition("?")
+        words = {k: v[0] for k, v in parse_qs(query).items()}
+        if "/blobs/uploads/" in path:
+            return self._upload(asked, path, words)
+        if asked.method == "PUT" and "/manifests/" in path:
+            name = path.rpartition("/")[2]
+            kind = asked.headers["content-type"]
+            tags = () if name.startswith("sha256:") else (name,)
+            made = self.add_manifest(kind, asked.body, *tags)
+            return Answer(201, b"", {"Docker-Content-Digest": made})
+        return super().__call__(asked)
+
+    def _upload(self, asked: Asked, path: str, words: dict[str, str]) -> Answer:
+        if asked.method == "POST":
+            if self.mounts and words.get("mount") in self.blobs:
+                return Answer(201)
+            name = f"{path}{len(self.uploads)}"
+            self.uploads[name] = b""
+            return Answer(202, b"", {"Location": name})
+        if path not in self.uploads:
+            return Answer(404)
+        if asked.method in ("PATCH", "PUT"):
+            start = asked.headers.get("content-range", "").partition("-")[0]
+            if start and int(start) != len(self.uploads[path]):
+                return Answer(416)
+            self.uploads[path] += asked.body
+        said = {"Location": path, "Range": f"0-{len(self.uploads[path]) - 1}"}
+        if asked.method == "GET":
+            return Answer(204, b"", said)
+        if asked.method == "PATCH":
+            return Answer(202, b"", said)
+        return self._end(asked, self.uploads.pop(path), words)
+
+    def _end(self, asked: Asked, data: bytes, words: dict[str, str]) -> Answer:
+        if asked.method == "DELETE":
+            return Answer(204)
+        if digest(data) != words["digest"]:
+            return Answer(400, b'{"errors":[{"code":"DIGEST_INVALID"}]}', JSON)
+        self.add_blob(data)
+        return Answer(201)
 
 
 @contextlib.contextmanager
