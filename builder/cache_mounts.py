@@ -16,7 +16,6 @@ collection and no `--no-cache` does. dockerfile.md section 1.7.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -151,13 +150,9 @@ class CacheMounts:
             if seed is not None:
                 copy_into(seed.items, None, made, Arrival("/"))
             try:
-                os.rename(made, path)
+                _place(made, path)
             except FileNotFoundError:
                 self._describe(os.path.dirname(path), wanted, seed)  # just removed
-            except OSError as error:
-                # Another build was first, and uses it already.
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
 
     def _lock(self, descriptor: int, wanted: RunMount) -> bool:
         """Whether the directory is ours now; False if a private one is not."""
@@ -182,6 +177,17 @@ class CacheMounts:
         from lamina.builder.events import Note
 
         self._emit(Note(f"waiting for the cache {identity}: another step has it"))
+
+
+def _place(made: str, path: str) -> None:
+    """Rename, unless another step was first; rename(2) would replace an empty one."""
+    folder = os.open(os.path.dirname(path), _DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if not os.path.exists(path):
+            os.rename(made, path)
+    finally:
+        os.close(folder)
 
 
 def _is_at(descriptor: int, path: str) -> bool:
