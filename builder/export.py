@@ -1,9 +1,6 @@
-"""export: where an image goes besides the store, as `-o` says it.
+"""export: an image of the store written to where an `Output` says.
 
-type=oci,dest=FILE       an OCI layout in a tar        (dest=- is stdout)
-type=docker,dest=FILE    a docker-archive
-type=tar,dest=FILE       the image's files
-type=local,dest=DIR      the same, as a folder; `-o DIR` for short
+What has a name afterwards is complete, or as it was before.
 """
 
 from __future__ import annotations
@@ -11,104 +8,141 @@ from __future__ import annotations
 import contextlib
 import os
 
+from lamina.builder.annotations import Annotation, at, require_index
 from lamina.builder.errors import InvalidOption
+from lamina.builder.outputs import Output
+from lamina.oci.digest import Digest
+from lamina.oci.manifest import Descriptor
+from lamina.oci.platforms import platform_of
+from lamina.oci.store import NEVER, Image, Store
 from lamina.values import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
+    from lamina.oci.archive_writer import ArchiveWriter
     from lamina.oci.reference import Reference
-    from lamina.oci.store import Image, Store
-
-_TYPES = ("oci", "docker", "tar", "local", "image")
-# No file of an image is younger than this: all are clamped, none is replaced.
-_NO_FILE_IS_NEW = 1 << 63
+    from lamina.oci.save import Form, Saved, SavedIndex
 
 
 @value
-class Output:
-    """One `-o`. `dest` "-" is stdout; `epoch` (seconds) clamps the times of files."""
+class Product:
+    """What one target gave: an image for each platform, and what they go under.
 
-    type: str
-    dest: str = ""
+    `is_index`: they are one image for several platforms.
+    """
 
-    @property
-    def takes_stdout(self) -> bool:
-        return self.dest == "-"
-
-
-def parse_output(text: str) -> Output:
-    """`type=...,dest=...`, a folder, or `-` for a tar; raises InvalidOption."""
-    if text == "-":
-        return Output("tar", "-")
-    if "=" not in text:
-        return Output("local", text)
-    fields = dict(field.partition("=")[::2] for field in text.split(","))
-    kind, dest = fields.pop("type", ""), fields.pop("dest", "")
-    if kind not in _TYPES or fields:
-        wrong = f"has no {next(iter(fields))!r}" if fields else "is no known type"
-        raise InvalidOption(
-            f"The output {text!r} {wrong}.",
-            hint="Write type=oci|docker|tar|local,dest=PATH.",
-        )
-    if kind != "image" and not dest:
-        if kind == "local":
-            raise InvalidOption(f"The output {text!r} has no dest.")
-        dest = "-"
-    return Output(kind, dest)
+    images: tuple[Image, ...]
+    is_index: bool = False
+    references: tuple[Reference, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
 
 
 def export(
-    store: Store,
-    image: Image,
-    output: Output,
-    references: Sequence[Reference] = (),
-    epoch: int | None = None,
-) -> None:
-    """Write `image` to where `output` says; what is there is complete or as before."""
-    if output.type == "image":
-        return
+    store: Store, product: Product, output: Output, epoch: int | None = None
+) -> Descriptor | None:
+    """Write `product`; the descriptor of its manifest or index, where it has one.
+
+    `epoch` (seconds) is the time of new files in a tar or folder.
+    """
     if output.type == "local":
-        _to_folder(store, image, output.dest)
+        _to_folders(store, product, output, epoch)
     elif output.type == "tar":
         with _opened(output.dest) as descriptor:
-            _write_files(store, image, epoch, _writer(descriptor))
-    else:
-        _to_archive(store, image, output, tuple(references))
+            image = _only(product)
+            _write_files(store, image, epoch, _writer(descriptor, output.dest))
+    elif output.type in ("oci", "docker"):
+        return _to_archive(store, product, output)
+    return None
 
 
-def _to_archive(
-    store: Store, image: Image, output: Output, references: tuple[Reference, ...]
-) -> None:
-    from lamina.oci.archive_writer import TarWriter
-    from lamina.oci.save import Saved, save
-
-    docker = output.type == "docker"
-    with store.workspace() as workspace, _opened(output.dest) as descriptor:
-        save(
-            store,
-            (Saved(image, references),),
-            TarWriter(descriptor, workspace.path),
-            docker=docker,
-            compression="none" if docker else "gzip",
+def _only(product: Product) -> Image:
+    if product.is_index:
+        raise InvalidOption(
+            "A tar holds the files of one platform.",
+            hint="Write a folder, which has one for each: -o type=local,dest=DIR.",
         )
+    return product.images[0]
 
 
-def _to_folder(store: Store, image: Image, folder: str) -> None:
+def _to_archive(store: Store, product: Product, output: Output) -> Descriptor:
+    from lamina.oci.save import Form, save
+
+    is_docker = output.type == "docker"
+    if is_docker and product.is_index:
+        raise InvalidOption(
+            "A docker archive holds images of one platform.",
+            hint="Write type=oci, which Docker with containerd's image store loads.",
+        )
+    compression = output.compression or ("none" if is_docker else "gzip")
+    form = Form(is_docker, compression, output.level, output.docker_types)
+    saved = saved_of(product)
+    with store.workspace() as workspace:
+        if output.is_folder:
+            return _to_layout(store, saved, output.dest, form)
+        from lamina.oci.archive_writer import TarWriter
+
+        with _opened(output.dest) as descriptor:
+            writer: ArchiveWriter = TarWriter(descriptor, workspace.path)
+            return save(store, (saved,), writer, form)[0]
+
+
+def _to_layout(
+    store: Store, saved: Saved | SavedIndex, folder: str, form: Form
+) -> Descriptor:
+    from lamina.oci.layout_folder import layout_at
+    from lamina.oci.save import save
+
+    with layout_at(folder) as (writer, earlier):
+        return save(store, (saved,), writer, form, earlier)[0]
+
+
+def saved_of(product: Product) -> Saved | SavedIndex:
+    """The product with its annotations in their places."""
+    from lamina.oci.save import Saved, SavedIndex
+
+    notes = product.annotations
+    images = []
+    for image in product.images:
+        platform = str(platform_of(image.config))
+        entry = at(notes, "manifest-descriptor", platform)
+        images.append(Saved(image, (), at(notes, "manifest", platform), entry))
+    names = product.references
+    if product.is_index:
+        entry = at(notes, "index-descriptor")
+        return SavedIndex(tuple(images), names, at(notes, "index"), entry)
+    require_index(notes)
+    (one,) = images
+    return Saved(one.image, names, one.annotations, one.entry_annotations)
+
+
+def _to_folders(
+    store: Store, product: Product, output: Output, epoch: int | None
+) -> None:
+    """One folder; with several platforms one for each in it, `linux_amd64/`."""
+    split = product.is_index if output.split is None else output.split
+    for image in product.images:
+        folder = output.dest
+        if split:
+            name = str(platform_of(image.config)).replace("/", "_")
+            folder = f"{folder}/{name}"
+        _to_folder(store, image, folder, epoch)
+
+
+def _to_folder(store: Store, image: Image, folder: str, epoch: int | None) -> None:
     """Unpack the image's files into `folder`, over what is there."""
     import threading
 
     from lamina.oci.extract import extract
 
-    os.makedirs(folder, exist_ok=True)
-    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    root = _folder(folder)
     reader, writer = os.pipe2(os.O_CLOEXEC)
     failures: list[BaseException] = []
 
     def produce() -> None:
         try:
-            _write_files(store, image, None, _writer(writer))
+            _write_files(store, image, epoch, _writer(writer, folder))
         except BrokenPipeError:
             pass  # the other end has an error of its own
         except BaseException as error:
@@ -128,29 +162,61 @@ def _to_folder(store: Store, image: Image, folder: str) -> None:
         raise failures[0]
 
 
+def _folder(path: str) -> int:
+    try:
+        os.makedirs(path, exist_ok=True)
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise InvalidOption(
+            f"The folder {path!r} cannot be written: {error.strerror}."
+        ) from error
+
+
 def _write_files(
     store: Store, image: Image, epoch: int | None, write: Callable[[bytes], object]
 ) -> None:
     """The image's files as one tar, layers merged."""
-    from lamina.oci.pack import Times, pack
+    from lamina.oci.pack import pack
     from lamina.runtime.snapshot import mount
 
-    paths = tuple(store.layer_path(layer) for layer in reversed(image.layers))
-    root = mount(paths)
+    contents = tuple(reversed(image.layers))
+    root = mount(tuple(store.layer_path(layer) for layer in contents))
     try:
-        times = Times(epoch, _NO_FILE_IS_NEW)
+        times = _MergedTimes(store, contents, epoch)
         pack(f"/proc/self/fd/{root}/.", times, write, store.xattrs)
     finally:
         os.close(root)
 
 
-def _writer(descriptor: int) -> Callable[[bytes], object]:
-    def write(data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
+class _MergedTimes:
+    """Times of merged layers: each file has the one that it has in its own layer."""
 
-    return write
+    def __init__(
+        self, store: Store, contents: tuple[Digest, ...], epoch: int | None
+    ) -> None:
+        from lamina.oci.pack import Times
+
+        self._epoch = epoch
+        self._layers = []
+        for content in contents:
+            layer = store.layer(content)
+            assert layer is not None, f"{content} is mounted"
+            times = None if layer.since == NEVER else Times(epoch, layer.since)
+            self._layers.append((os.fsencode(store.layer_path(content)), times))
+
+    def of(self, mtime: int, path: bytes, /) -> int:
+        if self._epoch is None:
+            return mtime
+        for root, times in self._layers:
+            if os.path.lexists(root + b"/" + path.rstrip(b"/")):
+                return mtime if times is None else times.of(mtime)
+        return mtime
+
+
+def _writer(descriptor: int, dest: str) -> Callable[[bytes], object]:
+    from lamina.oci.archive_writer import write_all
+
+    return lambda data: write_all(descriptor, data, dest)
 
 
 @contextlib.contextmanager
@@ -159,11 +225,6 @@ def _opened(dest: str) -> Iterator[int]:
     from lamina.oci.archive_writer import tar_at
 
     if dest == "-":
-        if os.isatty(1):
-            raise InvalidOption(
-                "Stdout is a terminal: an archive would only garble it.",
-                hint="Use dest=FILE, or a pipe.",
-            )
         yield 1
         return
     with tar_at(dest) as descriptor:

@@ -23,6 +23,7 @@ Produce = Callable[[Write], str]
 
 _RECORD = 20 * BLOCK
 _CHUNK = 1 << 20
+_NAMELESS = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -35,6 +36,10 @@ class ArchiveWriter(Protocol):
 
     def add_stream(self, produce: Produce) -> None:
         """Write a file whose name is known when its bytes have been written."""
+        ...
+
+    def holds(self, name: str, size: int) -> bool:
+        """Whether a file of this name and size was there before."""
         ...
 
     def finish(self) -> None: ...
@@ -65,6 +70,9 @@ class TarWriter:
         self._pad()
         os.pwrite(self._out, _header(name, size), start)
 
+    def holds(self, _name: str, _size: int) -> bool:
+        return False
+
     def finish(self) -> None:
         """End the tar; its last record is filled up, as tar(1) does."""
         self._write(bytes(2 * BLOCK))
@@ -75,7 +83,7 @@ class TarWriter:
         spool = os.open(path, _NEW, 0o600)
         os.unlink(path)
         try:
-            name = produce(lambda data: _write_all(spool, data, self._workspace))
+            name = produce(lambda data: write_all(spool, data, self._workspace))
             size = os.lseek(spool, 0, os.SEEK_CUR)
             self._write(_header(name, size))
             os.lseek(spool, 0, os.SEEK_SET)
@@ -89,7 +97,7 @@ class TarWriter:
         self._write(bytes(-self._position % BLOCK))
 
     def _write(self, data: bytes) -> None:
-        _write_all(self._out, data, "the archive")
+        write_all(self._out, data, "the archive")
         self._position += len(data)
 
 
@@ -110,7 +118,7 @@ class FolderWriter:
         temporary = f"{self._root}/.{os.urandom(8).hex()}"
         descriptor = os.open(temporary, _NEW, 0o644)
         try:
-            name = produce(lambda data: _write_all(descriptor, data, self._root))
+            name = produce(lambda data: write_all(descriptor, data, self._root))
         except BaseException:
             os.unlink(temporary)
             raise
@@ -118,6 +126,12 @@ class FolderWriter:
             os.close(descriptor)
         os.makedirs(os.path.dirname(f"{self._root}/{name}"), exist_ok=True)
         os.rename(temporary, f"{self._root}/{name}")
+
+    def holds(self, name: str, size: int) -> bool:
+        try:
+            return os.stat(f"{self._root}/{name}").st_size == size
+        except FileNotFoundError:
+            return False
 
     def finish(self) -> None:
         """Nothing is left to do: a file that has its name is complete."""
@@ -138,12 +152,15 @@ def tar_at(path: str) -> Iterator[int]:
         return
     path = os.path.realpath(path)
     temporary = _beside(path)
-    descriptor = _opened(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    descriptor, is_nameless = _new_file(temporary)
     try:
         yield descriptor
+        if is_nameless:
+            _link(descriptor, temporary)
         os.rename(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
     finally:
         os.close(descriptor)
@@ -169,6 +186,30 @@ def folder_at(path: str) -> Iterator[str]:
     except BaseException:
         remove_tree(temporary)
         raise
+
+
+def _new_file(path: str) -> tuple[int, bool]:
+    """A file to be, and whether it has no name yet: nothing is left of such a one,
+    however this process ends. Some file systems need a name, `path` then."""
+    try:
+        return os.open(os.path.dirname(path), _NAMELESS, 0o666), True
+    except OSError:
+        return _opened(path, os.O_RDWR | os.O_CREAT | os.O_EXCL), False
+
+
+def _link(descriptor: int, path: str) -> None:
+    """Give a file without a name one (open(2), O_TMPFILE)."""
+    folder = os.open(os.path.dirname(path), os.O_PATH | os.O_CLOEXEC)
+    try:
+        # With a directory Python calls linkat(2), which alone follows /proc's link.
+        os.link(
+            f"/proc/self/fd/{descriptor}",
+            os.path.basename(path),
+            dst_dir_fd=folder,
+            follow_symlinks=True,
+        )
+    finally:
+        os.close(folder)
 
 
 def _beside(path: str) -> str:
@@ -204,7 +245,7 @@ def _header(name: str, size: int) -> bytes:
     return format_header(entry, 0)[0]
 
 
-def _write_all(descriptor: int, data: bytes, where: str) -> None:
+def write_all(descriptor: int, data: bytes, where: str) -> None:
     view = memoryview(data)
     try:
         while view:

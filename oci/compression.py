@@ -1,8 +1,9 @@
 """Compression: the one door to isal and zstandard.
 
-Written: gzip by ISA-L at level 2 (never 3, whose bytes depend on the CPU), zstd at
-level 3 (always threaded: one thread writes other bytes than none). Same data, same
-bytes, for one version of the library; that is recorded beside the blob (`version`).
+Written: gzip by ISA-L at level 2 (never 3, whose bytes depend on the CPU; from there
+on by zlib, a tenth as fast and steady for years), zstd at level 3 (always threaded:
+one thread writes other bytes than none). Same data, same bytes, for one version of
+the library; that is recorded beside the blob (`version`).
 Read: gzip, zstd, bzip2, xz and plain, told apart by their first bytes, with bounded
 memory, bounded ratio, and nothing but further members after the first.
 """
@@ -10,6 +11,8 @@ memory, bounded ratio, and nothing but further members after the first.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from lamina.oci.decompress import Bounds, Counted, Frame, Member, Members, ZstdFrames
@@ -23,6 +26,11 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 _GZIP_LEVEL = 2
 _ZSTD_LEVEL = 3
+# The levels that may be asked for. ISA-L's stop at 2, zlib's begin at 3.
+LEVELS: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {"none": (0, 0), "gzip": (0, 9), "zstd": (1, 22)}
+)
+_ISAL_MOST = 2
 # RFC 1952: deflate, no flags, time 0, no extra flags, operating system 255 (unknown).
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 # After "BZh" and the level: the first block, or the end of an empty file.
@@ -41,28 +49,34 @@ class Compressor(Protocol):
         ...
 
 
-def version(name: str) -> str:
+def version(name: str, level: int | None = None) -> str:
     """The library, its version and its setting: same data and same `version`, same
     bytes. What the digest of a blob depends on besides its content."""
     if name == "gzip":
+        level = _GZIP_LEVEL if level is None else level
+        if level > _ISAL_MOST:
+            import zlib
+
+            return f"zlib/{zlib.ZLIB_RUNTIME_VERSION}/l{level}"
         import isal
 
-        return f"isal/{isal.ISAL_VERSION}/l{_GZIP_LEVEL}"
+        return f"isal/{isal.ISAL_VERSION}/l{level}"
     if name == "zstd":
         import zstandard
 
         library = ".".join(str(part) for part in zstandard.ZSTD_VERSION)
-        return f"zstd/{library}/l{_ZSTD_LEVEL}/mt"
+        return f"zstd/{library}/l{_ZSTD_LEVEL if level is None else level}/mt"
     assert name == "none", name
     return "none"
 
 
-def compressor(name: str, write: Write) -> Compressor:
-    """A compressor ("gzip", "zstd", "none") whose output goes to `write`."""
+def compressor(name: str, write: Write, level: int | None = None) -> Compressor:
+    """A compressor ("gzip", "zstd", "none") whose output goes to `write`; `level` is
+    one of `LEVELS`."""
     if name == "gzip":
-        return _Evenly(_Gzip(write))
+        return _Evenly(_Gzip(write, _GZIP_LEVEL if level is None else level))
     if name == "zstd":
-        return _Evenly(_Zstd(write))
+        return _Evenly(_Zstd(write, _ZSTD_LEVEL if level is None else level))
     assert name == "none", name
     return _Plain(write)
 
@@ -104,13 +118,27 @@ class _Evenly:
         self._inner.close()
 
 
+class _Deflate(Protocol):
+    """A raw deflate stream in the making, ISA-L's or zlib's."""
+
+    def compress(self, data: bytes, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
 class _Gzip:
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, level: int) -> None:
         from isal import isal_zlib
 
         self._write = write
         self._crc32 = isal_zlib.crc32
-        self._deflate = isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, -15)
+        self._deflate: _Deflate
+        if level > _ISAL_MOST:
+            import zlib
+
+            self._deflate = zlib.compressobj(level, zlib.DEFLATED, -15)
+        else:
+            self._deflate = isal_zlib.compressobj(level, isal_zlib.DEFLATED, -15)
         self._crc = 0
         self._size = 0
         write(_GZIP_HEADER)
@@ -126,14 +154,14 @@ class _Gzip:
 
 
 class _Zstd:
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, level: int) -> None:
         import os
 
         import zstandard
 
         threads = min(4, len(os.sched_getaffinity(0)))
         squeeze = zstandard.ZstdCompressor(
-            level=_ZSTD_LEVEL, threads=threads, write_checksum=True
+            level=level, threads=threads, write_checksum=True
         )
         self._write = write
         self._inner = squeeze.compressobj()

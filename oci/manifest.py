@@ -192,12 +192,12 @@ def to_json(document: Manifest | Index) -> bytes:
     if document.artifact_type:
         fields["artifactType"] = document.artifact_type
     if isinstance(document, Manifest):
-        fields["config"] = _descriptor_json(document.config)
-        fields["layers"] = [_descriptor_json(layer) for layer in document.layers]
+        fields["config"] = descriptor_json(document.config)
+        fields["layers"] = [descriptor_json(layer) for layer in document.layers]
     else:
-        fields["manifests"] = [_descriptor_json(m) for m in document.manifests]
+        fields["manifests"] = [descriptor_json(m) for m in document.manifests]
     if document.subject is not None:
-        fields["subject"] = _descriptor_json(document.subject)
+        fields["subject"] = descriptor_json(document.subject)
     if document.annotations:
         fields["annotations"] = dict(sorted(document.annotations.items()))
     return dump_json(fields)
@@ -319,7 +319,7 @@ def _platform(entry: Object, what: str) -> Platform:
     )
 
 
-def _descriptor_json(descriptor: Descriptor) -> dict[str, Any]:
+def descriptor_json(descriptor: Descriptor) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "mediaType": descriptor.media_type,
         "digest": descriptor.digest,

@@ -40,10 +40,17 @@ from lamina.values import replace, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from lamina.oci.stream import ThreadedDigests
 
     Write = Callable[[bytes], object]
+
+    class TimeRule(Protocol):
+        """What time (ns) the file at a path with a given time (ns) has in the tar."""
+
+        def of(self, mtime: int, path: bytes, /) -> int: ...
+
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CHUNK = 1 << 20
@@ -70,7 +77,7 @@ class Times:
     epoch: int | None
     since: int
 
-    def of(self, mtime: int) -> int:
+    def of(self, mtime: int, _path: bytes = b"") -> int:
         """The time in a header, of a file's; both in nanoseconds."""
         if self.epoch is None:
             return mtime
@@ -90,7 +97,7 @@ class Packed:
     bytes: int
 
 
-def pack(root: str, times: Times, write: Write | None, xattrs: str) -> Packed:
+def pack(root: str, times: TimeRule, write: Write | None, xattrs: str) -> Packed:
     """Write the changeset in `root` as a tar; `write` may be None for digests alone.
 
     `xattrs` is the namespace of overlay's own attributes there, trusted or user.
@@ -173,7 +180,7 @@ class _Sink:
 class _Packer:
     """Members to headers and content."""
 
-    def __init__(self, sink: _Sink, times: Times, xattrs: str) -> None:
+    def __init__(self, sink: _Sink, times: TimeRule, xattrs: str) -> None:
         self.entries = 0
         self.bytes = 0
         self._sink = sink
@@ -242,7 +249,8 @@ class _Packer:
 
     def _header(self, entry: Entry) -> None:
         self.entries += 1
-        self._sink.header(*format_header(entry, self._times.of(entry.mtime)))
+        mtime = self._times.of(entry.mtime, entry.name)
+        self._sink.header(*format_header(entry, mtime))
 
     def _marker(self, path: bytes) -> None:
         """A whiteout: an empty file whose name is all that counts."""

@@ -102,7 +102,7 @@ def load_images(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def save_images(arguments: argparse.Namespace, settings: Settings) -> int:
     """Save images; nothing is left of the archive when that fails."""
-    from lamina.oci.save import save
+    from lamina.oci.save import Form, save
 
     docker = arguments.format == "docker-archive"
     compression = arguments.compression or ("none" if docker else "gzip")
@@ -110,7 +110,7 @@ def save_images(arguments: argparse.Namespace, settings: Settings) -> int:
     with opened(settings) as store, store.workspace() as workspace:
         images = [saved for name in arguments.images for saved in _saved(store, name)]
         with _target(arguments.output or "-", folder, workspace.path) as writer:
-            save(store, images, writer, docker=docker, compression=compression)
+            save(store, images, writer, Form(docker, compression))
     return 0
 
 

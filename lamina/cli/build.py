@@ -6,7 +6,12 @@ import os
 import sys
 
 from lamina.cli.console import PROGRESS, console, tell_error
-from lamina.cli.products import hand_out, identities, products
+from lamina.cli.products import (
+    add_product_flags,
+    hand_out,
+    identities,
+    products,
+)
 from lamina.cli.recipe_file import (
     add_arguments,
     context_folder,
@@ -41,7 +46,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     flag = parser.add_argument
     flag("context", metavar="PATH", help="the folder of the build context, or -")
-    flag("-t", "--tag", action="append", default=[], help="name the image (repeat)")
     add_arguments(parser)
     flag("--target", action="append", default=[], help="build this stage (repeat)")
     flag("--all", action="store_true", help="build every stage that has a name")
@@ -50,11 +54,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("--label", action="append", default=[], metavar="KEY=VALUE")
     flag("--no-cache", action="store_true", help="run every step")
     flag("--pull", action="store_true", help="look for newer bases")
-    flag("-o", "--output", action="append", default=[], metavar="DEST", help=_OUTPUT)
     flag("-q", "--quiet", action="store_true", help="print the image's ID only")
     flag("--progress", choices=PROGRESS, default="auto", help=_PROGRESS)
     flag("--jobs", type=int, default=0, help="steps side by side (default: cores)")
-    flag("--iidfile", metavar="FILE", help="write the image's ID to FILE")
+    add_product_flags(parser)
     add_step_flags(parser)
     flag("--source-date-epoch", metavar="SECONDS", help="the time of all new files")
     flag("--scrub", action="store_true", help="drop what package managers leave behind")
@@ -62,7 +65,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 _PROGRESS = "how it is told (auto: tty on a terminal, else plain)"
-_OUTPUT = "type=oci|docker|tar|local,dest=PATH, or PATH for a folder"
 
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -79,7 +81,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     show = _console(arguments, settings)
     try:
         built = build(store, inputs, show or silent)
-        hand_out(store, built, wanted, inputs.epoch.seconds)
+        made = hand_out(store, built, wanted, inputs.epoch.seconds, show or silent)
     except LaminaError as error:
         if not tell_error(show, error):
             raise
@@ -88,7 +90,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         if show is not None:
             show.close()
         store.close()
-    text = identities(built, wanted)
+    text = identities(made, wanted)
     if wanted.iidfile:
         _write(wanted.iidfile, text)
     if not wanted.takes_stdout:

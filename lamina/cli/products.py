@@ -6,57 +6,101 @@ build gives several images it has to be there, or one would replace the other.
 
 from __future__ import annotations
 
+from lamina.cli.wanted import TARGET, Made, Products
 from lamina.errors import LaminaError
-from lamina.values import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from lamina.builder.export import Output
+    from lamina.builder.annotations import Annotation
+    from lamina.builder.events import Emit
+    from lamina.builder.outputs import Output
     from lamina.builder.record import Built
+    from lamina.oci.digest import Digest
     from lamina.oci.reference import Reference
     from lamina.oci.store import Store
-
-TARGET = "{target}"
 
 
 class ProductUsage(LaminaError):
     """A name or a place that several images would share."""
 
 
-@value
-class Products:
-    """What was asked for: `-t`, `-o` and `--iidfile`. `several`: the build was not
-    asked for one image, so that each has to be told from the others."""
+def add_product_flags(parser: argparse.ArgumentParser) -> None:
+    """`-t`, `-o` and what else says where the images go."""
+    flag = parser.add_argument
+    flag("-t", "--tag", action="append", default=[], help="name the image (repeat)")
+    flag("-o", "--output", action="append", default=[], metavar="DEST", help=_OUTPUT)
+    flag("--load", action="store_true", help="the store has the image anyway: no-op")
+    flag("--push", action="store_true", help="not yet: says what to do instead")
+    flag("--annotation", action="append", default=[], metavar="[PLACE:]KEY=VALUE")
+    flag("--iidfile", metavar="FILE", help="write the image's ID to FILE")
+    flag("--metadata-file", metavar="FILE", help="write digests and names as JSON")
+    flag("--squash", nargs="?", const="build", choices=("build", "all"), help=_SQUASH)
+    flag("--platform", action="append", default=[], metavar="OS/ARCH[,...]")
 
-    tags: tuple[str, ...]
-    outputs: tuple[Output, ...]
-    iidfile: str
-    several: bool
 
-    @property
-    def takes_stdout(self) -> bool:
-        return any(output.takes_stdout for output in self.outputs)
+_OUTPUT = "type=image|oci|docker|tar|local,dest=PATH, or PATH for a folder (repeat)"
+_SQUASH = "one layer of all that the build adds (=all: of the base's too)"
 
 
 def products(arguments: argparse.Namespace) -> Products:
     """What the flags ask for, checked before anything is built."""
     outputs: tuple[Output, ...] = ()
-    if arguments.output:
-        from lamina.builder.export import parse_output
+    texts = [*arguments.output, *(["type=registry"] if arguments.push else [])]
+    if texts:
+        from lamina.builder.outputs import check_places, parse_output
 
-        outputs = tuple(parse_output(text) for text in arguments.output)
+        outputs = tuple(parse_output(text) for text in texts)
+        check_places(outputs)
     several = arguments.all or len({t.lower() for t in arguments.target}) > 1
     found = Products(
-        tuple(arguments.tag), outputs, arguments.iidfile or "", several=several
+        tuple(arguments.tag),
+        outputs,
+        arguments.iidfile or "",
+        several,
+        arguments.metadata_file or "",
+        _annotations(arguments.annotation),
+        len(platforms(arguments)) > 1,
     )
-    for tag in found.tags:
+    for tag in (*found.tags, *(name for output in outputs for name in output.names)):
         _reference(tag, "target")
+    if found.is_index:
+        _require_no_index(found)
     if several:
         _require_places(found)
     return found
+
+
+def platforms(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """What `--platform` names, each once, in its plain spelling; () for none."""
+    given = [part for text in arguments.platform for part in text.split(",") if part]
+    if not given:
+        return ()
+    from lamina.oci.platforms import host_platform, parse_platform
+
+    found = (
+        host_platform() if text == "local" else parse_platform(text) for text in given
+    )
+    return tuple(dict.fromkeys(str(platform) for platform in found))
+
+
+def _annotations(given: list[str]) -> tuple[Annotation, ...]:
+    if not given:
+        return ()
+    from lamina.builder.annotations import parse_annotation
+
+    return tuple(found for text in given for found in parse_annotation(text))
+
+
+def _require_no_index(wanted: Products) -> None:
+    for output in wanted.outputs:
+        if output.type in ("docker", "tar"):
+            raise ProductUsage(
+                f"An output of the type {output.type} holds one platform only.",
+                hint="Write type=oci,dest=FILE or type=local,dest=DIR.",
+            )
 
 
 def _require_places(wanted: Products) -> None:
@@ -80,27 +124,57 @@ def _require_places(wanted: Products) -> None:
 
 
 def hand_out(
-    store: Store, built: Sequence[Built], wanted: Products, epoch: int | None
-) -> None:
+    store: Store,
+    built: Sequence[Built],
+    wanted: Products,
+    epoch: int | None,
+    emit: Emit,
+) -> tuple[Made, ...]:
     """Name the images, and write them to where they were asked for."""
-    for made in built:
-        references = [_reference(tag, made.name) for tag in wanted.tags]
+    targets: dict[str, list[Digest]] = {}
+    for one in built:
+        targets.setdefault(one.name, []).append(one.id)
+    made = []
+    for name, images in targets.items():
+        identity = images[0]
+        if wanted.is_index:
+            from lamina.oci.image_index import put_index
+
+            identity = put_index(store, images)
+        references = _references(wanted, name)
         for reference in references:
-            store.tag(reference, made.id)
-        if wanted.outputs:
-            from lamina.builder.export import export
+            store.tag(reference, identity)
+        found = Made(name, identity, references)
+        if wanted.outputs or wanted.annotations or wanted.metadata_file:
+            from lamina.cli.exports import write_out
 
-            image = store.image(made.id)
-            for output in wanted.outputs:
-                place = replace(output, dest=output.dest.replace(TARGET, made.name))
-                export(store, image, place, references, epoch)
+            found = write_out(store, found, images, wanted, epoch, emit)
+        else:
+            from lamina.oci.annotations import annotate
+
+            annotate(store, identity, {})
+        made.append(found)
+    if wanted.metadata_file:
+        from lamina.cli.exports import write_metadata
+
+        write_metadata(wanted.metadata_file, made, several=wanted.several)
+    return tuple(made)
 
 
-def identities(built: Sequence[Built], wanted: Products) -> str:
+def _references(wanted: Products, target: str) -> tuple[Reference, ...]:
+    """The names of an image in the store: of `-t`, and of outputs into the store."""
+    names = list(wanted.tags)
+    for output in wanted.outputs:
+        if output.type == "image":
+            names += output.names
+    return tuple(_reference(name, target) for name in dict.fromkeys(names))
+
+
+def identities(made: Sequence[Made], wanted: Products) -> str:
     """The IDs as they are printed: one alone, or `TARGET ID` lines."""
     if wanted.several:
-        return "\n".join(f"{made.name} {made.id}" for made in built)
-    return built[0].id
+        return "\n".join(f"{one.name} {one.id}" for one in made)
+    return made[0].id
 
 
 def _reference(tag: str, target: str) -> Reference:

@@ -20,8 +20,9 @@ from lamina.oci.archive_writer import (
 )
 from lamina.oci.digest import Digest
 from lamina.oci.errors import DigestMismatch, InvalidArchive
+from lamina.oci.manifest import Descriptor
 from lamina.oci.reference import parse_reference
-from lamina.oci.save import COMPRESSIONS, Saved, save
+from lamina.oci.save import COMPRESSIONS, Form, Saved, save
 from lamina.oci.store import Image, Store
 from tests.oci.archives import docker_archive, tar
 
@@ -48,11 +49,11 @@ def named(image: Image, *names: str) -> Saved:
 
 def write(
     store: Store, path: Path, *images: Saved, compression: str = "none"
-) -> tuple[Digest, ...]:
+) -> tuple[Descriptor, ...]:
     docker = compression == "none"
     with tar_at(str(path)) as descriptor:
         writer = TarWriter(descriptor, str(path.parent))
-        return save(store, images, writer, docker=docker, compression=compression)
+        return save(store, images, writer, Form(docker, compression))
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
@@ -81,7 +82,7 @@ def test_a_pipe_gets_the_bytes_that_a_file_gets(store: Store, tmp_path: Path) ->
     saved = named(load_image(store, tmp_path, ONE, TWO), "app:1")
     write(store, tmp_path / "file", saved)
     reader, writer = os.pipe()
-    save(store, [saved], TarWriter(writer, str(tmp_path)), docker=True)
+    save(store, [saved], TarWriter(writer, str(tmp_path)), Form(True, "none"))
     os.close(writer)
     with open(reader, "rb") as pipe:
         assert pipe.read() == (tmp_path / "file").read_bytes()
@@ -106,9 +107,8 @@ def test_a_folder_is_a_layout(store: Store, tmp_path: Path) -> None:
     out = tmp_path / "layout"
     with folder_at(str(out)) as path:
         writer: ArchiveWriter = FolderWriter(path)
-        (digest,) = save(
-            store, [named(image)], writer, docker=False, compression="gzip"
-        )
+        (entry,) = save(store, [named(image)], writer)
+    digest = entry.digest
     assert sorted(os.listdir(out)) == ["blobs", "index.json", "oci-layout"]
     assert Digest.of((out / "blobs/sha256" / digest.hex).read_bytes()) == digest
 

@@ -1,0 +1,221 @@
+"""Output: where an image goes besides the store, as `-o` says it.
+
+type=image                the store, which has it anyway; `name=` are more names
+type=oci,dest=FILE        an OCI layout in a tar, or with `tar=false` as a folder
+type=docker,dest=FILE     what `docker save` writes
+type=tar,dest=FILE        the image's files
+type=local,dest=DIR       the same, as a folder; `-o DIR` for short
+type=cacheonly            nowhere: the steps are run and remembered
+
+`dest=-` is stdout, and what a tar without a dest means. Fields are separated as in a
+line of CSV: `-o 'type=oci,"name=a:1,b:1",dest=x.tar'` has two names.
+"""
+
+from __future__ import annotations
+
+import os
+
+from lamina.builder.annotations import Annotation, parse_attribute
+from lamina.builder.errors import InvalidOption
+from lamina.values import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TYPES = ("image", "oci", "docker", "tar", "local", "registry", "cacheonly")
+ARCHIVES = ("oci", "docker")
+_COMPRESSIONS = {"uncompressed": "none", "none": "none", "gzip": "gzip", "zstd": "zstd"}
+# What each type may say beside `type`, and annotations where there is a manifest.
+_NAMED = ("name", "compression", "compression-level", "force-compression")
+_FIELDS = {
+    "image": ("name", "push", "store", "unpack"),
+    "oci": ("dest", "tar", "oci-mediatypes", "rewrite-timestamp", *_NAMED),
+    "docker": ("dest", "tar", "oci-mediatypes", "rewrite-timestamp", *_NAMED),
+    "tar": ("dest", "platform-split"),
+    "local": ("dest", "platform-split"),
+    "cacheonly": (),
+}
+
+
+@value
+class Output:
+    """One `-o`. `dest` "-" is stdout; `names` as written; `compression` "" and `level`
+    None are the type's own; `split`: each platform has a folder of its own."""
+
+    type: str
+    dest: str = ""
+    names: tuple[str, ...] = ()
+    is_folder: bool = False
+    compression: str = ""
+    level: int | None = None
+    docker_types: bool = False
+    annotations: tuple[Annotation, ...] = ()
+    split: bool | None = None
+    rewrites_times: bool | None = None
+
+    @property
+    def takes_stdout(self) -> bool:
+        return self.dest == "-"
+
+
+def parse_output(text: str) -> Output:
+    """`type=...,dest=...`, a folder, or `-` for a tar; raises InvalidOption."""
+    if text == "-":
+        return Output("tar", "-")
+    if "=" not in text:
+        return Output("local", text)
+    fields, annotations = _fields(text)
+    kind = fields.pop("type", "")
+    _check_type(text, kind, fields)
+    for name in fields:
+        if name not in _FIELDS[kind]:
+            raise InvalidOption(
+                f"The output {text!r} has no {name!r}.",
+                hint=f"type={kind} knows {', '.join(_FIELDS[kind]) or 'nothing else'}.",
+            )
+    if annotations and kind not in ("image", *ARCHIVES):
+        raise InvalidOption(
+            f"An output of the type {kind} has no manifest to annotate.",
+            hint="Only image, oci and docker have one.",
+        )
+    return _output(text, kind, fields, annotations)
+
+
+def _fields(text: str) -> tuple[dict[str, str], tuple[Annotation, ...]]:
+    import csv
+
+    try:
+        (row,) = csv.reader([text], strict=True)
+    except (csv.Error, ValueError) as error:
+        raise InvalidOption(
+            f"The quotes in the output {text!r} are not closed."
+        ) from error
+    fields: dict[str, str] = {}
+    annotations = []
+    for field in row:
+        name, _, given = field.partition("=")
+        annotation = parse_attribute(name.strip(), given)
+        if annotation is not None:
+            annotations.append(annotation)
+        else:
+            fields[name.strip().lower()] = given
+    return fields, tuple(annotations)
+
+
+def _check_type(text: str, kind: str, fields: dict[str, str]) -> None:
+    if kind == "registry" or (kind == "image" and _flag(fields, "push")):
+        raise InvalidOption(
+            "A build does not push to a registry yet.",
+            hint="Write an archive, and copy that: `-o type=oci,dest=app.tar`, then "
+            "`skopeo copy oci-archive:app.tar docker://NAME`.",
+        )
+    if kind not in _FIELDS:
+        raise InvalidOption(
+            f"The output {text!r} is no known type.",
+            hint="Write type=oci,dest=FILE; or image, docker, tar, local.",
+        )
+
+
+def _output(
+    text: str, kind: str, fields: dict[str, str], annotations: tuple[Annotation, ...]
+) -> Output:
+    dest = fields.get("dest", "")
+    is_folder = _flag(fields, "tar", True) is False
+    if kind not in ("image", "cacheonly") and not dest:
+        if kind == "local" or is_folder:
+            raise InvalidOption(
+                f"The output {text!r} has no dest.", hint="Add dest=DIR."
+            )
+        dest = "-"
+    if is_folder and dest == "-":
+        raise InvalidOption("A folder cannot go to stdout.", hint="Add dest=DIR.")
+    compression, level = _compression(fields)
+    docker_types = _flag(fields, "oci-mediatypes", True) is False
+    if docker_types and annotations:
+        raise InvalidOption(
+            "Docker's media types have no annotations.",
+            hint="Leave oci-mediatypes=false out.",
+        )
+    names = tuple(name for name in fields.get("name", "").split(",") if name)
+    return Output(
+        *(kind, dest, names, is_folder, compression, level, docker_types),
+        annotations,
+        _flag(fields, "platform-split"),
+        _flag(fields, "rewrite-timestamp"),
+    )
+
+
+def _flag(
+    fields: dict[str, str], name: str, default: bool | None = None
+) -> bool | None:
+    """A field that is true or false, as Go reads one."""
+    given = fields.get(name)
+    if given is None:
+        return default
+    if given.lower() in ("1", "t", "true", ""):
+        return True
+    if given.lower() in ("0", "f", "false"):
+        return False
+    raise InvalidOption(f"{name}={given} is neither true nor false.")
+
+
+def _compression(fields: dict[str, str]) -> tuple[str, int | None]:
+    given, level = fields.get("compression", ""), fields.get("compression-level", "")
+    if given == "estargz":
+        raise InvalidOption(
+            "Layers are not written as estargz.",
+            hint="zstd gives the smaller ones, gzip those that all programs read.",
+        )
+    if given and given not in _COMPRESSIONS:
+        raise InvalidOption(
+            f"There is no compression {given!r}.",
+            hint="There are gzip, zstd and uncompressed.",
+        )
+    compression = _COMPRESSIONS.get(given, "")
+    # Said or not, every layer of an archive has the one compression.
+    _flag(fields, "force-compression")
+    if not level:
+        return compression, None
+    from lamina.oci.compression import LEVELS
+
+    least, most = LEVELS[compression or "gzip"]
+    if not level.isdecimal() or not least <= int(level) <= most:
+        raise InvalidOption(
+            f"The level {level} is none of {compression or 'gzip'}'s.",
+            hint=f"It goes from {least} to {most}.",
+        )
+    return compression or "gzip", int(level)
+
+
+def check_places(outputs: Sequence[Output]) -> None:
+    """Say what could not be written in the end, before anything is built."""
+    to_stdout = [output for output in outputs if output.takes_stdout]
+    if len(to_stdout) > 1:
+        raise InvalidOption("Only one output can go to stdout.")
+    if to_stdout and os.isatty(1):
+        raise InvalidOption(
+            "Stdout is a terminal: an archive would only garble it.",
+            hint="Use dest=FILE, or a pipe.",
+        )
+    for output in outputs:
+        if output.dest and not output.takes_stdout:
+            _check_place(output)
+
+
+def _check_place(output: Output) -> None:
+    dest = output.dest
+    if output.type == "local" or output.is_folder:
+        if os.path.lexists(dest) and not os.path.isdir(dest):
+            raise InvalidOption(f"{dest!r} is no folder.", hint="Name another place.")
+        return
+    if os.path.isdir(dest):
+        hint = " or say tar=false" if output.type in ARCHIVES else ""
+        raise InvalidOption(
+            f"{dest!r} is a folder, not a file.", hint=f"Name a file in it{hint}."
+        )
+    parent = os.path.dirname(dest) or "."
+    if not os.path.isdir(parent):
+        raise InvalidOption(
+            f"There is no folder {parent!r} to write {os.path.basename(dest)!r} into."
+        )
