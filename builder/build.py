@@ -45,7 +45,7 @@ def _recalled(
     store: Store, inputs: BuildInputs, emit: Emit
 ) -> tuple[Built, ...] | None:
     """The images, when the same build was made before and nothing is to run anew."""
-    if inputs.no_cache or inputs.pull:
+    if inputs.no_cache or inputs.pull or inputs.explain:
         return None
     return recall_build(store, inputs, emit)
 
@@ -73,10 +73,11 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
         graph = plan(recipe, plan_options(inputs), finder)
         for note in graph.notes:
             emit(Note(note))
-        steps = [s for s in graph.steps if not isinstance(s.operation, BaseOp)]
-        emit(Planned(len(steps)))
-        for step in steps:
-            emit(StepPlanned(step.index, step.name, step.inputs))
+        emit(Planned(sum(not isinstance(s.operation, BaseOp) for s in graph.steps)))
+        for step in graph.steps:
+            place = str(step.span) if step.span else ""
+            base = isinstance(step.operation, BaseOp)
+            emit(StepPlanned(step.index, step.name, step.inputs, place, base))
         results = solve(graph, executor.solver())
         # While the executor's workspace is open, nothing collects these layers.
         images = [

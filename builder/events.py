@@ -22,11 +22,14 @@ class Planned:
 
 @value
 class StepPlanned:
-    """A vertex of the graph and the steps it waits for, bases among them."""
+    """A vertex of the graph: the steps it waits for, its place in the recipe, and
+    whether it is a base, of which nothing else will be told."""
 
     step: int
     name: str
     inputs: tuple[int, ...]
+    place: str = ""
+    base: bool = False
 
 
 @value

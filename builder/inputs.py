@@ -26,6 +26,7 @@ class BuildInputs:
     `os/arch[/variant]`; `secrets` are files by id. `scrub` drops what package
     managers leave behind; `targets` are stages by name, none for the last one, and
     `all_targets` is every stage that has a name; `tests` false leaves TEST out;
+    `explain`: every step is asked for, and told why it ran;
     `proxies` reach steps and no key; `network` is that of
     steps that name none. `ssh` are agents' sockets or key files by id; `allow` is what
     RUN may ask for beyond isolation (`builder/entitlements.py`); `hosts` are names and
@@ -51,6 +52,7 @@ class BuildInputs:
     network: str = "default"
     secrets: Mapping[str, str] = NOTHING
     proxies: Mapping[str, str] = NOTHING
+    explain: bool = False
     ssh: Mapping[str, tuple[str, ...]] = NO_AGENTS
     allow: frozenset[str] = frozenset()
     hosts: tuple[tuple[str, str], ...] = ()

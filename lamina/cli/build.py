@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
+    from lamina.builder.events import Emit
     from lamina.builder.inputs import BuildInputs
+    from lamina.builder.record import Built
     from lamina.cli.console import Console
     from lamina.cli.settings import Settings
+    from lamina.oci.store import Store
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 
@@ -61,6 +64,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_step_flags(parser)
     flag("--source-date-epoch", metavar="SECONDS", help="the time of all new files")
     flag("--scrub", action="store_true", help="drop what package managers leave behind")
+    flag("--report", metavar="FILE", help="write a page about the build (HTML)")
     parser.set_defaults(call=run)
 
 
@@ -80,7 +84,10 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     store = Store.open(settings.root)
     show = _console(arguments, settings)
     try:
-        built = build(store, inputs, show or silent)
+        if arguments.report:
+            built = _reported(arguments.report, store, inputs, show or silent)
+        else:
+            built = build(store, inputs, show or silent)
         made = hand_out(store, built, wanted, inputs.epoch.seconds, show or silent)
     except LaminaError as error:
         if not tell_error(show, error):
@@ -96,6 +103,18 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     if not wanted.takes_stdout:
         print(text)
     return 0
+
+
+def _reported(
+    path: str, store: Store, inputs: BuildInputs, emit: Emit
+) -> tuple[Built, ...]:
+    from lamina.builder.build import build
+    from lamina.cli.report.recorder import recorded
+    from lamina.values import replace
+
+    inputs = replace(inputs, explain=True)
+    with recorded(path, store, inputs, emit) as both:
+        return build(store, inputs, both)
 
 
 def _console(arguments: argparse.Namespace, settings: Settings) -> Console | None:

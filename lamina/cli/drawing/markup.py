@@ -28,7 +28,7 @@ def escaped(text: str) -> Markup:
     return Markup(text.translate(_TABLE))
 
 
-def element(name: str, *children: object, **attributes: object) -> Markup:
+def element(name: str, /, *children: object, **attributes: object) -> Markup:
     """`<name ...>children</name>`. Children are Markup, text, numbers, None, or
     iterables of those; `class_` is `class`, `data_x` is `data-x`; None leaves an
     attribute out, True gives it without a value."""

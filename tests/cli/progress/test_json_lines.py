@@ -37,7 +37,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 ALL = (
     Note("epoch: none"),
     Planned(2),
-    StepPlanned(1, "[a 1/2] COPY . .", (0,)),
+    StepPlanned(1, "[a 1/2] COPY . .", (0,), "Recipe:2:1", False),
     StepCached(1, "[a 1/2] COPY . ."),
     StepMissed(2, "[a 2/2] RUN x", ("ENV A",)),
     StepStarted(2, "[a 2/2] RUN x"),

@@ -1,0 +1,1 @@
+"""`lamina build --report`: one page about a build, complete in itself."""

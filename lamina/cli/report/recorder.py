@@ -1,0 +1,157 @@
+"""Recorder: listens to a build and keeps what its report is made of."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+
+from lamina.builder.events import (
+    ImageBuilt,
+    Note,
+    StepCached,
+    StepDone,
+    StepFailed,
+    StepMissed,
+    StepOutput,
+    StepPlanned,
+    StepStarted,
+)
+from lamina.builder.output import printable
+from lamina.cli.drawing.model import split_name
+from lamina.cli.report.page import write_page
+from lamina.cli.report.view import BuildView, StepView, image_view
+from lamina.errors import LaminaError
+from lamina.values import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lamina.builder.events import Emit, Event
+    from lamina.builder.inputs import BuildInputs
+    from lamina.oci.store import Store
+
+# Of each step's output the last bytes are kept: the page is to be sent by mail.
+_LOG = 1 << 17
+
+
+class Recorder:
+    """Give it the events; `view` is what it saw. Threads may call it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._opened = clock()
+        self._started = time.time()
+        self._lock = threading.Lock()
+        self._steps: dict[int, StepView] = {}
+        self._logs: dict[int, bytearray] = {}
+        self._left_out: dict[int, int] = {}
+        self._images: list[ImageBuilt] = []
+        self._notes: list[str] = []
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            match event:
+                case StepPlanned(step, name, inputs, place, base):
+                    outcome = "base" if base else ""
+                    named = split_name(name)
+                    self._steps[step] = StepView(step, *named, inputs, outcome, place)
+                case StepOutput(step, data):
+                    self._write(step, data)
+                case ImageBuilt():
+                    self._images.append(event)
+                case Note(text):
+                    self._notes.append(text)
+                case _:
+                    self._step(event)
+
+    def _step(self, event: Event) -> None:
+        match event:
+            case StepCached(step, name):
+                self._change(step, name, outcome="cached")
+            case StepMissed(step, name, reasons):
+                self._change(step, name, reasons=reasons)
+            case StepStarted(step, name):
+                # Whoever hears of no end of it was cancelled.
+                now = self._clock() - self._opened
+                self._change(step, name, began=now, outcome="cancelled")
+            case StepDone(step, name, seconds, changed):
+                outcome = "done" if changed else "unchanged"
+                self._change(step, name, seconds=seconds, outcome=outcome)
+            case StepFailed(step, name, seconds):
+                self._change(step, name, seconds=seconds, outcome="failed")
+
+    def _change(self, step: int, name: str, **changes: object) -> None:
+        found = self._steps.get(step) or StepView(step, *split_name(name), ())
+        self._steps[step] = replace(found, **changes)
+
+    def _write(self, step: int, data: bytes) -> None:
+        log = self._logs.setdefault(step, bytearray())
+        log += data
+        if len(log) > 2 * _LOG:
+            self._left_out[step] = self._left_out.get(step, 0) + len(log) - _LOG
+            del log[:-_LOG]
+
+    def view(
+        self, store: Store, inputs: BuildInputs, error: LaminaError | None
+    ) -> BuildView:
+        """All of it, with what fills the images' layers."""
+        with self._lock:
+            seconds = self._clock() - self._opened
+            steps = tuple(
+                self._with_log(step) for _, step in sorted(self._steps.items())
+            )
+        return BuildView(
+            recipe=inputs.recipe.name,
+            target=", ".join(inputs.targets),
+            platform=inputs.platform,
+            started=self._started,
+            seconds=seconds,
+            outcome="failed" if error else "built",
+            steps=steps,
+            images=tuple(image_view(store, i.name, i.id) for i in self._images),
+            notes=tuple(self._notes),
+            error=_told(error) if error else "",
+        )
+
+    def _with_log(self, step: StepView) -> StepView:
+        log = bytes(self._logs.get(step.index, b""))
+        return replace(
+            step, log=printable(log), left_out=self._left_out.get(step.index, 0)
+        )
+
+
+@contextlib.contextmanager
+def recorded(
+    path: str, store: Store, inputs: BuildInputs, emit: Emit
+) -> Iterator[Emit]:
+    """Events of the block go to `emit` and into a page at `path`, how ever it ends.
+
+    Raises LaminaError where the page cannot be written; a build that failed is told
+    rather than that.
+    """
+    recorder = Recorder()
+
+    def both(event: Event) -> None:
+        recorder(event)
+        emit(event)
+
+    try:
+        yield both
+    except LaminaError as error:
+        with contextlib.suppress(OSError):
+            write_page(recorder.view(store, inputs, error), path)
+        raise
+    try:
+        write_page(recorder.view(store, inputs, None), path)
+    except OSError as error:
+        raise LaminaError(
+            f"The report {path!r} cannot be written: {error.strerror}.",
+            hint="The image is built; name another place with --report.",
+        ) from error
+
+
+def _told(error: LaminaError) -> str:
+    lines = [error.message, error.place, error.excerpt, error.hint]
+    return "\n".join(line for line in lines if line)

@@ -1,0 +1,88 @@
+"""Every step: how it went, why it ran, and what it wrote."""
+
+from __future__ import annotations
+
+from lamina.cli.drawing.markup import Markup, element
+from lamina.cli.progress.style import seconds
+from lamina.cli.tables import human_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from lamina.cli.report.view import BuildView, StepView
+
+_WORDS = {
+    "base": "base",
+    "cached": "cached",
+    "done": "ran",
+    "unchanged": "same result",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "": "not reached",
+}
+
+
+def steps_section(build: BuildView, critical: Collection[int]) -> Markup | None:
+    """All steps in the order of the recipe, each with its log behind it."""
+    if not build.steps:
+        return None
+    kinds = (("all", "all"), ("ran", "ran"), ("cached", "cached"), ("failed", "failed"))
+    tools = element(
+        "div",
+        element("input", type="search", id="find", placeholder="find", hidden=True),
+        [
+            element("button", text, type="button", data_kind=kind, hidden=True)
+            for kind, text in kinds
+        ],
+        class_="tools",
+    )
+    return element(
+        "section",
+        element("h2", "Steps"),
+        tools,
+        [_step(step, step.index in critical) for step in build.steps],
+        id="steps",
+    )
+
+
+def _step(step: StepView, critical: bool) -> Markup:
+    kind = "ran" if step.has_run else step.outcome
+    took = seconds(step.seconds) if step.has_run else ""
+    summary = element(
+        "summary",
+        element("span", class_="dot"),
+        element("span", step.stage, class_="stage"),
+        element("code", step.text),
+        element("span", "critical path", class_="badge path") if critical else None,
+        element("span", _WORDS[step.outcome], class_="word"),
+        element("span", took, class_="took"),
+    )
+    return element(
+        "details",
+        summary,
+        _facts(step),
+        _log(step),
+        id=f"step-{step.index}",
+        class_=f"step {step.outcome}",
+        data_kind=kind + (" failed" if step.outcome == "failed" else ""),
+        open=step.outcome == "failed" or None,
+    )
+
+
+def _facts(step: StepView) -> Markup:
+    facts = [("step", f"{step.index}" + (f", {step.place}" if step.place else ""))]
+    if step.has_run:
+        facts.append(("began", f"after {seconds(step.began)}"))
+    if step.reasons:
+        facts.append(("ran since", "; ".join(step.reasons)))
+    return element(
+        "dl", [[element("dt", name), element("dd", text)] for name, text in facts]
+    )
+
+
+def _log(step: StepView) -> Markup:
+    if not step.log.strip():
+        return element("p", "No output.", class_="empty")
+    first = f"… {human_size(step.left_out)} before this\n" if step.left_out else ""
+    return element("pre", first + step.log.rstrip("\n"), class_="log", tabindex="0")
