@@ -69,7 +69,7 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
         recipe = parse_reading(inputs.recipe, reading, cache)
         checked(recipe, store, inputs, emit)
         executor.scrub |= asks_for(recipe, "scrub")
-        finder = BaseFinder(store, emit, pull=inputs.pull)
+        finder = BaseFinder(store, emit, pull=inputs.pull, registries=inputs.registries)
         graph = plan(recipe, plan_options(inputs), finder)
         for note in graph.notes:
             emit(Note(note))
@@ -104,6 +104,7 @@ def plan_options(inputs: BuildInputs) -> PlanOptions:
         inputs.network,
         inputs.allow,
         inputs.hosts,
+        inputs.platforms,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from lamina.builder.epoch import Epoch
@@ -12,6 +12,10 @@ from lamina.values import value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.runtime.spec import Rlimit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lamina.oci.registry.session import Session
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 NO_AGENTS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
@@ -23,7 +27,8 @@ class BuildInputs:
 
     `ignore` is the patterns of what the context leaves out, as they were read;
     `context` is a folder, "" for none; `platform` is
-    `os/arch[/variant]`; `secrets` are files by id. `scrub` drops what package
+    `os/arch[/variant]` of this machine and `platforms` those to build for, () for the
+    same; `squash` makes one layer of what the "build" adds, or of "all"; `secrets` are files by id. `scrub` drops what package
     managers leave behind; `targets` are stages by name, none for the last one, and
     `all_targets` is every stage that has a name; `tests` false leaves TEST out;
     `explain`: every step is asked for, and told why it ran;
@@ -33,6 +38,7 @@ class BuildInputs:
     addresses for the steps' /etc/hosts; `shm_size` (bytes, 0: 64 MiB) and `ulimits`
     hold for every step and are in no key, as is `unpack_limit`: the bytes that an ADD
     may unpack from one archive (0: what `builder/add.py` thinks reasonable).
+    `registries` opens a session with registries, None: none is asked.
     """
 
     recipe: RecipeInputs
@@ -59,3 +65,6 @@ class BuildInputs:
     shm_size: int = 0
     ulimits: tuple[Rlimit, ...] = ()
     unpack_limit: int = 0
+    platforms: tuple[str, ...] = ()
+    squash: str = ""
+    registries: Callable[[], Session] | None = None

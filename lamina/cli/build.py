@@ -10,6 +10,7 @@ from lamina.cli.products import (
     add_product_flags,
     hand_out,
     identities,
+    platforms,
     products,
 )
 from lamina.cli.recipe_file import (
@@ -24,13 +25,14 @@ from lamina.errors import LaminaError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from lamina.builder.events import Emit
     from lamina.builder.inputs import BuildInputs
     from lamina.builder.record import Built
     from lamina.cli.console import Console
     from lamina.cli.settings import Settings
+    from lamina.oci.registry.session import Session
     from lamina.oci.store import Store
 
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
@@ -56,7 +58,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("--build-arg", action="append", default=[], metavar="NAME[=VALUE]")
     flag("--label", action="append", default=[], metavar="KEY=VALUE")
     flag("--no-cache", action="store_true", help="run every step")
-    flag("--pull", action="store_true", help="look for newer bases")
+    _add_pull(flag)
     flag("-q", "--quiet", action="store_true", help="print the image's ID only")
     flag("--progress", choices=PROGRESS, default="auto", help=_PROGRESS)
     flag("--jobs", type=int, default=0, help="steps side by side (default: cores)")
@@ -68,6 +70,17 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(call=run)
 
 
+def _add_pull(flag: Callable[..., object]) -> None:
+    """`--pull` alone takes no value, for the context may follow it."""
+    dest: dict[str, object] = {"dest": "pull", "action": "store_const"}
+    flag(
+        "--pull", "--pull=always", const="always", default="missing", **dest, help=_PULL
+    )
+    flag("--pull=missing", const="missing", **dest, help="as without: what is not here")
+    flag("--pull=never", const="never", **dest, help="ask no registry")
+
+
+_PULL = "look for newer bases"
 _PROGRESS = "how it is told (auto: tty on a terminal, else plain)"
 
 
@@ -139,6 +152,8 @@ def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:
         context=context,
         ignore=ignore_patterns(context, recipe.path) if context else b"",
         platform=str(host_platform()),
+        platforms=platforms(arguments),
+        squash=arguments.squash or "",
         epoch=find_epoch(arguments.source_date_epoch, variable, context),
         targets=tuple(dict.fromkeys(arguments.target)),
         all_targets=arguments.all,
@@ -147,11 +162,23 @@ def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:
         labels=_labels(arguments.label),
         scrub=arguments.scrub,
         no_cache=arguments.no_cache,
-        pull=arguments.pull,
+        pull=arguments.pull == "always",
+        registries=None if arguments.pull == "never" else registries(settings),
         jobs=arguments.jobs if arguments.jobs > 0 else os.cpu_count() or 1,
         proxies=_proxies(environment, args),
         **step_inputs(arguments, environment),
     )
+
+
+def registries(settings: Settings) -> Callable[[], Session]:
+    """Opens a session with registries, and costs nothing until then."""
+
+    def open_session() -> Session:
+        from lamina.cli.registries import open_session
+
+        return open_session(settings)
+
+    return open_session
 
 
 def _context(given: str) -> str:

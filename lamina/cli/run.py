@@ -129,7 +129,7 @@ def _created(
     from lamina.runtime.container import configure, create
 
     overrides = overrides_from(arguments, settings.environment)
-    image = find_image(store, arguments.image, arguments.pull)
+    image = find_image(store, settings, arguments.image, arguments.pull)
     config = configure(image.config, overrides)
     cidfile = _open_cidfile(arguments.cidfile)
     asked = (arguments.image, arguments.name, config, options)
@@ -140,28 +140,14 @@ def _created(
     return container
 
 
-def find_image(store: Store, name: str, pull: str) -> Image:
-    """The image to run; raises NotFound, saying where it was looked for."""
-    from lamina.oci.errors import InvalidReference, NotFound
-
+def find_image(store: Store, settings: Settings, name: str, pull: str) -> Image:
+    """The image to run, from the store or its registry; raises LaminaError."""
     identity = None if pull == "always" else store.resolve_id(name)
-    if identity is None:
-        from lamina.oci.reference import parse_reference
+    if identity is not None:
+        return store.image(identity)
+    from lamina.cli.pulling import pull_missing
 
-        try:
-            parse_reference(name)
-        except InvalidReference as error:
-            error.exit_code = 125
-            raise
-        missing = NotFound(
-            f"Unable to find image {name!r}: it was looked for in the store "
-            f"{store.root}, and no registry is asked for it.",
-            hint="`lamina build`, `load`, `import` and `bootstrap` make images; "
-            "`lamina images` lists those that are here.",
-        )
-        missing.exit_code = 125
-        raise missing
-    return store.image(identity)
+    return pull_missing(store, settings, name, pull)
 
 
 def _open_cidfile(path: str) -> TextIO | None:
@@ -232,6 +218,6 @@ _TEXTS = (
     (("--shm-size",), "BYTES", "", "the size of /dev/shm"),
     (("--oom-score-adj",), "NUMBER", "0", "who is killed first when memory is short"),
     (("--cidfile",), "FILE", "", "write the container's ID to FILE"),
-    (("--pull",), "WHEN", "missing", "always, missing or never"),
+    (("--pull",), "WHEN", "missing", "ask its registry always, missing or never"),
 )
 # fmt: on

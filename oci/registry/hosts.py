@@ -12,6 +12,9 @@ registries.toml:
     key = "me.key"
     verify = false                         # take any certificate
 
+    [registry."registry.example"]
+    blocked = true                         # never ask it, only its mirrors
+
 Paths are relative to the file. `/etc/docker/certs.d/HOST[:PORT]/` is read as Docker
 reads it: `*.crt` are authorities, `NAME.cert` and `NAME.key` a client's.
 """
@@ -37,6 +40,7 @@ _KEYS = {
     "cert": str,
     "key": str,
     "verify": bool,
+    "blocked": bool,
 }
 
 
@@ -62,8 +66,10 @@ class Registries:
     certificates: tuple[str, ...] = ()
 
     def host(self, registry: str) -> Host:
-        """The registry's own host."""
+        """The registry's own host; raises RegistryError when it is blocked."""
         table = self.tables.get(registry, EMPTY)
+        if table.get("blocked"):
+            raise RegistryError(f"registries.toml says that {registry} is not asked.")
         server = _HUB_HOST if registry == "docker.io" else registry
         scheme = "http" if table.get("http") else "https"
         guess = scheme == "https" and "http" not in table and is_loopback(server)
@@ -77,8 +83,8 @@ class Registries:
         for written in self.tables.get(registry, EMPTY).get("mirrors", ()):
             address = written.rstrip("/").removesuffix("/v2")
             authority = address.partition("://")[2].partition("/")[0]
-            host = self.host(authority)
-            found.append(replace(host, url=address, guess=False))
+            host = replace(self.host(authority), url=address, guess=False)
+            found.append(host)
         return tuple(found)
 
     def _tls(self, registry: str, server: str) -> Tls:

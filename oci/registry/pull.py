@@ -88,7 +88,8 @@ def pull(
     _check_platform(remote, wanted, tell)
     fresh = not store.has_image(remote.id)
     with store.workspace() as workspace:
-        _Layers(store, workspace, remote, tell).pull()
+        home = Home(reference.registry, reference.repository)
+        _Layers(store, workspace, remote, home, tell).pull()
         contents = []
         for diff_id in remote.config.diff_ids:
             layer = store.layer_by_diff_id(diff_id)
@@ -170,11 +171,17 @@ class _Layers:
     """The layers of one image on their way into the store."""
 
     def __init__(
-        self, store: Store, workspace: Workspace, remote: RemoteImage, tell: Tell
+        self,
+        store: Store,
+        workspace: Workspace,
+        remote: RemoteImage,
+        home: Home,
+        tell: Tell,
     ) -> None:
         self._store = store
         self._workspace = workspace
         self._remote = remote
+        self._home = home
         self._tell = tell
         self._stop = threading.Event()
 
@@ -192,9 +199,7 @@ class _Layers:
         with store.alone(f"layer-{diff_id}", self._stop.is_set):
             if store.layer_by_diff_id(diff_id) is None:
                 self._fetch(diff_id, blob)
-                origin = self._remote.sources[-1]
-                home = Home(origin.endpoint.name, origin.name)
-                remember_pulled(store, diff_id, blob, home)
+                remember_pulled(store, diff_id, blob, self._home)
                 outcome = "pulled"
         self._tell(Ended(blob.digest, outcome))
 

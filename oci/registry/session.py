@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lamina.oci.registry.endpoint import Endpoint
+from lamina.oci.registry.errors import RegistryError
 from lamina.oci.registry.hosts import Host, Registries
 from lamina.oci.registry.repository import Repository
 from lamina.oci.registry.retry import Patience
@@ -55,12 +56,19 @@ class Session:
         return self._endpoint(self._registries.host(registry))
 
     def sources(self, reference: Reference) -> tuple[Repository, ...]:
-        """Where to pull from: mirrors in their order, then the registry itself."""
+        """Where to pull from: mirrors in their order, then the registry itself.
+
+        A blocked one is not asked, which is an error where it has no mirrors.
+        """
         hosts = self._registries.mirrors(reference.registry)
-        own = self._registries.host(reference.registry)
+        try:
+            hosts = (*hosts, self._registries.host(reference.registry))
+        except RegistryError:
+            if not hosts:
+                raise
         return tuple(
             Repository(self._endpoint(host), reference.repository, "pull")
-            for host in (*hosts, own)
+            for host in hosts
         )
 
     def target(self, reference: Reference) -> Repository:

@@ -28,6 +28,8 @@ _ENV = {
     "PATH": os.environ["PATH"],
     "HOME": "/nonexistent",
     "PYTHONPATH": PROJECT,
+    # No test asks a registry that it did not start itself.
+    "XDG_CONFIG_HOME": f"{PROJECT}/tests/end_to_end/config",
     "LC_ALL": "C.UTF-8",
 }
 

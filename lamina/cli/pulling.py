@@ -1,0 +1,64 @@
+"""An image that a command needs and the store has not: from its registry."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from lamina.cli.pull import fetch
+from lamina.cli.registries import open_session
+from lamina.cli.transfers import view
+from lamina.errors import LaminaError
+from lamina.oci.errors import NotFound
+from lamina.oci.reference import parse_reference
+
+if TYPE_CHECKING:
+    from lamina.cli.settings import Settings
+    from lamina.oci.store import Image, Store
+
+_WHEN = ("always", "missing", "never")
+
+
+def pull_missing(store: Store, settings: Settings, name: str, when: str) -> Image:
+    """The image `name`, pulled unless `when` is "never", or it was before.
+
+    Raises LaminaError with Docker's exit code for what cannot be run, 125.
+    """
+    try:
+        return _image(store, settings, name, when)
+    except LaminaError as error:
+        error.exit_code = 125
+        raise
+
+
+def _image(store: Store, settings: Settings, name: str, when: str) -> Image:
+    from lamina.oci.platforms import host_platform
+    from lamina.oci.registry.errors import RegistryError
+    from lamina.oci.registry.known import known_name
+
+    if when not in _WHEN:
+        raise LaminaError(f"--pull is one of {', '.join(_WHEN)}, not {when!r}.")
+    reference = parse_reference(name)
+    known = known_name(store, reference, host_platform())
+    if known is not None and when != "always" and reference.digest is not None:
+        return store.image(known)
+    if when == "never":
+        raise NotFound(
+            f"Unable to find image {reference.familiar()!r} in the store "
+            f"{store.root}, and no registry is asked for it.",
+            hint="`lamina images` lists those that are here.",
+        )
+    if when == "missing":
+        print(f"Unable to find image {reference.familiar()!r} locally", file=sys.stderr)
+    shown = view(quiet=False)
+    try:
+        with open_session(settings) as session:
+            pulled = fetch(store, session, reference, None, shown)
+    except RegistryError as error:
+        hint = "`lamina build`, `load`, `import` and `bootstrap` make images, too."
+        error.hint = f"{error.hint} {hint}".lstrip()
+        raise
+    finally:
+        shown.close()
+    print(f"Digest: {pulled.digest}", file=sys.stderr)
+    return pulled.image
