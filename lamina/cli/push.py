@@ -53,7 +53,7 @@ def push_images(arguments: argparse.Namespace, settings: Settings) -> int:
         raise PushUsage("An image is pushed under a tag, not under a digest.")
     if arguments.all_tags and ":" in arguments.name.rpartition("/")[2]:
         raise PushUsage("With --all-tags a name has no tag.")
-    options = PushOptions(arguments.compression, arguments.force_compression)
+    options = PushOptions(arguments.compression, recompress=arguments.force_compression)
     with open_session(settings) as session:
         prepare(session, reference)
         with opened(settings) as store:
@@ -85,14 +85,19 @@ def _one(
     options: PushOptions,
     quiet: bool,
 ) -> None:
-    from lamina.oci.registry.push import push
+    from lamina.oci.image_index import members
+    from lamina.oci.registry.push import push, push_index
 
-    image = store.image(store.references()[str(reference)])
+    identity = store.references()[str(reference)]
     if not quiet:
         print(f"The push refers to repository [{reference.name}]", flush=True)
     shown = view(quiet)
     try:
-        pushed = push(store, session, image, reference, options, shown)
+        if members(store, identity):
+            pushed = push_index(store, session, identity, reference, options, shown)
+        else:
+            image = store.image(identity)
+            pushed = push(store, session, image, reference, options, shown)
     finally:
         shown.close()
     if quiet:

@@ -1,13 +1,14 @@
 """What the store remembers of registries: memos, which may be lost at any time.
 
-blob     diff_id and compressor's version (or "pulled") -> the layer's blob there
+blob     diff_id and compressor's version -> digest and size of what it makes (save.py
+         remembers the same)
+pulled   diff_id -> digest, size and media type of the blob that a layer came as
 source   digest of a blob -> registry/repository that had it
 name     reference and platform -> ID of the image that it meant when it was pulled
 """
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from lamina.oci.digest import Digest
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from lamina.oci.platforms import Platform
     from lamina.oci.reference import Reference
     from lamina.oci.store import Store
-
-_PULLED = "pulled"
 
 
 @value
@@ -33,36 +32,43 @@ class Home:
         return f"{self.registry}/{self.repository}"
 
 
-def remember_pulled(
-    store: Store, diff_id: Digest, blob: Descriptor, home: Home
-) -> None:
-    """A layer came as `blob` from `home`."""
-    remember_blob(store, diff_id, _PULLED, blob)
-    remember_home(store, blob.digest, home)
+def remember_pulled(store: Store, diff_id: Digest, blob: Descriptor) -> None:
+    """A layer came as `blob`."""
+    text = f"{blob.digest} {blob.size} {blob.media_type}"
+    store.remember("pulled", diff_id, text.encode())
+
+
+def known_pulled(store: Store, diff_id: Digest) -> Descriptor | None:
+    """The blob that a layer came as."""
+    data = store.recall("pulled", diff_id)
+    if data is None:
+        return None
+    digest, size, media_type = data.decode().split(" ", 2)
+    return Descriptor(media_type, Digest(digest), int(size))
 
 
 def remember_blob(
     store: Store, diff_id: Digest, version: str, blob: Descriptor
 ) -> None:
     """`version` of a compressor makes `blob` of a layer."""
-    data = json.dumps([blob.media_type, blob.digest, blob.size]).encode()
-    store.remember("blob", f"{diff_id} {version}", data)
+    text = f"{blob.digest} {blob.size}"
+    store.remember("blob", f"{diff_id} {version}", text.encode())
+
+
+def known_blob(
+    store: Store, diff_id: Digest, version: str, media_type: str
+) -> Descriptor | None:
+    """The blob that `version` of a compressor makes of a layer."""
+    data = store.recall("blob", f"{diff_id} {version}")
+    if data is None:
+        return None
+    digest, size = data.decode().split()
+    return Descriptor(media_type, Digest(digest), int(size))
 
 
 def remember_home(store: Store, digest: Digest, home: Home) -> None:
     """A repository has a blob."""
     store.remember("source", digest, str(home).encode())
-
-
-def known_blob(
-    store: Store, diff_id: Digest, version: str = _PULLED
-) -> Descriptor | None:
-    """The blob that a layer came as, or that a compressor made of it."""
-    data = store.recall("blob", f"{diff_id} {version}")
-    if data is None:
-        return None
-    media_type, digest, size = json.loads(data)
-    return Descriptor(media_type, Digest(digest), size)
 
 
 def known_home(store: Store, digest: Digest) -> Home | None:

@@ -35,7 +35,7 @@ class Moved:
 @value
 class Ended:
     """Nothing is left to do for a blob; `outcome` says what was done: pulled, exists,
-    pushed, mounted, copied; or `compressed`, and more is to come for what came of it."""
+    pushed, mounted, copied; or `compressed`, and then comes the push of the result."""
 
     digest: Digest
     outcome: str

@@ -20,7 +20,12 @@ from lamina.oci.manifest import CONFIGS, LAYERS, Index, Manifest, select
 from lamina.oci.platforms import Platform, host_platform, normalise
 from lamina.oci.registry.download import Download, check_digest, read_small
 from lamina.oci.registry.errors import RegistryError
-from lamina.oci.registry.known import Home, remember_name, remember_pulled
+from lamina.oci.registry.known import (
+    Home,
+    remember_home,
+    remember_name,
+    remember_pulled,
+)
 from lamina.oci.registry.progress import Ended, Found, Meter, Noted, nothing
 from lamina.oci.stream import Source, digested
 from lamina.oci.strict_json import MAX_DOCUMENT, broken
@@ -199,7 +204,8 @@ class _Layers:
         with store.alone(f"layer-{diff_id}", self._stop.is_set):
             if store.layer_by_diff_id(diff_id) is None:
                 self._fetch(diff_id, blob)
-                remember_pulled(store, diff_id, blob, self._home)
+                remember_pulled(store, diff_id, blob)
+                remember_home(store, blob.digest, self._home)
                 outcome = "pulled"
         self._tell(Ended(blob.digest, outcome))
 

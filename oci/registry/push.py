@@ -15,27 +15,33 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, BinaryIO
 
+from lamina.oci.annotations import INDEX, MANIFEST, MANIFEST_DESCRIPTOR, annotated
 from lamina.oci.config import EMPTY
 from lamina.oci.digest import Digest
 from lamina.oci.errors import DigestMismatch, InvalidArchive
+from lamina.oci.image_index import members
 from lamina.oci.manifest import (
     DOCKER_LAYER,
     DOCKER_LAYER_GZIP,
     OCI_CONFIG,
+    OCI_INDEX,
     OCI_LAYER,
     OCI_LAYER_GZIP,
     OCI_LAYER_ZSTD,
     Descriptor,
+    Index,
     Manifest,
     parse_manifest,
     to_json,
 )
+from lamina.oci.platforms import platform_of
 from lamina.oci.registry.download import Download, check_digest
 from lamina.oci.registry.errors import RegistryError
 from lamina.oci.registry.known import (
     Home,
     known_blob,
     known_home,
+    known_pulled,
     remember_blob,
     remember_home,
 )
@@ -68,11 +74,11 @@ _AS_OCI = {
 @value
 class PushOptions:
     """`compression` of layers that were never in a registry: gzip, zstd, none; with
-    `recompress` of all. `annotations` go into the manifest."""
+    `recompress` of all. `level` None is the compression's own."""
 
     compression: str = "gzip"
+    level: int | None = None
     recompress: bool = False
-    annotations: Mapping[str, str] = EMPTY
 
 
 def push(
@@ -85,20 +91,62 @@ def push(
 ) -> Descriptor:
     """Send `image` to be `reference`; the descriptor of its manifest there.
 
-    Raises RegistryError, NotFound and DigestMismatch when the store is damaged.
+    What the store keeps as its annotations goes into it. Raises RegistryError,
+    NotFound, and DigestMismatch when the store is damaged.
     """
     target = session.target(reference)
+    fetched = send(store, session, target, image, options, tell)
+    publish(target, reference.tag or fetched.digest, fetched)
+    tell(Found(reference.familiar(), fetched.digest))
+    return fetched.descriptor
+
+
+def push_index(
+    store: Store,
+    session: Session,
+    identity: Digest,
+    reference: Reference,
+    options: PushOptions = PushOptions(),  # noqa: B008
+    tell: Tell = nothing,
+) -> Descriptor:
+    """Send an index of the store and all of its images; the index's descriptor."""
+    target = session.target(reference)
+    entries = []
+    for member in members(store, identity):
+        image = store.image(member.id)
+        fetched = send(store, session, target, image, options, tell)
+        publish(target, fetched.digest, fetched)
+        notes = annotated(store, image.id).get(MANIFEST_DESCRIPTOR, EMPTY)
+        platform = platform_of(image.config)
+        entries.append(
+            replace(fetched.descriptor, platform=platform, annotations=notes)
+        )
+    notes = annotated(store, identity).get(INDEX, EMPTY)
+    index = Index(tuple(entries), OCI_INDEX, annotations=notes)
+    fetched = _fetched(to_json(index), index)
+    publish(target, reference.tag or fetched.digest, fetched)
+    tell(Found(reference.familiar(), fetched.digest))
+    return fetched.descriptor
+
+
+def send(
+    store: Store,
+    session: Session,
+    target: Repository,
+    image: Image,
+    options: PushOptions,
+    tell: Tell,
+) -> Fetched:
+    """Send all of an image but its manifest, which is returned."""
     with store.workspace() as workspace:
         layers = _Layers(store, session, target, workspace, options, tell)
         blobs = layers.push(image)
         config = store.image_config(image.id)
         send_bytes(target, image.id, config, threading.Event())
-    fetched = _manifest(store, image, blobs, len(config), options)
-    publish(target, reference.tag or fetched.digest, fetched)
-    tell(Found(reference.familiar(), fetched.digest))
+    fetched = _manifest(store, image, blobs, len(config))
     if store.image_manifest(image.id) is None:
         store.put_image_bytes(config, image.layers, fetched.data)
-    return fetched.descriptor
+    return fetched
 
 
 def _manifest(
@@ -106,25 +154,29 @@ def _manifest(
     image: Image,
     blobs: Mapping[Digest, Descriptor],
     config_size: int,
-    options: PushOptions,
 ) -> Fetched:
     """The manifest that the image came with, if its blobs are the same; else ours."""
     layers = tuple(blobs[diff_id] for diff_id in image.config.diff_ids)
     came = store.image_manifest(image.id)
-    if came is not None and not options.annotations:
+    notes = annotated(store, image.id).get(MANIFEST, EMPTY)
+    if came is not None:
         document = parse_manifest(came)
         assert isinstance(document, Manifest)
-        if [b.digest for b in document.layers] == [b.digest for b in layers]:
-            kind = document.media_type
-            return Fetched(came, Descriptor(kind, Digest.of(came), len(came)), document)
+        same = [b.digest for b in document.layers] == [b.digest for b in layers]
+        if same and notes in (EMPTY, document.annotations):
+            return _fetched(came, document)
     layers = tuple(
         replace(blob, media_type=_AS_OCI.get(blob.media_type, blob.media_type))
         for blob in layers
     )
     config = Descriptor(OCI_CONFIG, image.id, config_size)
-    made = Manifest(config, layers, annotations=options.annotations)
-    data = to_json(made)
-    return Fetched(data, Descriptor(made.media_type, Digest.of(data), len(data)), made)
+    made = Manifest(config, layers, annotations=notes)
+    return _fetched(to_json(made), made)
+
+
+def _fetched(data: bytes, document: Manifest | Index) -> Fetched:
+    found = Descriptor(document.media_type, Digest.of(data), len(data))
+    return Fetched(data, found, document)
 
 
 class _Layers:
@@ -147,7 +199,8 @@ class _Layers:
         self._home = Home(target.endpoint.name, target.name)
         self._workspace = workspace
         self._options = options
-        self._version = version(options.compression)
+        self._kind = _KINDS[options.compression]
+        self._version = version(options.compression, options.level)
         self._tell = tell
         self._stop = threading.Event()
         self._blobs: dict[Digest, Descriptor] = {}
@@ -169,7 +222,9 @@ class _Layers:
 
     def _as_it_came(self, diff_id: Digest) -> tuple[Descriptor | None, str]:
         """The blob that the layer was pulled as, and how it got there; "" if not."""
-        blob = None if self._options.recompress else known_blob(self._store, diff_id)
+        blob = None
+        if not self._options.recompress:
+            blob = known_pulled(self._store, diff_id)
         if blob is None:
             return None, ""
         outcome, location = self._there(blob)
@@ -190,7 +245,7 @@ class _Layers:
 
     def _as_we_make_it(self, diff_id: Digest) -> tuple[Descriptor, str]:
         """The blob that we compress the layer to, and how it got there."""
-        blob = known_blob(self._store, diff_id, self._version)
+        blob = known_blob(self._store, diff_id, self._version, self._kind)
         location = ""
         if blob is not None:
             outcome, location = self._there(blob)
@@ -265,7 +320,7 @@ class _Layers:
                 except OSError as error:
                     raise space_error(error, self._store.root) from error
 
-            squeeze = compressor(self._options.compression, write)
+            squeeze = compressor(self._options.compression, write, self._options.level)
 
             def squeezed(data: bytes) -> None:
                 meter.add(len(data))
@@ -275,7 +330,7 @@ class _Layers:
             squeeze.close()
         self._tell(Ended(diff_id, "compressed"))
         digest = Digest("sha256:" + seen.hexdigest())
-        return Descriptor(_KINDS[self._options.compression], digest, size), path
+        return Descriptor(self._kind, digest, size), path
 
 
 def save_blob(
