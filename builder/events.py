@@ -90,6 +90,15 @@ class StepFailed:
 
 
 @value
+class StepCancelled:
+    """A step that was stopped, for another one failed or the user had enough."""
+
+    step: int
+    name: str
+    seconds: float
+
+
+@value
 class Transfer:
     """Bytes on their way: a context, a download, an archive that is written.
 
@@ -121,6 +130,7 @@ Event = (
     | StepCached
     | StepDone
     | StepFailed
+    | StepCancelled
     | Transfer
     | ImageBuilt
 )

@@ -22,6 +22,7 @@ _ACROSS = 72
 _BETWEEN = 22
 _MARGIN = 16
 _SWEEPS = 6
+_SEEN = 700
 # A rank is broken into columns where it would be this much higher than wide.
 _TALL = 1.4
 
@@ -117,12 +118,13 @@ def _columns(ranks: list[list[int]], heights: Sequence[float]) -> list[list[int]
 
 
 def _placed(columns: list[list[int]], heights: Sequence[float]) -> Layout:
-    """Columns side by side, each in the middle of the height."""
+    """Columns side by side, each in the middle of the height; at its top, where the
+    whole is too high to be seen at once."""
     talls = [sum(heights[c] + _BETWEEN for c in cards) - _BETWEEN for cards in columns]
     height = max(talls, default=0.0)
     places: dict[int, Place] = {}
     for number, (cards, tall) in enumerate(zip(columns, talls, strict=True)):
-        y = _MARGIN + (height - tall) / 2
+        y = _MARGIN + ((height - tall) / 2 if height < _SEEN else 0)
         for card in cards:
             places[card] = Place(_MARGIN + number * (WIDTH + _ACROSS), y, heights[card])
             y += heights[card] + _BETWEEN

@@ -13,6 +13,7 @@ from lamina import __version__
 from lamina.builder.events import (
     ImageBuilt,
     StepCached,
+    StepCancelled,
     StepDone,
     StepFailed,
     StepOutput,
@@ -38,6 +39,7 @@ NAMES = {
     "StepMissed": "missed",
     "StepDone": "done",
     "StepFailed": "failed",
+    "StepCancelled": "cancelled",
     "Transfer": "transfer",
     "ImageBuilt": "image",
 }
@@ -66,7 +68,7 @@ class JsonLines:
                 pieces = self._pieces.setdefault(event.step, Pieces())
                 self._output(event.step, pieces.add(event.data))
                 return
-            if isinstance(event, StepDone | StepFailed):
+            if isinstance(event, StepDone | StepFailed | StepCancelled):
                 rest = self._pieces.pop(event.step, Pieces())
                 self._output(event.step, rest.end())
             self._write(NAMES[type(event).__name__], event.__dict__)

@@ -9,6 +9,7 @@ from lamina.builder.events import (
     ImageBuilt,
     Note,
     StepCached,
+    StepCancelled,
     StepDone,
     StepFailed,
     StepMissed,
@@ -66,7 +67,7 @@ class Plain:
                 return [f"#{_number(step)} {_line(name)}"]
             case StepOutput(step, data):
                 return self._said(step, self._lines_of(step).add(data))
-            case StepDone() | StepFailed():
+            case StepDone() | StepFailed() | StepCancelled():
                 return self._ended(event)
             case StepMissed(step, _, reasons):
                 return [f"#{_number(step)} MISSED {_line(given)}" for given in reasons]
@@ -85,12 +86,14 @@ class Plain:
             case _:
                 return []
 
-    def _ended(self, event: StepDone | StepFailed) -> list[str]:
+    def _ended(self, event: StepDone | StepFailed | StepCancelled) -> list[str]:
         self._ran += 1
         rest = self._said(event.step, self._lines_of(event.step).end())
         self._output.pop(event.step, None)
         if isinstance(event, StepFailed):
             end = f"FAILED {event.seconds:.1f}s"
+        elif isinstance(event, StepCancelled):
+            end = f"CANCELED {event.seconds:.1f}s"
         else:
             same = "" if event.changed else ", the same as before"
             end = f"DONE {event.seconds:.1f}s{same}"

@@ -8,6 +8,7 @@ from lamina.builder.events import (
     ImageBuilt,
     Planned,
     StepCached,
+    StepCancelled,
     StepDone,
     StepFailed,
     StepOutput,
@@ -76,10 +77,10 @@ class State:
             case StepOutput(step, data):
                 if step in self.running:
                     self.running[step].add(data)
-            case StepDone(step) | StepFailed(step):
+            case StepDone(step) | StepFailed(step) | StepCancelled(step):
                 self.running.pop(step, None)
                 # Making a base is no step of the recipe.
-                self.ran += step >= 0
+                self.ran += step >= 0 and not isinstance(event, StepCancelled)
                 self.failed += isinstance(event, StepFailed)
             case Transfer():
                 self._move(event, now)

@@ -11,6 +11,7 @@ import time
 
 from lamina.builder.events import (
     Note,
+    StepCancelled,
     StepDone,
     StepFailed,
     StepMissed,
@@ -123,6 +124,8 @@ class Terminal:
             case StepFailed(_, name, took):
                 sign = self._style.paint(self._style.signs.failed, "red")
                 return self._step(sign, took, name)
+            case StepCancelled(_, name, took):
+                return self._step(" ", took, name, "  stopped")
             case StepMissed(_, name, reasons) if reasons:
                 text = f" ? {name}: {'; '.join(reasons)}"
                 width = self._screen.size().columns

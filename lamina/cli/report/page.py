@@ -15,11 +15,10 @@ from lamina import __version__
 from lamina.cli.drawing.markup import Markup, element, joined
 from lamina.cli.drawing.model import Vertex, drawing
 from lamina.cli.drawing.svg import RULES, picture
-from lamina.cli.progress.style import seconds
 from lamina.cli.report.layers import layers_section
 from lamina.cli.report.steps import steps_section
 from lamina.cli.report.timeline import timeline_section
-from lamina.cli.report.view import critical_path
+from lamina.cli.report.view import critical_path, precise
 from lamina.cli.tables import human_size
 
 TYPE_CHECKING = False
@@ -36,7 +35,7 @@ def page(build: BuildView) -> str:
     style = _read("page.css") + RULES
     script = _read("page.js")
     critical = critical_path(build.steps)
-    title = f"{build.recipe}: {build.outcome} in {seconds(build.seconds)}"
+    title = f"{build.title}: {build.outcome} in {precise(build.seconds)}"
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -82,10 +81,10 @@ def _allowed(text: str) -> str:
 
 def _header(build: BuildView) -> Markup:
     started = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(build.started))
-    about = [build.target, build.platform, started]
+    about = [build.recipe, build.target, build.platform, started]
     return element(
         "header",
-        element("h1", build.recipe),
+        element("h1", build.title),
         element("span", build.outcome, class_=f"badge {build.outcome}"),
         element("p", " · ".join(text for text in about if text), class_="about"),
         element("p", " · ".join(build.notes), class_="about") if build.notes else None,
@@ -96,10 +95,12 @@ def _tiles(build: BuildView, critical: Collection[int]) -> Markup:
     ran = [step for step in build.steps if step.has_run]
     work = sum(step.seconds for step in ran)
     chain = sum(step.seconds for step in build.steps if step.index in critical)
-    tiles = [_tile("time", seconds(build.seconds), f"{seconds(work)} of work in steps")]
+    tiles = [_tile("time", precise(build.seconds), f"{precise(work)} of work in steps")]
     cached = build.count("cached")
     tiles.append(_tile("steps", f"{len(ran)} ran", f"{cached} cached"))
-    tiles.append(_tile("critical path", seconds(chain), f"{len(critical)} steps"))
+    if critical:
+        number = "1 step" if len(critical) == 1 else f"{len(critical)} steps"
+        tiles.append(_tile("critical path", precise(chain), number))
     for image in build.images[:3]:
         wasted = sum(layer.wasted for layer in image.layers)
         tiles.append(
@@ -158,7 +159,7 @@ def _vertices(steps: Collection[StepView]) -> list[Vertex]:
             step.text,
             tuple(given for given in step.inputs if given in known),
             step.outcome,
-            seconds(step.seconds) if step.has_run else "",
+            precise(step.seconds) if step.has_run else "",
         )
         for step in steps
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 
@@ -10,6 +11,7 @@ from lamina.builder.events import (
     ImageBuilt,
     Note,
     StepCached,
+    StepCancelled,
     StepDone,
     StepFailed,
     StepMissed,
@@ -73,7 +75,6 @@ class Recorder:
             case StepMissed(step, name, reasons):
                 self._change(step, name, reasons=reasons)
             case StepStarted(step, name):
-                # Whoever hears of no end of it was cancelled.
                 now = self._clock() - self._opened
                 self._change(step, name, began=now, outcome="cancelled")
             case StepDone(step, name, seconds, changed):
@@ -81,6 +82,8 @@ class Recorder:
                 self._change(step, name, seconds=seconds, outcome=outcome)
             case StepFailed(step, name, seconds):
                 self._change(step, name, seconds=seconds, outcome="failed")
+            case StepCancelled(step, name, seconds):
+                self._change(step, name, seconds=seconds, outcome="cancelled")
 
     def _change(self, step: int, name: str, **changes: object) -> None:
         found = self._steps.get(step) or StepView(step, *split_name(name), ())
@@ -103,6 +106,7 @@ class Recorder:
                 self._with_log(step) for _, step in sorted(self._steps.items())
             )
         return BuildView(
+            title=_title(inputs.context, inputs.recipe.name),
             recipe=inputs.recipe.name,
             target=", ".join(inputs.targets),
             platform=inputs.platform,
@@ -150,6 +154,11 @@ def recorded(
             f"The report {path!r} cannot be written: {error.strerror}.",
             hint="The image is built; name another place with --report.",
         ) from error
+
+
+def _title(context: str, recipe: str) -> str:
+    name = os.path.basename(recipe)
+    return f"{os.path.basename(context)}/{name}" if context else name
 
 
 def _told(error: LaminaError) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lamina.cli.drawing.markup import Markup, element
-from lamina.cli.progress.style import seconds
+from lamina.cli.report.view import precise
 from lamina.cli.tables import human_size
 
 TYPE_CHECKING = False
@@ -48,7 +48,7 @@ def steps_section(build: BuildView, critical: Collection[int]) -> Markup | None:
 
 def _step(step: StepView, critical: bool) -> Markup:
     kind = "ran" if step.has_run else step.outcome
-    took = seconds(step.seconds) if step.has_run else ""
+    took = precise(step.seconds) if step.has_run else ""
     summary = element(
         "summary",
         element("span", class_="dot"),
@@ -73,7 +73,7 @@ def _step(step: StepView, critical: bool) -> Markup:
 def _facts(step: StepView) -> Markup:
     facts = [("step", f"{step.index}" + (f", {step.place}" if step.place else ""))]
     if step.has_run:
-        facts.append(("began", f"after {seconds(step.began)}"))
+        facts.append(("began", f"after {precise(step.began)}"))
     if step.reasons:
         facts.append(("ran since", "; ".join(step.reasons)))
     return element(

@@ -61,8 +61,10 @@ class ImageView:
 
 @value
 class BuildView:
-    """A build. `started` is in seconds since 1970; `error` is how it failed."""
+    """A build. `title` is its folder and recipe; `started` is in seconds since 1970;
+    `error` is how it failed."""
 
+    title: str
     recipe: str
     target: str
     platform: str
@@ -76,6 +78,15 @@ class BuildView:
 
     def count(self, *outcomes: str) -> int:
         return sum(step.outcome in outcomes for step in self.steps)
+
+
+def precise(amount: float) -> str:
+    """Seconds; milliseconds where there is less than a tenth of one."""
+    if amount < 0.0995:
+        return f"{amount * 1000:.0f}ms"
+    from lamina.cli.progress.style import seconds
+
+    return seconds(amount)
 
 
 def critical_path(steps: Sequence[StepView]) -> tuple[int, ...]:

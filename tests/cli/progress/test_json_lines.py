@@ -14,6 +14,7 @@ from lamina.builder.events import (
     Note,
     Planned,
     StepCached,
+    StepCancelled,
     StepDone,
     StepFailed,
     StepMissed,
@@ -45,6 +46,7 @@ ALL = (
     StepOutput(2, b"\xa4\xff"),
     StepDone(2, "[a 2/2] RUN x", 1.25, False),
     StepFailed(3, "[a 2/2] RUN x", 1.25),
+    StepCancelled(4, "[a 2/2] RUN x", 1.25),
     Transfer("context", 1, 2),
     ImageBuilt("a", "sha256:01", 5),
 )
