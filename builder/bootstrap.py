@@ -37,6 +37,18 @@ if TYPE_CHECKING:
     from lamina.oci.workspace import Workspace
 
 VARIANTS = ("minbase", "apt", "essential", "required", "important", "standard")
+# What Debian calls the platforms that it has packages for.
+DEBIAN_ARCHITECTURES = {
+    "linux/386": "i386",
+    "linux/amd64": "amd64",
+    "linux/arm/v5": "armel",
+    "linux/arm/v7": "armhf",
+    "linux/arm64": "arm64",
+    "linux/mips64le": "mips64el",
+    "linux/ppc64le": "ppc64el",
+    "linux/riscv64": "riscv64",
+    "linux/s390x": "s390x",
+}
 # A change of what a bootstrap makes of the same inputs needs another version here.
 VERSION = 1
 
@@ -51,14 +63,18 @@ class Bootstrap:
     include: tuple[str, ...] = ()
     mirror: str = ""
     snapshot: str = ""
+    platform: str = ""
 
     @property
     def name(self) -> str:
         return f"bootstrap:{self.distribution}/{self.suite}"
 
 
-def parse_bootstrap(text: str, flags: Mapping[str, str]) -> Bootstrap:
-    """`debian/bookworm` and FROM's flags; raises BootstrapFailed."""
+def parse_bootstrap(
+    text: str, flags: Mapping[str, str], platform: str = ""
+) -> Bootstrap:
+    """`debian/bookworm` and FROM's flags, for a platform or this machine's; raises
+    BootstrapFailed."""
     distribution, _, suite = text.partition("/")
     plain = suite.replace("-", "").replace(".", "")
     if distribution not in ("debian", "ubuntu") or not plain.isalnum():
@@ -83,7 +99,24 @@ def parse_bootstrap(text: str, flags: Mapping[str, str]) -> Bootstrap:
             hint="Write it as 20260131T000000Z.",
         )
     mirror = flags.get("mirror", "")
-    return Bootstrap(distribution, suite, variant, include, mirror, snapshot)
+    return Bootstrap(
+        *(distribution, suite, variant, include, mirror, snapshot),
+        _foreign(platform),
+    )
+
+
+def _foreign(platform: str) -> str:
+    """`platform`, when it is one of Debian's and not this machine's."""
+    from lamina.oci.platforms import host_platform
+
+    if not platform or platform == str(host_platform()):
+        return ""
+    if platform not in DEBIAN_ARCHITECTURES:
+        raise BootstrapFailed(
+            f"Debian has no packages for {platform}.",
+            hint=f"It has them for {', '.join(sorted(DEBIAN_ARCHITECTURES))}.",
+        )
+    return platform
 
 
 def _is_snapshot(text: str) -> bool:
@@ -106,6 +139,10 @@ def bootstrap_image(
     if known is not None and not again:
         return known
     _require("mmdebstrap")
+    if wanted.platform:
+        from lamina.runtime.emulation import require_runnable
+
+        require_runnable(wanted.platform)
     with store.workspace() as workspace:
         sources = find_sources(_archive(wanted), workspace.path)
         key = _key({"wanted": _fields(wanted), "sources": [s.key for s in sources]})
@@ -137,7 +174,9 @@ def _known(store: Store, key: str) -> Image | None:
 
 
 def _fields(wanted: Bootstrap) -> dict[str, object]:
-    return {"version": VERSION, "machine": os.uname().machine, **wanted.__dict__}
+    fields = dict(wanted.__dict__)
+    machine = fields.pop("platform") or os.uname().machine
+    return {"version": VERSION, "machine": machine, **fields}
 
 
 def _key(fields: dict[str, object]) -> str:
@@ -244,6 +283,7 @@ def _start(
         # Device nodes are the runtime's to make; an unprivileged store can't hold them.
         "--skip=output/dev",
         *([f"--include={','.join(wanted.include)}"] if wanted.include else []),
+        *_architecture(wanted),
         *(wanted.suite, "-"),
         *(source.line for source in sources),
     ]
@@ -261,6 +301,13 @@ def _start(
         env=environment,
         umask=0o022,
     )
+
+
+def _architecture(wanted: Bootstrap) -> tuple[str, ...]:
+    """For packages of another machine: their scripts run through its emulator."""
+    if not wanted.platform:
+        return ()
+    return (f"--architectures={DEBIAN_ARCHITECTURES[wanted.platform]}",)
 
 
 def _ending_with_us() -> tuple[str, ...]:
@@ -286,10 +333,11 @@ def _failed(code: int, output: str) -> BootstrapFailed:
 
 
 def _config(wanted: Bootstrap, diff_id: Digest, date: int) -> ImageConfig:
-    from lamina.oci.platforms import host_platform
+    from lamina.oci.platforms import host_platform, parse_platform
 
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(date))
-    platform = host_platform()
+    foreign = wanted.platform
+    platform = parse_platform(foreign) if foreign else host_platform()
     return ImageConfig(
         architecture=platform.architecture,
         os=platform.os,

@@ -16,8 +16,11 @@ from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lamina.builder.epoch import Epoch
     from lamina.builder.events import Emit
+    from lamina.builder.graph import Graph, Product
     from lamina.builder.inputs import BuildInputs
     from lamina.builder.plan import PlanOptions
     from lamina.builder.solver import Layers
@@ -81,7 +84,7 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
         results = solve(graph, executor.solver())
         # While the executor's workspace is open, nothing collects these layers.
         images = [
-            (made.name, _assemble(store, made.config, results[made.tip], inputs.epoch))
+            (made.name, _assemble(store, *_final(store, inputs, graph, made, results)))
             for made in graph.products
         ]
     reads = executor.reads
@@ -127,6 +130,23 @@ class ParseCache:
 
     def put(self, key: str, data: bytes) -> None:
         self._store.remember("parse", key, data)
+
+
+def _final(
+    store: Store,
+    inputs: BuildInputs,
+    graph: Graph,
+    made: Product,
+    results: Mapping[int, Layers],
+) -> tuple[ImageConfig, Layers, Epoch]:
+    """What an image is made of, squashed where that was asked for."""
+    config, layers = made.config, results[made.tip]
+    if inputs.squash:
+        from lamina.builder.squash import base_layers, squash
+
+        kept = 0 if inputs.squash == "all" else base_layers(graph, made.tip)
+        config, layers = squash(store, config, layers, kept, inputs.epoch.seconds)
+    return config, layers, inputs.epoch
 
 
 def _assemble(store: Store, config: ImageConfig, layers: Layers, epoch: Epoch) -> Image:

@@ -148,6 +148,10 @@ class Executor:
         """Do what the step says to `upper`; since when its files are new (ns)."""
         operation = work.step.operation
         if isinstance(operation, RunOp):
+            if work.step.platform not in ("", self._inputs.platform):
+                from lamina.runtime.emulation import require_runnable
+
+                require_runnable(work.step.platform)
             began = time.clock_gettime_ns(_FILE_CLOCK)
             self._runtime().run(work, operation, lowers, upper, place)
             return began

@@ -123,13 +123,15 @@ Operation = BaseOp | RunOp | CopyOp | WorkdirOp
 
 @value
 class Step:
-    """A vertex. `name` is what people read: `[stage 2/5] RUN make`."""
+    """A vertex. `name` is what people read: `[stage 2/5] RUN make`; `platform` is that
+    of its stage, `os/arch[/variant]`."""
 
     index: int
     name: str
     operation: Operation
     parent: int
     span: Span | None
+    platform: str = ""
 
     @property
     def is_test(self) -> bool:

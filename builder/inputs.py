@@ -28,7 +28,8 @@ class BuildInputs:
     `ignore` is the patterns of what the context leaves out, as they were read;
     `context` is a folder, "" for none; `platform` is
     `os/arch[/variant]` of this machine and `platforms` those to build for, () for the
-    same; `squash` makes one layer of what the "build" adds, or of "all"; `secrets` are files by id. `scrub` drops what package
+    same; `squash` makes one layer of what the "build" adds, or of "all"; `secrets` are
+    files by id. `scrub` drops what package
     managers leave behind; `targets` are stages by name, none for the last one, and
     `all_targets` is every stage that has a name; `tests` false leaves TEST out;
     `explain`: every step is asked for, and told why it ran;

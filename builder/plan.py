@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lamina.builder.errors import InvalidInstruction, InvalidOption, UnknownBase
-from lamina.builder.graph import BaseOp, Graph, Operation, Product, Step
+from lamina.builder.errors import (
+    InvalidInstruction,
+    InvalidOption,
+    UnknownBase,
+    placed,
+)
+from lamina.builder.graph import BaseOp, Graph, Operation, Product
 from lamina.builder.stage import apply, base_state
 from lamina.builder.state import NOTHING, StageState
+from lamina.builder.step_list import StepList
+from lamina.errors import LaminaError
 from lamina.lang.expand import expand
 from lamina.lang.stages import stage_names
 from lamina.lang.suggest import did_you_mean
@@ -45,6 +52,8 @@ class BaseRequest:
     name: str
     flags: Mapping[str, str]
     span: Span
+    # What it has to be for; "" for whatever is there, this machine's first.
+    platform: str = ""
 
 
 if TYPE_CHECKING:
@@ -53,8 +62,9 @@ if TYPE_CHECKING:
 
 @value
 class PlanOptions:
-    """What the command line adds to a recipe. `platform` is `os/arch[/variant]`;
-    `targets`, `all_targets`, `tests`, `allow` and `hosts` are as in BuildInputs."""
+    """What the command line adds to a recipe. `platform` is this machine's,
+    `os/arch[/variant]`, and `platforms` those to build for, () for the same; `targets`,
+    `all_targets`, `tests`, `allow` and `hosts` are as in BuildInputs."""
 
     platform: str
     targets: tuple[str, ...] = ()
@@ -65,27 +75,42 @@ class PlanOptions:
     network: str = "default"
     allow: frozenset[str] = frozenset()
     hosts: tuple[tuple[str, str], ...] = ()
+    platforms: tuple[str, ...] = ()
 
 
 def plan(recipe: Recipe, options: PlanOptions, resolve: Resolve) -> Graph:
     """The graph of the target stages; raises RecipeError and what `resolve` raises."""
-    scope = Planner(recipe, options, resolve)
+    steps = StepList(shared=len(options.platforms) > 1)
+    scopes = [
+        Planner(recipe, options, resolve, steps, platform)
+        for platform in options.platforms or (options.platform,)
+    ]
     products = tuple(
-        _product(scope.stage(index), options.labels)
+        _product(scope.stage(index), options)
         for index in _targets(recipe, options)
+        for scope in scopes
     )
-    return Graph(_named(scope.steps), products, options.platform, tuple(scope.notes))
+    notes = dict.fromkeys(note for scope in scopes for note in scope.notes)
+    return Graph(steps.named(), products, options.platform, tuple(notes))
 
 
-def _product(stage: StageState, labels: Mapping[str, str]) -> Product:
-    config = replace(stage.config, labels={**stage.config.labels, **labels})
+def _product(stage: StageState, options: PlanOptions) -> Product:
+    config = replace(stage.config, labels={**stage.config.labels, **options.labels})
     return Product(stage.title, stage.tip, config)
 
 
 class Planner:
-    """The plan in progress: its steps, the stages done so far, the global ARGs."""
+    """The plan in progress for one platform: its steps, the stages done so far, the
+    global ARGs."""
 
-    def __init__(self, recipe: Recipe, options: PlanOptions, resolve: Resolve) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        options: PlanOptions,
+        resolve: Resolve,
+        steps: StepList,
+        platform: str,
+    ) -> None:
         self.recipe = recipe
         self.escape = recipe.escape
         self.dialect = recipe.dialect
@@ -94,22 +119,23 @@ class Planner:
         self.hosts = options.hosts
         self.tests = options.tests
         self.notes: list[str] = []
-        self.steps: list[tuple[str, Step]] = []
         self._options = options
         self._resolve = resolve
+        self._steps = steps
+        self._platform = platform
+        # What a base has to be for: nothing, where nobody said so.
+        self._required = platform if options.platforms else ""
         self._done: dict[int, StageState] = {}
         self._images: dict[str, int] = {}
         self._names = stage_names(recipe.stages, recipe.dialect)
-        self._automatic = _automatic_args(recipe, options)
+        self._automatic = _automatic_args(recipe, options, platform)
         self._global = self._global_args()
 
     def add(
         self, title: str, parent: int, operation: Operation, text: str, span: Span
     ) -> int:
         """Add a step of the stage `title` on top of `parent`; its index."""
-        index = len(self.steps)
-        self.steps.append((title, Step(index, text, operation, parent, span)))
-        return index
+        return self._steps.step(title, parent, operation, text, span)
 
     def warn(self, text: str, span: Span) -> None:
         """Tell the recipe's writer something that stops nothing."""
@@ -132,8 +158,9 @@ class Planner:
             return self.stage(earlier.index).tip
         self._check_origin(name, stage, span)
         if name not in self._images:
-            base = self._base(BaseRequest(name, NOTHING, span))
-            self._images[name] = self._add_base(name, base.layers, span, name)
+            base = self._base(BaseRequest(name, NOTHING, span, self._required))
+            operation = BaseOp(name, base.layers)
+            self._images[name] = self._steps.base(name, operation, span, self._platform)
         return self._images[name]
 
     def _base(self, request: BaseRequest) -> Base:
@@ -191,7 +218,6 @@ class Planner:
                 base.image.span,
                 hint="Give its ARG a default before the first FROM, or --build-arg.",
             )
-        self._check_platform(stage)
         earlier = self._names.base(name, stage.index)
         if earlier is not None:
             inherited = self.stage(earlier.index)
@@ -199,32 +225,30 @@ class Planner:
         flags = {
             key: expand(word, self._from_env(), self.escape) for key, word in base.flags
         }
+        given = self._stage_platform(stage)
+        platform = given or self._platform
         if name == "scratch":
-            found = Base(_scratch(self._options.platform), ())
+            found = Base(_scratch(platform), ())
         else:
-            found = self._base(BaseRequest(name, flags, base.image.span))
-        tip = self._add_base(name, found.layers, base.span, title)
+            required = given or self._required
+            request = BaseRequest(name, flags, base.image.span, required)
+            found = self._base(request)
+        operation = BaseOp(name, found.layers)
+        tip = self._steps.base(title, operation, base.span, platform)
         return base_state(stage.index, title, found.config, tip)
 
-    def _add_base(
-        self, name: str, layers: tuple[Digest, ...], span: Span, title: str
-    ) -> int:
-        index = len(self.steps)
-        step = Step(index, f"FROM {name}", BaseOp(name, layers), -1, span)
-        self.steps.append((title, step))
-        return index
-
-    def _check_platform(self, stage: Stage) -> None:
+    def _stage_platform(self, stage: Stage) -> str:
+        """What `FROM --platform` says, in its plain spelling; "" without it."""
         word = stage.base.platform
-        if word is None:
-            return
-        given = expand(word, self._from_env(), self.escape)
-        if given and _plain(given) != _plain(self._options.platform):
-            raise InvalidInstruction(
-                f"The platform {given!r} cannot be built here: this machine is "
-                f"{self._options.platform}.",
-                word.span,
-            )
+        given = expand(word, self._from_env(), self.escape) if word else ""
+        if not word or not given:
+            return ""
+        from lamina.oci.platforms import parse_platform
+
+        try:
+            return str(parse_platform(given))
+        except LaminaError as error:
+            raise placed(error, word.span) from error
 
     def _triggers(self, stage: Stage, state: StageState) -> StageState:
         """Run what the base's ONBUILD instructions ask for, and clear them."""
@@ -291,13 +315,15 @@ def _target(recipe: Recipe, name: str) -> int:
     )
 
 
-def _automatic_args(recipe: Recipe, options: PlanOptions) -> dict[str, str]:
-    """The arguments that every recipe has (dockerfile.md 1.5)."""
-    system, architecture, variant = (*options.platform.split("/"), "")[:3]
+def _automatic_args(
+    recipe: Recipe, options: PlanOptions, target: str
+) -> dict[str, str]:
+    """The arguments that every recipe has, in the plan for the platform `target`."""
     built = [recipe.stages[i].base.name for i in _targets(recipe, options)]
     found = {"TARGETSTAGE": ",".join(filter(None, built)) or "default"}
-    for side in ("BUILD", "TARGET"):
-        found[f"{side}PLATFORM"] = options.platform
+    for side, platform in (("BUILD", options.platform), ("TARGET", target)):
+        system, architecture, variant = (*platform.split("/"), "")[:3]
+        found[f"{side}PLATFORM"] = platform
         found[f"{side}OS"] = system
         found[f"{side}ARCH"] = architecture
         found[f"{side}VARIANT"] = variant
@@ -309,24 +335,3 @@ def _automatic_args(recipe: Recipe, options: PlanOptions) -> dict[str, str]:
 def _scratch(platform: str) -> ImageConfig:
     system, architecture, variant = (*platform.split("/"), "")[:3]
     return ImageConfig(architecture, system, variant=variant, working_dir="/")
-
-
-def _plain(platform: str) -> str:
-    """BuildKit's normal form: `arm64/v8` is `arm64`."""
-    text = platform.lower()
-    aliases = {"linux/x86_64": "linux/amd64", "linux/aarch64": "linux/arm64"}
-    return aliases.get(text, text.removesuffix("/v8"))
-
-
-def _named(steps: list[tuple[str, Step]]) -> tuple[Step, ...]:
-    """Steps with the names that people read: `[builder 2/5] RUN make`."""
-    totals: dict[str, int] = {}
-    for title, _ in steps:
-        totals[title] = totals.get(title, 0) + 1
-    counts: dict[str, int] = {}
-    named = []
-    for title, step in steps:
-        counts[title] = counts.get(title, 0) + 1
-        head = f"[{title} {counts[title]}/{totals[title]}]"
-        named.append(replace(step, name=f"{head} {step.name}"))
-    return tuple(named)

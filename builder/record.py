@@ -127,7 +127,7 @@ def _key(inputs: BuildInputs) -> Digest:
         "compat": inputs.recipe.compat,
         "context": inputs.context,
         "ignore": inputs.ignore.decode("latin-1"),
-        "platform": inputs.platform,
+        "platform": (inputs.platform, inputs.platforms, inputs.squash),
         "targets": (inputs.targets, inputs.all_targets),
         "tests": inputs.tests,
         "args": dict(inputs.build_args),
@@ -174,7 +174,8 @@ def _base_now(store: Store, name: str) -> str | None:
     if name.startswith("bootstrap:"):
         known = store.recall("bootstrap", name.removeprefix("bootstrap:"))
         return known.decode() if known else None
-    return store.resolve_id(name)
+    name, _, platform = name.partition(" ")
+    return store.resolve_id(name, platform)
 
 
 def _always_runs(graph: Graph) -> bool:

@@ -13,6 +13,7 @@ from lamina.oci.docker_archive import MANIFEST, read_docker_archive
 from lamina.oci.errors import InvalidArchive, NotFound
 from lamina.oci.layout import INDEX, LAYOUT, read_layout
 from lamina.oci.members import Members, open_members, stream_members
+from lamina.oci.platforms import Member, choose, parse_platform, platform_of
 from lamina.oci.reference import parse_reference
 from lamina.values import value
 
@@ -63,10 +64,11 @@ def load(
     )
 
 
-def load_base(store: Store, kind: str, place: str) -> Image:
+def load_base(store: Store, kind: str, place: str, platform: str = "") -> Image:
     """The one image of `oci-layout:DIR[:TAG]` or `docker-archive:FILE[:NAME]`.
 
-    It gets no name in the store. Raises NotFound when there is none or no one.
+    It gets no name in the store. Raises NotFound when there is none or no one, or
+    none for `platform`.
     """
     from lamina.oci.unpack import unpack
 
@@ -76,12 +78,15 @@ def load_base(store: Store, kind: str, place: str) -> Image:
         try:
             if kind == "oci-layout":
                 _require(members, LAYOUT, place)
-                archived = read_layout(members, name)
+                wanted = parse_platform(platform) if platform else None
+                archived = read_layout(members, name, wanted)
             else:
                 _require(members, MANIFEST, place)
                 archived = _bearing(read_docker_archive(members), name)
             if len(archived) != 1:
                 raise _ambiguous(place, archived)
+            if platform:
+                _require_platform(place, archived[0], platform)
             return unpack(store, members, archived, workspace, os.cpu_count() or 1)[0]
         finally:
             members.close()
@@ -120,6 +125,15 @@ def _bearing(images: tuple[ArchivedImage, ...], name: str) -> tuple[ArchivedImag
         return images
     wanted = parse_reference(name)
     return tuple(image for image in images if wanted in image.references)
+
+
+def _require_platform(place: str, image: ArchivedImage, platform: str) -> None:
+    own = str(platform_of(image.config))
+    if choose((Member(own, image.id),), platform) is None:
+        raise NotFound(
+            f"The image in {place!r} is for {own}, not for {platform}.",
+            hint="Build without --platform for it, or give an image for that.",
+        )
 
 
 def _ambiguous(place: str, images: tuple[ArchivedImage, ...]) -> NotFound:

@@ -15,6 +15,7 @@ from lamina.builder.graph import (
 )
 from lamina.builder.plan import Base, BaseRequest, PlanOptions, plan
 from lamina.builder.state import DEFAULT_PATH
+from lamina.errors import LaminaError
 from lamina.lang.dialect import Dialect
 from lamina.lang.parser import parse
 from lamina.lang.source import RecipeError, Source
@@ -204,7 +205,6 @@ def test_heredocs_become_commands_scripts_or_text() -> None:
     ("text", "message"),
     [
         ("ARG E\nFROM ${E}\n", "base is empty"),
-        ("FROM --platform=linux/s390x base\n", "cannot be built here"),
         ("FROM base\nSTOPSIGNAL SIGNOPE\n", "no signal"),
         ("FROM base\nEXPOSE 99999\n", "no port"),
         ("FROM base\nARG D=/x\nCOPY a b $D\n", "need a directory"),
@@ -394,3 +394,64 @@ def test_a_device_that_is_required_is_an_error() -> None:
 def test_a_name_cannot_steer_a_terminal() -> None:
     step = planned("FROM base\nRUN echo \x1b[2J\u202e\n").steps[1]
     assert step.name.isprintable()
+
+
+CROSS = """\
+FROM --platform=$BUILDPLATFORM base AS compiler
+RUN fetch
+ARG TARGETARCH
+RUN compile --for $TARGETARCH
+FROM base AS app
+ARG TARGETPLATFORM
+ARG BUILDPLATFORM
+COPY --from=compiler /app /app
+RUN about $BUILDPLATFORM $TARGETPLATFORM
+"""
+
+
+def test_a_plan_for_several_platforms_has_each_step_once() -> None:
+    graph = planned(CROSS, platforms=("linux/amd64", "linux/arm64"))
+    assert sorted(step.name for step in graph.steps) == [
+        "[linux/amd64 app 1/3] FROM base",
+        "[linux/amd64 app 2/3] COPY --from=compiler /app /app",
+        "[linux/amd64 app 3/3] RUN about $BUILDPLATFORM $TARGETPLATFORM",
+        "[linux/amd64 compiler 1/4] FROM base",
+        "[linux/amd64 compiler 2/4] RUN fetch",
+        "[linux/amd64 compiler 3/4] RUN compile --for $TARGETARCH",
+        "[linux/amd64 compiler 4/4] RUN compile --for $TARGETARCH",
+        "[linux/arm64 app 1/3] FROM base",
+        "[linux/arm64 app 2/3] COPY --from=compiler /app /app",
+        "[linux/arm64 app 3/3] RUN about $BUILDPLATFORM $TARGETPLATFORM",
+    ]
+    assert all(f"[{step.platform} " in step.name for step in graph.steps)
+    about = graph.steps[-1].operation
+    assert isinstance(about, RunOp)
+    assert {"TARGETPLATFORM=linux/arm64", "BUILDPLATFORM=linux/amd64"} <= {*about.env}
+    assert [product.name for product in graph.products] == ["app", "app"]
+
+
+def test_bases_are_asked_for_by_platform_only_where_one_was_named() -> None:
+    asked = []
+
+    def resolve(request: BaseRequest) -> Base:
+        asked.append((request.name, request.platform))
+        return Base(BASE, LAYERS)
+
+    text = "FROM a AS x\nFROM --platform=linux/aarch64 b AS y\n"
+    text += "COPY --from=x / /\nCOPY --from=c / /\n"
+    recipe = parse(Source("Recipe", text))
+    plan(recipe, PlanOptions("linux/amd64"), resolve)
+    assert asked == [("b", "linux/arm64"), ("a", ""), ("c", "")]
+    asked.clear()
+    plan(recipe, PlanOptions("linux/amd64", platforms=("linux/riscv64",)), resolve)
+    assert asked == [
+        ("b", "linux/arm64"),
+        ("a", "linux/riscv64"),
+        ("c", "linux/riscv64"),
+    ]
+
+
+def test_what_is_no_platform_is_an_error_with_its_place() -> None:
+    with pytest.raises(LaminaError, match="is not a platform") as caught:
+        planned("FROM base AS x\nFROM --platform=linux/!! base\n")
+    assert "2" in str(caught.value.place)
