@@ -16,7 +16,13 @@ from collections import deque
 from queue import SimpleQueue
 
 from lamina.builder.cachekey import CacheKey, cache_key, result_digest
-from lamina.builder.events import StepCached, StepDone, StepFailed, StepStarted
+from lamina.builder.events import (
+    StepCached,
+    StepCancelled,
+    StepDone,
+    StepFailed,
+    StepStarted,
+)
 from lamina.builder.graph import BaseOp
 from lamina.values import value
 
@@ -186,7 +192,8 @@ class _Frontier:
         try:
             added, changed = self._solver.execute(work)
         except BaseException:
-            emit(StepFailed(step.index, step.name, time.monotonic() - began))
+            ended = StepCancelled if self._stopped else StepFailed
+            emit(ended(step.index, step.name, time.monotonic() - began))
             raise
         emit(StepDone(step.index, step.name, time.monotonic() - began, changed))
         return added
