@@ -144,7 +144,8 @@ class _Frontier:
         origins = {index: self._results[index] for index in step.reads}
         digests = self._solver.digests(step, origins)
         parent = result_digest(below)
-        key = cache_key(step, parent, digests, self._graph.platform)
+        platform = step.platform or self._graph.platform
+        key = cache_key(step, parent, digests, platform)
         return Work(step, key, below, origins)
 
     def _settle(self, step: Step, layers: Layers) -> list[int]:
