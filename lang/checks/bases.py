@@ -143,10 +143,11 @@ def latest_base(reading: Reading) -> Iterator[Found]:
 
 
 def _images(reading: Reading) -> Iterator[tuple[Stage, str]]:
-    """The stages that stand on images, and these by name."""
+    """The stages that stand on images whatever a variable's value is, and these by
+    name."""
     for stage in reading.stages:
         name = reading.image(stage)
         if not name or name == "scratch" or name.startswith(SCHEMES):
             continue
-        if reading.parent(stage) is None:
+        if reading.parent(stage) is None and not reading.may_be_stage(stage):
             yield stage, name

@@ -75,7 +75,7 @@ class Reading:
         self._facts: list[BaseFacts | None] | None = None
         self._runs: tuple[RunReading, ...] | None = None
         self._products: frozenset[int] | None = None
-        self._defaults: Mapping[str, str] | None = None
+        self._defaults: dict[str, str] | None = None
         self._variables: dict[int, frozenset[str]] = {}
 
     @property
@@ -99,6 +99,23 @@ class Reading:
             ]
         return self._parents[stage.index]
 
+    def may_be_stage(self, stage: Stage) -> bool:
+        """Whether FROM's variables can have values with which an earlier stage is
+        meant: `FROM tools-$TARGETARCH` where one of several is chosen."""
+        word = stage.base.image
+        if word.parts is None:
+            return False
+        anything = dict.fromkeys(plain_variables(word.parts), "\0")
+        try:
+            text = expand(word, self.defaults | anything, self.recipe.escape).lower()
+        except RecipeError:
+            return False
+        start, end = text.partition("\0")[0], text.rpartition("\0")[2]
+        return bool(start or end) and any(
+            name.startswith(start) and name.endswith(end) and places[0] < stage.index
+            for name, places in self.names.places.items()
+        )
+
     def image(self, stage: Stage) -> str | None:
         """The name behind FROM; None when it takes a value that is not known here."""
         return self.expanded(stage.base.image)
@@ -120,7 +137,7 @@ class Reading:
             return None
 
     @property
-    def defaults(self) -> Mapping[str, str]:
+    def defaults(self) -> dict[str, str]:
         """The variables of FROM when no build argument is given."""
         if self._defaults is None:
             self._defaults = self._default_values()

@@ -37,6 +37,9 @@ CASES = {
         ("FROM localhost:5000/a AS x\nFROM x", ["1:6 localhost:5000/a"]),
         ("ARG A=debian\nFROM $A", ["2:6 $A"]),
         ("FROM debian:12\nFROM a@sha256:" + "0" * 64, []),
+        ("FROM a:1 AS x-amd64\nFROM x-$TARGETARCH", []),
+        ("FROM a:1 AS x-amd64\nFROM y-$TARGETARCH", ["2:6 y-$TARGETARCH"]),
+        ("FROM x-$TARGETARCH\nFROM a:1 AS x-amd64", ["1:6 x-$TARGETARCH"]),
         ("ARG A\nFROM $A\nFROM scratch\nFROM bootstrap:debian/bookworm", []),
     ],
 }
