@@ -57,7 +57,7 @@ def read_layout(
     index = parse_manifest(read_member(members, INDEX, MAX_DOCUMENT))
     if not isinstance(index, Index):
         raise broken("index.json is not an index")
-    entries = [entry for entry in index.manifests if not name or _bears(entry, name)]
+    entries = [entry for entry in index.manifests if not name or bears(entry, name)]
     if not entries:
         raise _nothing(index, name)
     images: dict[Digest, ArchivedImage] = {}
@@ -82,7 +82,8 @@ def _nothing(index: Index, name: str) -> NotFound | InvalidArchive:
     )
 
 
-def _bears(entry: Descriptor, name: str) -> bool:
+def bears(entry: Descriptor, name: str) -> bool:
+    """Whether an entry of the index goes by `name`: a tag, a reference, a digest."""
     names = (entry.annotations.get(REF_NAME), entry.annotations.get(IMAGE_NAME))
     if name in names or name == entry.digest:
         return True

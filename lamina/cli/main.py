@@ -60,6 +60,7 @@ COMMANDS = {
     "inspect": ("lamina.cli.inspection", "Show images and containers as JSON"),
     "pull": ("lamina.cli.pull", "Get an image from a registry"),
     "push": ("lamina.cli.push", "Send an image to a registry"),
+    "copy": ("lamina.cli.copy_image", "Copy an image between registries and archives"),
     "login": ("lamina.cli.login", "Log in to a registry"),
     "logout": ("lamina.cli.login", "Log out of a registry"),
     "load": ("lamina.cli.archives", "Load images from an archive"),

@@ -109,7 +109,7 @@ class Repository:
             "PUT",
             self._manifest(reference),
             self.scope,
-            f"the manifest {self.name}:{reference}",
+            f"manifest {self.name}:{reference}",
             (200, 201, 202),
             {"Content-Type": media_type},
             data,
@@ -200,7 +200,7 @@ class Repository:
     def begin_upload(self) -> str:
         """Begin to upload a blob (end-4a); where to send it."""
         path = f"/v2/{self.name}/blobs/uploads/"
-        call = Call("POST", path, self.scope, "a new upload", (202,), body=b"")
+        call = Call("POST", path, self.scope, "place for uploads", (202,), body=b"")
         response = self.endpoint.call(call)
         response.close()
         return self._location(response)
@@ -212,7 +212,7 @@ class Repository:
             "PUT",
             f"{location}{separator}digest={quote(digest)}",
             self.scope,
-            f"the blob {digest}",
+            f"blob {digest}",
             (201, 204),
             {"Content-Type": "application/octet-stream"},
             body,
@@ -230,7 +230,7 @@ class Repository:
             "PATCH",
             location,
             self.scope,
-            "a piece of a blob",
+            "upload",
             (202, 204),
             {
                 "Content-Type": "application/octet-stream",
@@ -245,7 +245,7 @@ class Repository:
 
     def upload_state(self, location: str) -> tuple[str, int]:
         """Where an upload that broke off goes on, and at which byte (end-13)."""
-        call = Call("GET", location, self.scope, "state of an upload", (204, 200))
+        call = Call("GET", location, self.scope, "state of the upload", (204, 200))
         response = self.endpoint.call(call)
         response.close()
         last = (
@@ -261,7 +261,7 @@ class Repository:
         from lamina.oci.registry.errors import RegistryError
 
         call = Call(
-            *("DELETE", location, self.scope, "an upload", (200, 202, 204)),
+            *("DELETE", location, self.scope, "upload", (200, 202, 204)),
             repeatable=False,
         )
         try:

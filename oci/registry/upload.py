@@ -27,6 +27,7 @@ _PIECE = 8 << 20
 _TOO_LARGE = 413
 # An upload that the registry has lost, or whose pieces do not fit.
 _LOST = frozenset({400, 404, 416})
+_UNKNOWN = 404
 
 Open = Callable[[], BinaryIO]
 
@@ -67,7 +68,7 @@ class Upload:
                     if not self._whole:
                         raise
                     self._whole = False
-                elif not self._passes(error, attempt):
+                elif not self._passes(error, attempt, location):
                     self._repository.cancel_upload(location)
                     raise
                 location = self._resume(location)
@@ -86,11 +87,14 @@ class Upload:
             self._done += count
         self._repository.put_blob(location, digest, b"")
 
-    def _passes(self, error: RegistryError, attempt: int) -> bool:
-        if isinstance(error, Refused) and error.status in _LOST and self._done:
-            # Resuming was a bad idea here: from the start then.
-            return attempt < self._repository.endpoint.patience.attempts
-        return self._repository.endpoint.patience.pause(attempt, error)
+    def _passes(self, error: RegistryError, attempt: int, location: str) -> bool:
+        patience = self._repository.endpoint.patience
+        lost = isinstance(error, Refused) and (
+            (error.status in _LOST and self._done > 0)
+            or (error.status == _UNKNOWN and location != "")
+        )
+        # The upload is gone, or resuming was a bad idea here: from the start then.
+        return attempt < patience.attempts if lost else patience.pause(attempt, error)
 
     def _resume(self, location: str) -> str:
         """Where to go on, and in `_done` from which byte; "" is a new upload."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
+import itertools
 import socket
 import ssl
 import threading
@@ -225,6 +226,7 @@ class Registry(Images):
         super().__init__()
         self.uploads: dict[str, bytes] = {}
         self.mounts = True
+        self._numbers = itertools.count()
 
     def __call__(self, asked: Asked) -> Answer:
         path, _, query = asked.path.partition("?")
@@ -243,7 +245,7 @@ class Registry(Images):
         if asked.method == "POST":
             if self.mounts and words.get("mount") in self.blobs:
                 return Answer(201)
-            name = f"{path}{len(self.uploads)}"
+            name = f"{path}{next(self._numbers)}"
             self.uploads[name] = b""
             return Answer(202, b"", {"Location": name})
         if path not in self.uploads:
