@@ -3,8 +3,9 @@ hostile."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
-import io
+import lzma
 import os
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,7 +75,11 @@ RUN mkdir -p -m 700 /made/existing/in && chown 1:2 /made/existing
 
 # As tar writes them: a hard link with what its file has. (Docker's extraction gives a
 # file what its links' headers say; tar's and Lamina's does not.)
-LINK = {"type": tarfile.LNKTYPE, "linkname": "deep/file", "mode": 0o4711}
+LINK: dict[str, Any] = {
+    "type": tarfile.LNKTYPE,
+    "linkname": "deep/file",
+    "mode": 0o4711,
+}
 LINK |= {"uid": 8, "gid": 9}
 
 
@@ -101,11 +107,12 @@ def fill(folder: Path) -> None:
         entry("a b\udcff".encode(errors="surrogateescape").decode("latin-1"), b"odd"),
     )
     (folder / "a.tar").write_bytes(whole)
-    for name, kind in (("b", "gz"), ("c", "bz2"), ("d", "xz")):
-        with tarfile.open(folder / f"{name}.tar.{kind}", f"w:{kind}") as archive:
-            member = tarfile.TarInfo(f"from-{kind}")
-            member.size, member.mtime, member.uid = 3, WHEN, 77
-            archive.addfile(member, io.BytesIO(b"abc"))
+    for name, packed in (
+        ("b.tar.gz", gzip.compress),
+        ("c.tar.bz2", bz2.compress),
+        ("d.tar.xz", lzma.compress),
+    ):
+        (folder / name).write_bytes(packed(tar(entry(f"from {name}", b"a", uid=77))))
     (folder / "not.tar.gz").write_bytes(gzip.compress(b"no tar"))
     (folder / ".dockerignore").write_text("Dockerfile\nbin\n!bin\n*.log\n**/*.tmp\n")
     for name in ("x.log", "sub/1/y.tmp", "sub/z.log"):
