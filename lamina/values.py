@@ -35,6 +35,7 @@ def value(cls: type[T]) -> type[T]:
     fields = {n: cls.__dict__.get(n, _MISSING) for n in cls.__annotations__}
     own.__fields__ = fields
     setattr(own, "__match_args__", tuple(fields))  # noqa: B010 (mypy: frozen)
+    own.__checked__ = hasattr(cls, "check")
     own.__init__ = _init
     own.__setattr__ = _frozen
     own.__delattr__ = _frozen
@@ -46,19 +47,25 @@ def value(cls: type[T]) -> type[T]:
 
 def replace(old: T, **changes: Any) -> T:
     """A new value that differs from `old` in the named fields."""
-    return type(old)(**{**old.__dict__, **changes})
+    unknown = changes.keys() - old.__dict__.keys()
+    if unknown:
+        raise TypeError(f"{type(old).__name__} has no field {min(unknown)!r}")
+    new: Any = object.__new__(type(old))
+    new.__dict__.update(old.__dict__)
+    new.__dict__.update(changes)
+    if new.__checked__:
+        new.check()
+    return new  # type: ignore[no-any-return]
 
 
 def _init(self: Any, *args: Any, **named: Any) -> None:
     fields = self.__fields__
-    if len(args) == len(fields) and not named:
-        state = dict(zip(fields, args, strict=True))
+    if named or len(args) != len(fields):
+        self.__dict__.update(_bind(type(self), fields, args, named))
     else:
-        state = _bind(type(self), fields, args, named)
-    self.__dict__.update(state)
-    check = getattr(self, "check", None)
-    if check is not None:
-        check()
+        self.__dict__.update(zip(fields, args))  # noqa: B905 (strict costs a fifth)
+    if self.__checked__:
+        self.check()
 
 
 def _bind(
