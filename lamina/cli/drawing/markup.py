@@ -6,11 +6,16 @@ an attribute or a character that XML forbids.
 
 from __future__ import annotations
 
-# What XML 1.0, 2.2 leaves out of its characters, and surrogates.
+# What XML 1.0, 2.2 leaves out of its characters, surrogates, and what turns the
+# direction of text around (Unicode Standard Annex 9, 2).
 _FORBIDDEN = dict.fromkeys(
-    [*range(9), 11, 12, *range(14, 32), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF],
+    [
+        *(*range(9), 11, 12, *range(14, 32), *range(0x7F, 0xA0)),
+        *(*range(0xD800, 0xE000), 0xFFFE, 0xFFFF),
+        *(*range(0x202A, 0x202F), *range(0x2066, 0x206A)),
+    ],
     "\ufffd",
-) | dict.fromkeys(range(0x7F, 0xA0), "\ufffd")
+)
 _ESCAPES = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'): "&quot;"}
 _TABLE = {**_FORBIDDEN, **_ESCAPES, ord("'"): "&#39;"}
 # HTML, 13.1.2: elements that have no end tag.
