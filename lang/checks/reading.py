@@ -18,7 +18,7 @@ from lamina.values import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from lamina.lang.checks.script import Script
     from lamina.lang.checks.shell import ShellCommand

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from lamina.lang.nodes import Heredoc, Instruction, Stage, Word
     from lamina.lang.source import Span
 
+    # Names, and how many more settings of each were added.
+    Changes = list[tuple[str, int]]
+
 SECRET_WORDS = frozenset(
     {"apikey", "auth", "credential", "credentials", "key", "password", "pword"}
     | {"passwd", "secret", "token"}
@@ -80,7 +83,7 @@ def _uses(reading: Reading) -> Iterator[tuple[str, Word | Heredoc, dict[str, int
     serves them all: what a stage adds is taken out again when the walk leaves it.
     """
     children, roots = _tree(reading)
-    todo: list[tuple[Stage, list[str] | None]] = [(root, None) for root in roots]
+    todo: list[tuple[Stage, Changes | None]] = [(root, None) for root in roots]
     known: dict[str, int] = {}
     while todo:
         stage, added = todo.pop()
@@ -92,10 +95,15 @@ def _uses(reading: Reading) -> Iterator[tuple[str, Word | Heredoc, dict[str, int
         facts = reading.facts(stage)
         if reading.parent(stage) is None and facts is not None:
             _add(facts.variables, known, added)
+        arguments = set[str]()
         for instruction in stage.instructions:
             for name, word in _used(instruction):
                 yield name, word, known
             _add(set_by(instruction), known, added)
+            if isinstance(instruction, nodes.Arg):
+                arguments |= set_by(instruction)
+            elif isinstance(instruction, nodes.Unset):
+                _lose(_unset_by(instruction, known) - arguments, known, added)
         todo += [(reading.stages[index], None) for index in children[stage.index]]
 
 
@@ -118,17 +126,32 @@ def _used(instruction: Instruction) -> Iterator[tuple[str, Word | Heredoc]]:
             yield name, word
 
 
-def _add(names: Iterable[str], known: dict[str, int], added: list[str]) -> None:
+def _unset_by(instruction: nodes.Unset, known: Iterable[str]) -> set[str]:
+    """The variables that are none any more; a name that holds one is anybody's."""
+    if instruction.what != "ENV":
+        return set()
+    if not instruction.names:
+        return set(known)
+    return {word.text for word in instruction.names if word.parts is None}
+
+
+def _add(names: Iterable[str], known: dict[str, int], added: Changes) -> None:
     for name in names:
         known[name] = known.get(name, 0) + 1
-        added.append(name)
+        added.append((name, 1))
 
 
-def _take(added: list[str], known: dict[str, int]) -> None:
-    for name in added:
-        known[name] -= 1
-        if not known[name]:
-            del known[name]
+def _lose(names: Iterable[str], known: dict[str, int], added: Changes) -> None:
+    for name in names:
+        count = known.pop(name, 0)
+        added.append((name, -count))
+
+
+def _take(added: Changes, known: dict[str, int]) -> None:
+    for name, count in reversed(added):
+        left = known.pop(name, 0) - count
+        if left:
+            known[name] = left
 
 
 def env_uses_itself(reading: Reading) -> Iterator[Found]:

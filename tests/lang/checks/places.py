@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lamina.lang.checks.rules import CheckOptions, check
 from lamina.lang.checks.surroundings import UNKNOWN, Surroundings
-from lamina.lang.dialect import Dialect
+from lamina.lang.dialect import dialect_of
 from lamina.lang.nodes import Finding
 from lamina.lang.parser import parse
 from lamina.lang.source import Source
@@ -18,7 +18,7 @@ def findings(
 ) -> tuple[Finding, ...]:
     """What one rule says of a text; `compat` reads it as BuildKit does."""
     options = CheckOptions(only=(rule,), least="note")
-    dialect = Dialect(compat=compat)
+    dialect = dialect_of("Dockerfile", text, compat)
     recipe = parse(Source("Dockerfile", text), dialect=dialect)
     return check(recipe, surroundings, options)
 

@@ -37,6 +37,29 @@ CASES = {
 }
 
 
+UNSET = """\
+# lamina: extended
+FROM scratch AS x
+ENV A=1 B=2
+UNSET ENV A
+FROM x AS y
+USER $A$B
+FROM x AS z
+ENV A=3
+USER $A
+UNSET ENV
+USER $PATH$B
+FROM x
+ARG A
+UNSET ENV A
+USER $A
+"""
+
+
+def test_what_was_unset_is_undefined() -> None:
+    assert places("UndefinedVar", UNSET) == ["6:6 $A$B", "11:6 $PATH$B", "11:6 $PATH$B"]
+
+
 @pytest.mark.parametrize(
     ("rule", "text", "expected"),
     [(rule, text, found) for rule, cases in CASES.items() for text, found in cases],
