@@ -34,9 +34,11 @@ def build(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
     emit(Note(str(inputs.epoch)))
     try:
         made = _recalled(store, inputs, emit) or _walk(store, inputs, emit)
-        for image in made:
-            size = store.bytes_of(image.id)
-            emit(ImageBuilt(image.name, image.id, size))
+        for number, image in enumerate(made):
+            name = image.name
+            if len(inputs.platforms) > 1:
+                name += f" {inputs.platforms[number % len(inputs.platforms)]}"
+            emit(ImageBuilt(name, image.id, store.bytes_of(image.id)))
         return made
     except LaminaError as error:
         # 125 to 127 are for `run`: a build fails with 1, whatever part of it failed.

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from lamina.oci.docker_archive import MANIFEST, read_docker_archive
 from lamina.oci.errors import InvalidArchive, NotFound
-from lamina.oci.layout import INDEX, LAYOUT, read_layout
+from lamina.oci.image_index import put_index
+from lamina.oci.layout import INDEX, LAYOUT, is_whole, read_layout
 from lamina.oci.members import Members, open_members, stream_members
 from lamina.oci.platforms import Member, choose, parse_platform, platform_of
 from lamina.oci.reference import parse_reference
@@ -19,6 +20,7 @@ from lamina.values import value
 
 if TYPE_CHECKING:
     from lamina.oci.archived import ArchivedImage
+    from lamina.oci.digest import Digest
     from lamina.oci.platforms import Platform
     from lamina.oci.reference import Reference
     from lamina.oci.store import Image, Store
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
 
 @value
 class Loaded:
-    """An image that came in, and the names that it now has."""
+    """An image that came in, and the names that it now has; `index` is the ID of the
+    image for several platforms that it belongs to, which has its names."""
 
     image: Image
     references: tuple[Reference, ...]
+    index: Digest | None = None
 
 
 def load(
@@ -55,13 +59,27 @@ def load(
             images = unpack(store, members, archived, workspace, jobs)
         finally:
             members.close()
-        for found in archived:
+        indexes = _put_indexes(store, archived)
+        loaded = tuple(
+            Loaded(image, found.references, indexes.get(found.index or b""))
+            for image, found in zip(images, archived, strict=True)
+        )
+        for found in loaded:
             for reference in found.references:
-                store.tag(reference, found.id)
-    return tuple(
-        Loaded(image, found.references)
-        for image, found in zip(images, archived, strict=True)
-    )
+                store.tag(reference, found.index or found.image.id)
+    return loaded
+
+
+def _put_indexes(
+    store: Store, archived: tuple[ArchivedImage, ...]
+) -> dict[bytes, Digest]:
+    """Record the indexes that images came in; their IDs, by what they came as."""
+    groups: dict[bytes, list[Member]] = {}
+    for found in archived:
+        if found.index is not None:
+            member = Member(found.platform, found.id)
+            groups.setdefault(found.index, []).append(member)
+    return {data: put_index(store, inside, data) for data, inside in groups.items()}
 
 
 def load_base(store: Store, kind: str, place: str, platform: str = "") -> Image:
@@ -93,11 +111,13 @@ def load_base(store: Store, kind: str, place: str, platform: str = "") -> Image:
 
 
 def _images(members: Members, platform: Platform | None) -> tuple[ArchivedImage, ...]:
-    # Docker 25 writes both kinds into one archive; `manifest.json` has the names.
-    if MANIFEST in members:
+    # Docker 25 writes both kinds into one archive; `manifest.json` has the names, and
+    # no place for an image of several platforms.
+    is_layout = LAYOUT in members and INDEX in members
+    if MANIFEST in members and not (is_layout and is_whole(members)):
         return read_docker_archive(members)
-    if LAYOUT in members and INDEX in members:
-        return read_layout(members, platform=platform)
+    if is_layout:
+        return read_layout(members, platform=platform, whole=platform is None)
     raise InvalidArchive(
         f"The archive has neither {MANIFEST} nor {INDEX}: it holds no image.",
         hint="`lamina import` makes an image of a tar of files.",

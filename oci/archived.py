@@ -24,7 +24,11 @@ class ArchivedLayer:
 
 @value
 class ArchivedImage:
-    """An image's documents, checked, and where its layers are, bottom first."""
+    """An image's documents, checked, and where its layers are, bottom first.
+
+    `index`: the index of several images that it came in, and that has its names and
+    says the platform.
+    """
 
     id: Digest
     config: ImageConfig
@@ -32,6 +36,8 @@ class ArchivedImage:
     layers: tuple[ArchivedLayer, ...]
     references: tuple[Reference, ...] = ()
     manifest: bytes | None = None
+    index: bytes | None = None
+    platform: str = ""
 
 
 def check_count(config: ImageConfig, layers: int) -> None:

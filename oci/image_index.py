@@ -36,20 +36,18 @@ class IndexRow:
 
 
 def put_index(
-    store: Store, images: Iterable[str], source: bytes | None = None
+    store: Store, images: Iterable[Member], source: bytes | None = None
 ) -> Digest:
     """Record an index of `images`, all in the store; its ID. `source` is the index
     as it came. Raises NotFound."""
     from lamina.oci.manifest import OCI_CONFIG, Descriptor, Index, to_json
 
     members, entries = [], []
-    for identity in images:
-        config = store.image_config(identity)
-        platform = platform_of(store.image(identity).config)
-        members.append((str(platform), identity))
-        entries.append(
-            Descriptor(OCI_CONFIG, Digest(identity), len(config), platform=platform)
-        )
+    for member in images:
+        size = len(store.image_config(member.id))
+        platform = parse_platform(member.platform)
+        members.append((str(platform), member.id))
+        entries.append(Descriptor(OCI_CONFIG, member.id, size, platform=platform))
     document = to_json(Index(tuple(entries)))
     found = Digest.of(document)
     store.index.rows(
@@ -60,6 +58,12 @@ def put_index(
         *(None if source is None else Digest.of(source), int(time.time())),
     )
     return found
+
+
+def by_platform(store: Store, images: Iterable[str]) -> tuple[Member, ...]:
+    """Images with the platforms that their configs name."""
+    found = (store.image(identity) for identity in images)
+    return tuple(Member(str(platform_of(image.config)), image.id) for image in found)
 
 
 def members(store: Store, identity: str) -> tuple[Member, ...]:

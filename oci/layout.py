@@ -13,7 +13,9 @@ from lamina.oci.digest import Digest
 from lamina.oci.errors import DigestMismatch, InvalidArchive, InvalidReference, NotFound
 from lamina.oci.manifest import (
     CONFIGS,
+    INDEXES,
     LAYERS,
+    MANIFESTS,
     REF_NAME,
     Descriptor,
     Index,
@@ -40,12 +42,17 @@ _MAX_NESTING = 4
 
 
 def read_layout(
-    members: Members, name: str = "", platform: Platform | None = None
+    members: Members,
+    name: str = "",
+    platform: Platform | None = None,
+    *,
+    whole: bool = False,
 ) -> tuple[ArchivedImage, ...]:
     """The images of the layout, for `platform` where there are several.
 
-    `name` chooses those that bear it, as a tag or as a whole reference. Raises
-    InvalidArchive, InvalidImage, and NotFound when nothing is left.
+    With `whole` an index gives all of its images that are there. `name` chooses those
+    that bear it, as a tag or as a whole reference. Raises InvalidArchive, InvalidImage,
+    and NotFound when nothing is left.
     """
     version = text_of(
         parse_object(read_member(members, LAYOUT, MAX_DOCUMENT), LAYOUT),
@@ -60,14 +67,58 @@ def read_layout(
     entries = [entry for entry in index.manifests if not name or bears(entry, name)]
     if not entries:
         raise _nothing(index, name)
-    images: dict[Digest, ArchivedImage] = {}
+    images: dict[tuple[Digest, bytes | None], ArchivedImage] = {}
     for entry in entries:
-        image = _image(members, entry, platform, 0)
-        references = _references(entry)
-        if image.id in images:
-            references = (*images[image.id].references, *references)
-        images[image.id] = replace(image, references=references)
+        found = _members_of(members, entry) if whole else ()
+        for image in found or (_image(members, entry, platform, 0),):
+            references = _references(entry)
+            key = (image.id, image.index)
+            if key in images:
+                references = (*images[key].references, *references)
+            images[key] = replace(image, references=references)
     return tuple(images.values())
+
+
+def is_whole(members: Members) -> bool:
+    """Whether the layout has an index of several images that are there."""
+    index = parse_manifest(read_member(members, INDEX, MAX_DOCUMENT))
+    return isinstance(index, Index) and any(
+        len(_present(members, entry)[1]) > 1 for entry in index.manifests
+    )
+
+
+def _members_of(members: Members, entry: Descriptor) -> tuple[ArchivedImage, ...]:
+    """The images of an index of several; none when `entry` leads to just one."""
+    data, found = _present(members, entry)
+    if len(found) < 2:
+        return ()
+    return tuple(
+        replace(
+            _image(members, inner, None, 1), index=data, platform=str(inner.platform)
+        )
+        for inner in found
+    )
+
+
+def _present(members: Members, entry: Descriptor) -> tuple[bytes, list[Descriptor]]:
+    """An index, and its entries for platforms that the archive has.
+
+    What BuildKit attests is an entry for the platform `unknown/unknown`; it is none.
+    """
+    if entry.media_type not in INDEXES:
+        return b"", []
+    data = _document(members, entry)
+    index = parse_manifest(data, entry.media_type)
+    assert isinstance(index, Index), "its media type says so"
+    found = [
+        inner
+        for inner in index.manifests
+        if inner.platform is not None
+        and inner.platform.os != "unknown"
+        and inner.media_type in MANIFESTS
+        and _member(inner.digest) in members
+    ]
+    return data, found
 
 
 def _nothing(index: Index, name: str) -> NotFound | InvalidArchive:

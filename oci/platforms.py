@@ -41,6 +41,7 @@ _ARCHITECTURES: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 # One name, two spellings: the variant that goes without saying.
 _IMPLIED = frozenset({("arm64", "v8"), ("arm64", "8"), ("amd64", "v1")})
+_WITH_VARIANTS = frozenset({"arm", "arm64", "amd64", "aarch64", "x86_64"})
 _SYSTEMS = frozenset({"linux", "windows", "darwin", "freebsd", "netbsd", "openbsd"})
 
 
@@ -69,6 +70,9 @@ def parse_platform(text: str, host: Platform | None = None) -> Platform:
             f"{text[:60]!r} is not a platform", hint="Write it as in `linux/amd64`."
         )
     parts = [part.lower() for part in parts]
+    if len(parts) == 2 and (parts[0] in _WITH_VARIANTS):
+        # `arm/v7`, where containerd takes `arm` for an operating system.
+        parts = [host.os, *parts]
     if len(parts) == 1 and parts[0] in _SYSTEMS:
         return replace(host, os=parts[0])
     if len(parts) == 1:

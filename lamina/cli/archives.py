@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from lamina.cli.settings import Settings
     from lamina.oci.archive_writer import ArchiveWriter
     from lamina.oci.config import ImageConfig
-    from lamina.oci.save import Saved
+    from lamina.oci.digest import Digest
+    from lamina.oci.reference import Reference
+    from lamina.oci.save import Saved, SavedIndex
     from lamina.oci.store import Store
 
 _FORMATS = ("docker-archive", "oci-archive", "oci", "oci-dir")
@@ -54,6 +56,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("-o", "--output", metavar="FILE", help="write to FILE, not to stdout")
     flag("--format", choices=_FORMATS, default="docker-archive")
     flag("--compression", choices=("gzip", "zstd", "none"), help=_COMPRESSION)
+    flag("--platform", metavar="OS/ARCH", help="of several platforms, save this one")
     parser.set_defaults(call=save_images)
 
     parser = commands.add_parser(
@@ -89,11 +92,14 @@ def load_images(arguments: argparse.Namespace, settings: Settings) -> int:
     platform = parse_platform(arguments.platform) if arguments.platform else None
     with opened(settings) as store:
         found = load(store, source, platform, os.cpu_count() or 1)
+    lines: dict[str, None] = {}
     for loaded in found if not arguments.quiet else ():
         for reference in loaded.references:
-            print(f"Loaded image: {reference.familiar()}")
+            lines[f"Loaded image: {reference.familiar()}"] = None
         if not loaded.references:
-            print(f"Loaded image ID: {loaded.image.id}")
+            lines[f"Loaded image ID: {loaded.index or loaded.image.id}"] = None
+    for line in lines:
+        print(line)
     return 0
 
 
@@ -108,16 +114,17 @@ def save_images(arguments: argparse.Namespace, settings: Settings) -> int:
     compression = arguments.compression or ("none" if docker else "gzip")
     folder = arguments.format == "oci-dir"
     with opened(settings) as store, store.workspace() as workspace:
-        images = [saved for name in arguments.images for saved in _saved(store, name)]
+        chosen = arguments.platform
+        images = [
+            saved for name in arguments.images for saved in _saved(store, name, chosen)
+        ]
         with _target(arguments.output or "-", folder, workspace.path) as writer:
             save(store, images, writer, Form(docker, compression))
     return 0
 
 
-def _saved(store: Store, name: str) -> list[Saved]:
+def _saved(store: Store, name: str, platform: str) -> list[Saved | SavedIndex]:
     """The images that a name means; a bare repository means all of its tags."""
-    from lamina.oci.save import Saved
-
     here = store.references()
     try:
         wanted = parse_reference(name)
@@ -126,20 +133,53 @@ def _saved(store: Store, name: str) -> list[Saved]:
     if wanted is not None:
         bare = ":" not in name.rpartition("/")[2]
         found = [
-            Saved(store.image(identity), (reference,))
+            (reference, identity)
             for reference, identity in (
                 (parse_reference(t), i) for t, i in here.items()
             )
             if reference == wanted or (bare and reference.name == wanted.name)
         ]
         if found:
-            return sorted(found, key=lambda saved: str(saved.references[0]))
-    identity = store.resolve_id(name)
+            found.sort(key=lambda pair: str(pair[0]))
+            return [
+                _annotated(store, identity, (reference,), platform)
+                for reference, identity in found
+            ]
+    identity = store.resolve_any(name)
     if identity is None:
         raise NotFound(
             f"No such image: {name}", hint="`lamina images` lists what is here."
         )
-    return [Saved(store.image(identity))]
+    return [_annotated(store, identity, (), platform)]
+
+
+def _annotated(
+    store: Store, identity: Digest, names: tuple[Reference, ...], platform: str
+) -> Saved | SavedIndex:
+    """An image or an index, with what its build annotated it with."""
+    from lamina.oci.annotations import (
+        INDEX,
+        INDEX_DESCRIPTOR,
+        MANIFEST,
+        MANIFEST_DESCRIPTOR,
+        annotated,
+    )
+    from lamina.oci.image_index import members, require_platform
+    from lamina.oci.save import Saved, SavedIndex
+
+    def one(image: Digest, references: tuple[Reference, ...]) -> Saved:
+        notes = annotated(store, image)
+        pair = (notes.get(MANIFEST, {}), notes.get(MANIFEST_DESCRIPTOR, {}))
+        return Saved(store.image(image), references, *pair)
+
+    if platform:
+        return one(require_platform(store, identity, platform), names)
+    inside = members(store, identity)
+    if not inside:
+        return one(identity, names)
+    notes = annotated(store, identity)
+    pair = (notes.get(INDEX, {}), notes.get(INDEX_DESCRIPTOR, {}))
+    return SavedIndex(tuple(one(m.id, ()) for m in inside), names, *pair)
 
 
 @contextlib.contextmanager

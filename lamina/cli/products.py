@@ -138,9 +138,9 @@ def hand_out(
     for name, images in targets.items():
         identity = images[0]
         if wanted.is_index:
-            from lamina.oci.image_index import put_index
+            from lamina.oci.image_index import by_platform, put_index
 
-            identity = put_index(store, images)
+            identity = put_index(store, by_platform(store, images))
         references = _references(wanted, name)
         for reference in references:
             store.tag(reference, identity)

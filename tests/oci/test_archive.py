@@ -17,6 +17,7 @@ import pytest
 from lamina.errors import LaminaError
 from lamina.oci.archive import Loaded, load, load_base
 from lamina.oci.errors import DigestMismatch, InvalidArchive, InvalidImage, NotFound
+from lamina.oci.platforms import parse_platform
 from lamina.oci.store import Store
 from tests.oci.archives import (
     OCI,
@@ -164,7 +165,9 @@ def test_a_bare_tag_in_a_layout_is_no_name(store: Store, tmp_path: Path) -> None
     assert found.references == ()
 
 
-def test_of_several_platforms_the_hosts_is_loaded(store: Store, tmp_path: Path) -> None:
+def test_all_platforms_are_loaded_or_the_one_that_is_asked_for(
+    store: Store, tmp_path: Path
+) -> None:
     mine, other = layout(ONE), layout(TWO)
     entries = [
         {
@@ -174,18 +177,27 @@ def test_of_several_platforms_the_hosts_is_loaded(store: Store, tmp_path: Path) 
         for files, architecture in ((other, "s390x"), (mine, os.uname().machine))
     ]
     inner = json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
-    outer = {
-        "schemaVersion": 2,
-        "manifests": [descriptor(OCI + "index.v1+json", inner)],
-    }
+    named = {"org.opencontainers.image.ref.name": "q.io/app:1"}
+    entry = {**descriptor(OCI + "index.v1+json", inner), "annotations": named}
+    outer = {"schemaVersion": 2, "manifests": [entry]}
     files = {
         **mine,
         **other,
         f"blobs/sha256/{digest(inner)[7:]}": inner,
         "index.json": json.dumps(outer).encode(),
     }
-    (found,) = load_tar(store, tmp_path, files)
-    assert found.image.id == digest(config(ONE))
+    path = put(tmp_path, tar(files))
+    (found,) = load(store, path, parse_platform("s390x"))
+    assert found.image.id == digest(config(TWO))
+    assert store.resolve_any("q.io/app:1") == found.image.id
+    ones, twos = (digest(config(content)) for content in (ONE, TWO))
+    both = load(store, path)
+    assert {loaded.image.id for loaded in both} == {ones, twos}
+    assert store.resolve_any("q.io/app:1") == both[0].index
+    assert store.resolve_any(f"q.io/app@{digest(inner)}") == both[0].index
+    assert store.resolve_id("q.io/app:1") == ones
+    assert store.resolve_id("q.io/app:1", "linux/s390x") == twos
+    assert store.resolve_id("q.io/app:1", "linux/arm64") is None
 
 
 # Bases of recipes
