@@ -233,9 +233,20 @@ class Planner:
             required = given or self._required
             request = BaseRequest(name, flags, base.image.span, required)
             found = self._base(request)
+            platform = self._own_platform(found.config, required) or platform
         operation = BaseOp(name, found.layers)
         tip = self._steps.base(title, operation, base.span, platform)
         return base_state(stage.index, title, found.config, tip)
+
+    def _own_platform(self, config: ImageConfig, required: str) -> str:
+        """What a base is for, when that is another machine and nobody asked for it:
+        its programs need an emulator all the same."""
+        architecture = self._options.platform.split("/")[1]
+        if required or config.architecture in ("", architecture):
+            return ""
+        from lamina.oci.platforms import normalise, platform_of
+
+        return str(normalise(platform_of(config)))
 
     def _stage_platform(self, stage: Stage) -> str:
         """What `FROM --platform` says, in its plain spelling; "" without it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lamina.oci.config_json import inner_json
+from lamina.oci.image_index import index_rows
 from lamina.oci.reference import parse_reference, pinned
 
 if TYPE_CHECKING:
@@ -44,6 +45,31 @@ def image_json(store: Store, image: Image) -> dict[str, Any]:
         key: found
         for key, found in document.items()
         if found or key not in ("Variant", "OsVersion")
+    }
+
+
+def index_json(store: Store, identity: str) -> dict[str, Any]:
+    """What an image for several platforms has of its own: its names, and its images
+    as the Engine API's `Manifests` tells them."""
+    row = next(row for row in index_rows(store) if row.id == identity)
+    names = [parse_reference(text) for text in row.references]
+    digest = row.source_digest
+    return {
+        "RepoTags": [name.familiar() for name in names],
+        "RepoDigests": [pinned(name, digest).familiar() for name in names]
+        if digest
+        else [],
+        "Index": row.id,
+        "Manifests": [
+            {
+                "ID": member.id,
+                "Available": True,
+                "Kind": "image",
+                "Size": {"Total": store.bytes_of(member.id)},
+                "ImageData": {"Platform": member.platform},
+            }
+            for member in row.members
+        ],
     }
 
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from lamina.cli.image_list import Listed, listing, print_tree
 from lamina.cli.opened import opened
 from lamina.cli.tables import ago, human_size, parse_time, show
 from lamina.errors import LaminaError
 from lamina.oci.errors import InUse, InvalidReference, NotFound
+from lamina.oci.image_index import delete_index, indexes_of, members
 from lamina.oci.reference import DEFAULT_TAG, Reference, parse_reference
-from lamina.values import value
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
     from lamina.cli.settings import Settings
-    from lamina.oci.config import ImageConfig
     from lamina.oci.digest import Digest
-    from lamina.oci.store import ImageRow, Store
+    from lamina.oci.store import Store
 
 NONE = "<none>"
 _COLUMNS = {
@@ -46,6 +46,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("-a", "--all", action="store_true", help="there are no hidden images: no-op")
     flag("-q", "--quiet", action="store_true", help="print IDs only")
     flag("-f", "--filter", action="append", default=[], help="dangling=, label=, ...")
+    flag("--tree", action="store_true", help="show the platforms of each image")
     flag("--digests", action="store_true", help="show the manifests' digests")
     flag("--no-trunc", action="store_true", help="show whole IDs")
     flag("--format", default="", metavar="TEMPLATE", help="json, table, Go template")
@@ -72,15 +73,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 # images
 
 
-@value
-class _Listed:
-    """An image and one of its names."""
-
-    row: ImageRow
-    config: ImageConfig
-    name: Reference | None
-
-
 def images(arguments: argparse.Namespace, settings: Settings) -> int:
     """List images, the youngest first."""
     wanted = [_filter(text) for text in arguments.filter]
@@ -88,8 +80,11 @@ def images(arguments: argparse.Namespace, settings: Settings) -> int:
         wanted.append(_named(arguments.name))
     with opened(settings) as store:
         listed = [
-            entry for entry in _listed(store) if all(test(entry) for test in wanted)
+            entry for entry in listing(store) if all(test(entry) for test in wanted)
         ]
+    if arguments.tree:
+        print_tree(listed)
+        return 0
     if arguments.quiet:
         ids = dict.fromkeys(entry.row.id for entry in listed)
         for identity in ids:
@@ -107,16 +102,7 @@ def images(arguments: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _listed(store: Store) -> list[_Listed]:
-    found = []
-    for row in store.images():
-        config = store.image(row.id).config
-        names = [parse_reference(name) for name in row.references]
-        found += [_Listed(row, config, name) for name in names or (None,)]
-    return sorted(found, key=lambda e: parse_time(e.config.created), reverse=True)
-
-
-def _image_row(entry: _Listed, whole: bool) -> dict[str, str]:
+def _image_row(entry: Listed, whole: bool) -> dict[str, str]:
     row, created = entry.row, parse_time(entry.config.created)
     return {
         "Containers": "N/A",
@@ -124,6 +110,7 @@ def _image_row(entry: _Listed, whole: bool) -> dict[str, str]:
         "CreatedSince": ago(created) if created else "N/A",
         "Digest": row.manifest_digest or NONE,
         "ID": row.id if whole else row.id.short,
+        "Platforms": ", ".join(entry.platforms),
         "Repository": entry.name.familiar_name if entry.name else NONE,
         "SharedSize": "N/A",
         "Size": human_size(row.bytes),
@@ -139,10 +126,10 @@ def _moment(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(seconds))
 
 
-def _named(pattern: str) -> Callable[[_Listed], bool]:
+def _named(pattern: str) -> Callable[[Listed], bool]:
     from fnmatch import fnmatchcase
 
-    def test(entry: _Listed) -> bool:
+    def test(entry: Listed) -> bool:
         if entry.name is None:
             return False
         shown = (entry.name.familiar_name, entry.name.familiar())
@@ -152,7 +139,7 @@ def _named(pattern: str) -> Callable[[_Listed], bool]:
     return test
 
 
-def _filter(text: str) -> Callable[[_Listed], bool]:
+def _filter(text: str) -> Callable[[Listed], bool]:
     name, equals, wanted = text.partition("=")
     if name == "dangling" and wanted in ("true", "false", "1", "0"):
         dangling = wanted in ("true", "1")
@@ -190,7 +177,8 @@ def tag(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _resolve(store: Store, name: str) -> Digest:
-    identity = store.resolve_id(name)
+    """The ID of an image, or of an index with all that it has."""
+    identity = store.resolve_any(name)
     if identity is None:
         raise NotFound(
             f"No such image: {name}", hint="`lamina images` lists what is here."
@@ -239,7 +227,8 @@ def _remove(
     identity = _resolve(store, name)
     here = store.references()
     names = sorted(text for text, image in here.items() if image == identity)
-    running, stopped = _users(store, identity)
+    inside = {member.id for member in members(store, identity)}
+    running, stopped = _users(store, inside or {identity})
     reference = _as_name(name, here)
     if reference is not None:
         if len(names) == 1 and (running or stopped) and not force:
@@ -249,13 +238,31 @@ def _remove(
                 hint="Remove the container first, or use -f to take the name.",
             )
         store.untag(reference)
-        if len(names) > 1 or running:
+        # An image that is one of several platforms goes with them.
+        if len(names) > 1 or running or indexes_of(store, identity):
             return [reference], None
-        store.delete_image(identity)
+        _delete(store, identity, inside)
         return [reference], identity
     _refuse_by_id(identity, names, running, stopped, force)
-    store.delete_image(identity)
+    _refuse_member(store, identity)
+    _delete(store, identity, inside)
     return [parse_reference(text) for text in names], identity
+
+
+def _delete(store: Store, identity: Digest, inside: set[Digest]) -> None:
+    if inside:
+        delete_index(store, identity)
+    else:
+        store.delete_image(identity)
+
+
+def _refuse_member(store: Store, identity: Digest) -> None:
+    for index in indexes_of(store, identity):
+        raise InUse(
+            f"The image {identity.short} is one of {index.short}, an image for "
+            "several platforms.",
+            hint=f"Remove that: lamina rmi {index.short}",
+        )
 
 
 def _refuse_by_id(
@@ -292,13 +299,13 @@ def _as_name(name: str, here: dict[str, Digest]) -> Reference | None:
     return reference if str(reference) in here else None
 
 
-def _users(store: Store, identity: Digest) -> tuple[list[str], list[str]]:
-    """The running and the stopped containers made from an image."""
+def _users(store: Store, images: set[Digest]) -> tuple[list[str], list[str]]:
+    """The running and the stopped containers made from one of `images`."""
     from lamina.runtime.state import containers
 
     running: list[str] = []
     stopped: list[str] = []
     for container, state in containers(store.root):
-        if container.image == identity:
+        if container.image in images:
             (running if state.is_running else stopped).append(container.id)
     return running, stopped

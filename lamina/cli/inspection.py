@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from lamina.cli.image_json import image_json
+from lamina.cli.image_json import image_json, index_json
 from lamina.cli.opened import opened
 from lamina.cli.tables import ago, human_size, parse_time, show
 from lamina.oci.errors import NotFound
@@ -38,6 +38,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("names", nargs="+", metavar="NAME|ID")
     flag("-f", "--format", default="", metavar="TEMPLATE", help="json or Go template")
     flag("--type", choices=("image", "container"), default="", help="only these")
+    flag("--platform", default="", metavar="OS/ARCH", help="of several, this one")
     flag("-s", "--size", action="store_true", help="count a container's files too")
     parser.set_defaults(call=inspect)
 
@@ -68,7 +69,7 @@ def inspect(arguments: argparse.Namespace, settings: Settings) -> int:
     found, missing = [], []
     with opened(settings) as store:
         for name in arguments.names:
-            document = _document(store, name, arguments.type, arguments.size)
+            document = _document(store, name, arguments)
             if document is None:
                 missing.append(name)
             else:
@@ -84,16 +85,28 @@ def inspect(arguments: argparse.Namespace, settings: Settings) -> int:
     return 1 if missing else 0
 
 
-def _document(store: Store, name: str, kind: str, size: bool) -> dict[str, Any] | None:
+def _document(
+    store: Store, name: str, arguments: argparse.Namespace
+) -> dict[str, Any] | None:
     """A container first, as Docker looks, then an image."""
+    kind, size, platform = arguments.type, arguments.size, arguments.platform
     if kind != "image":
         from lamina.cli.container_json import find_container_json
 
         document = find_container_json(store, name, size)
         if document is not None:
             return document
-    identity = None if kind == "container" else store.resolve_id(name)
-    return None if identity is None else image_json(store, store.image(identity))
+    found = None if kind == "container" else store.resolve_any(name)
+    if found is None:
+        return None
+    if platform:
+        from lamina.oci.image_index import require_platform
+
+        found = require_platform(store, name, platform)
+    chosen = store.resolve_id(found)
+    assert chosen is not None, f"{found} was just found"
+    document = image_json(store, store.image(chosen))
+    return document if chosen == found else document | index_json(store, found)
 
 
 def _formatted(document: dict[str, Any], style: str) -> str:

@@ -19,27 +19,32 @@ if TYPE_CHECKING:
 _WHEN = ("always", "missing", "never")
 
 
-def pull_missing(store: Store, settings: Settings, name: str, when: str) -> Image:
-    """The image `name`, pulled unless `when` is "never", or it was before.
+def pull_missing(
+    store: Store, settings: Settings, name: str, when: str, platform: str = ""
+) -> Image:
+    """The image `name` for `platform`, this machine's by default.
 
-    Raises LaminaError with Docker's exit code for what cannot be run, 125.
+    It is pulled unless `when` is "never", or it was before. Raises LaminaError with Docker's exit code for what cannot be run, 125.
     """
     try:
-        return _image(store, settings, name, when)
+        return _image(store, settings, name, when, platform)
     except LaminaError as error:
         error.exit_code = 125
         raise
 
 
-def _image(store: Store, settings: Settings, name: str, when: str) -> Image:
-    from lamina.oci.platforms import host_platform
+def _image(
+    store: Store, settings: Settings, name: str, when: str, platform: str
+) -> Image:
+    from lamina.oci.platforms import host_platform, parse_platform
     from lamina.oci.registry.errors import RegistryError
     from lamina.oci.registry.known import known_name
 
     if when not in _WHEN:
         raise LaminaError(f"--pull is one of {', '.join(_WHEN)}, not {when!r}.")
     reference = parse_reference(name)
-    known = known_name(store, reference, host_platform())
+    wanted = parse_platform(platform) if platform else host_platform()
+    known = known_name(store, reference, wanted)
     if known is not None and when != "always" and reference.digest is not None:
         return store.image(known)
     if when == "never":
@@ -53,7 +58,7 @@ def _image(store: Store, settings: Settings, name: str, when: str) -> Image:
     shown = view(quiet=False)
     try:
         with open_session(settings) as session:
-            pulled = fetch(store, session, reference, None, shown)
+            pulled = fetch(store, session, reference, wanted, shown)
     except RegistryError as error:
         hint = "`lamina build`, `load`, `import` and `bootstrap` make images, too."
         error.hint = f"{error.hint} {hint}".lstrip()

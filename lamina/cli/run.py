@@ -129,7 +129,9 @@ def _created(
     from lamina.runtime.container import configure, create
 
     overrides = overrides_from(arguments, settings.environment)
-    image = find_image(store, settings, arguments.image, arguments.pull)
+    image = find_image(
+        store, settings, arguments.image, arguments.pull, arguments.platform
+    )
     config = configure(image.config, overrides)
     cidfile = _open_cidfile(arguments.cidfile)
     asked = (arguments.image, arguments.name, config, options)
@@ -140,14 +142,25 @@ def _created(
     return container
 
 
-def find_image(store: Store, settings: Settings, name: str, pull: str) -> Image:
-    """The image to run, from the store or its registry; raises LaminaError."""
-    identity = None if pull == "always" else store.resolve_id(name)
+def find_image(
+    store: Store, settings: Settings, name: str, pull: str, platform: str
+) -> Image:
+    """The image to run, from the store or its registry, for `platform` ("": this
+    machine's, if there are several); raises LaminaError."""
+    identity = None if pull == "always" else store.resolve_id(name, platform)
     if identity is not None:
-        return store.image(identity)
-    from lamina.cli.pulling import pull_missing
+        image = store.image(identity)
+    else:
+        from lamina.cli.pulling import pull_missing
 
-    return pull_missing(store, settings, name, pull)
+        image = pull_missing(store, settings, name, pull, platform)
+    from lamina.oci.platforms import host_platform, platform_of
+
+    if image.config.architecture != host_platform().architecture:
+        from lamina.runtime.emulation import require_runnable
+
+        require_runnable(str(platform_of(image.config)))
+    return image
 
 
 def _open_cidfile(path: str) -> TextIO | None:
@@ -218,6 +231,7 @@ _TEXTS = (
     (("--shm-size",), "BYTES", "", "the size of /dev/shm"),
     (("--oom-score-adj",), "NUMBER", "0", "who is killed first when memory is short"),
     (("--cidfile",), "FILE", "", "write the container's ID to FILE"),
+    (("--platform",), "OS/ARCH", "", "of several platforms, run this one"),
     (("--pull",), "WHEN", "missing", "ask its registry always, missing or never"),
 )
 # fmt: on
