@@ -24,7 +24,8 @@ def pull_missing(
 ) -> Image:
     """The image `name` for `platform`, this machine's by default.
 
-    It is pulled unless `when` is "never", or it was before. Raises LaminaError with Docker's exit code for what cannot be run, 125.
+    It is pulled unless `when` is "never", or it was before. Raises LaminaError with
+    Docker's exit code for what cannot be run, 125.
     """
     try:
         return _image(store, settings, name, when, platform)
