@@ -17,10 +17,10 @@ BIN := $(VENV)/bin
 RUN_PACKAGES := python3-venv mmdebstrap passt uidmap
 # The tests exchange images with real programs, and need a static one to run:
 # docker.io podman skopeo buildah and runc, busybox-static; gcc for a static C
-# program; git and iproute2 to make what is tested; chromium
-# for the report's page.
+# program; git and iproute2 to make what is tested; docker-registry to pull from and
+# push to, openssl for its certificates; chromium for the report's page.
 TEST_PACKAGES := docker.io podman skopeo buildah runc busybox-static gcc \
-	libc6-dev git iproute2 iptables nftables chromium
+	libc6-dev git iproute2 iptables nftables docker-registry openssl chromium
 
 .PHONY: demo test check bench format setup setup-tests
 

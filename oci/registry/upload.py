@@ -10,7 +10,7 @@ import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
-from lamina.oci.registry.errors import Missing, Refused, RegistryError
+from lamina.oci.registry.errors import Refused, RegistryError
 from lamina.oci.registry.transport import Body
 from lamina.oci.threads import Stopped
 
@@ -49,6 +49,7 @@ class Upload:
         self._meter = meter
         self._stop = stop
         self._whole = True
+        self._location = ""
         self._done = 0
 
     def send(self, location: str = "") -> None:
@@ -56,60 +57,64 @@ class Upload:
 
         Raises RegistryError when all tries have been used up without progress.
         """
+        self._location = location
         attempt = 1
         while True:
+            before = self._done
             try:
-                location = location or self._repository.begin_upload()
-                self._send(location)
+                self._send()
                 return
             except RegistryError as error:
-                before = self._done
                 if isinstance(error, Refused) and error.status == _TOO_LARGE:
                     if not self._whole:
                         raise
                     self._whole = False
-                elif not self._passes(error, attempt, location):
-                    self._repository.cancel_upload(location)
+                elif not self._passes(error, attempt):
+                    if self._location:
+                        self._repository.cancel_upload(self._location)
                     raise
-                location = self._resume(location)
-                attempt = attempt + 1 if self._done <= before else 1
+            self._resume()
+            attempt = attempt + 1 if self._done <= before else 1
 
-    def _send(self, location: str) -> None:
-        digest, size = self._blob.digest, self._blob.size
+    def _send(self) -> None:
+        repository, digest, size = self._repository, self._blob.digest, self._blob.size
+        self._location = self._location or repository.begin_upload()
         if self._whole and not self._done:
-            self._repository.put_blob(location, digest, self._body(0, size))
+            repository.put_blob(self._location, digest, self._body(0, size))
             return
         while self._done < size:
             left = size - self._done
             count = left if self._whole else min(left, _PIECE)
             body = self._body(self._done, count)
-            location = self._repository.patch_blob(location, self._done, body)
+            self._location = repository.patch_blob(self._location, self._done, body)
             self._done += count
-        self._repository.put_blob(location, digest, b"")
+        repository.put_blob(self._location, digest, b"")
 
-    def _passes(self, error: RegistryError, attempt: int, location: str) -> bool:
+    def _passes(self, error: RegistryError, attempt: int) -> bool:
         patience = self._repository.endpoint.patience
         lost = isinstance(error, Refused) and (
             (error.status in _LOST and self._done > 0)
-            or (error.status == _UNKNOWN and location != "")
+            or (error.status == _UNKNOWN and self._location != "")
         )
         # The upload is gone, or resuming was a bad idea here: from the start then.
         return attempt < patience.attempts if lost else patience.pause(attempt, error)
 
-    def _resume(self, location: str) -> str:
-        """Where to go on, and in `_done` from which byte; "" is a new upload."""
-        self._done = 0
+    def _resume(self) -> None:
+        """Find out where to go on, and from which byte; or begin anew.
+
+        Distribution 2.8 and older forget an upload that broke off within a request,
+        and know it only where it broke off between two.
+        """
+        location, self._location, self._done = self._location, "", 0
         if not location:
-            return ""
+            return
         try:
-            place, self._done = self._repository.upload_state(location)
-        except (Missing, Refused):
-            return ""
-        if self._done > self._blob.size:
-            self._done = 0
-            return ""
-        # Nothing came: a new upload, for some registries take no second PUT.
-        return place if self._done else ""
+            place, done = self._repository.upload_state(location)
+        except RegistryError:
+            return
+        # Where nothing came a new one is begun, too: some take no second PUT.
+        if 0 < done <= self._blob.size:
+            self._location, self._done = place, done
 
     def _body(self, start: int, size: int) -> Body:
         def opened() -> BinaryIO:

@@ -197,6 +197,30 @@ def test_pieces_for_who_refuses_large_requests(
     assert "1" in registry.manifests
 
 
+def test_pieces_go_on_where_one_was_lost(
+    store: Store, session: Session, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lamina.oci.registry.upload._PIECE", 100_000)
+    registry = Registry()
+    lost: list[str] = []
+
+    def small(asked: Asked) -> Answer:
+        if len(asked.body) > 100_000:
+            return Answer(413)
+        start = asked.headers.get("content-range", "").partition("-")[0]
+        if start == "200000" and not lost:
+            lost.append(asked.path)
+            return Answer(502)
+        return registry(asked)
+
+    with Server(small) as server:
+        push(store, session, image, name(server))
+        starts = [a.headers.get("content-range") for a in server.asked if a.body]
+    first = [given for given in starts if given and given.startswith("0-99999")]
+    assert len(first) == 1
+    assert lost
+
+
 def test_no_manifest_without_its_layers(
     store: Store, session: Session, image: Image
 ) -> None:

@@ -1,0 +1,329 @@
+"""Images by way of a real registry, between Lamina and Docker, Podman and Skopeo."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.bases import Lamina, interrupt, project
+from tests.end_to_end.test_exchange import Podman, call
+from tests.oci.registry.server import Answer, Asked, Handle, Server, forward
+from tests.registries import PASSWORD, USER, Authority, manifest_digest, registry
+
+SAY = ("cat", "/data/inner/file")
+SAID = "from the image\n"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A registry without passwords and TLS, as everybody takes one on loopback."""
+    with registry(tmp_path_factory.mktemp("registry")) as found:
+        yield found
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Lamina]:
+    """Lamina with an empty store."""
+    command = Lamina(tmp_path, tmp_path / "other" / "store")
+    yield command
+    command.end()
+    assert command.left_behind() == []
+
+
+@pytest.fixture
+def podman() -> Iterator[Podman]:
+    """podman wants a path of at most 50 characters for what runs."""
+    with tempfile.TemporaryDirectory(prefix="lamina-podman.", dir="/var/tmp") as place:
+        yield Podman(Path(place))
+
+
+def run(lamina: Lamina, name: str) -> str:
+    return lamina.run("run", "--rm", "--network", "none", name, *SAY).out
+
+
+def test_what_is_pushed_others_pull(
+    lamina: Lamina, other: Lamina, podman: Podman, address: str
+) -> None:
+    name = f"{address}/ours/busybox:1"
+    lamina.run("tag", "busybox", name)
+    identity = lamina.inspect("busybox")["Id"]
+    pushed = lamina.run("push", name).out
+    digest = manifest_digest(address, "ours/busybox", "1")
+    assert f"1: digest: {digest}" in pushed
+
+    assert run(other, name) == SAID
+    assert other.inspect(name)["Id"] == identity
+    assert other.inspect(name)["RepoDigests"] == [f"{address}/ours/busybox@{digest}"]
+
+    raw = call("skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{name}")
+    assert json.loads(raw)["config"]["digest"] == identity
+
+    podman("pull", "-q", "--tls-verify=false", name)
+    assert f"sha256:{json.loads(podman('inspect', name))[0]['Id']}" == identity
+    assert podman.run(name, *SAY) == SAID
+
+    call("docker", "pull", "-q", name)
+    try:
+        (found,) = json.loads(call("docker", "image", "inspect", name))
+        assert found["Id"] == identity
+        assert found["RepoDigests"] == [f"{address}/ours/busybox@{digest}"]
+        ran = call("docker", "run", "--rm", "--network", "none", name, *SAY)
+        assert ran == SAID
+    finally:
+        call("docker", "rmi", "-f", name)
+
+
+def test_what_others_push_is_pulled_and_keeps_its_digest(
+    lamina: Lamina, other: Lamina, podman: Podman, address: str, tmp_path: Path
+) -> None:
+    archive = tmp_path / "busybox.tar"
+    lamina.run("save", "-o", archive, "busybox")
+    names = {tool: f"{address}/{tool}/busybox:1" for tool in ("skopeo", "podman")}
+    names["docker"] = f"{address}/docker/busybox:1"
+    call(
+        *("skopeo", "copy", "-q", "--dest-tls-verify=false"),
+        *(f"docker-archive:{archive}", f"docker://{names['skopeo']}"),
+    )
+    podman("load", "-q", "-i", str(archive))
+    podman("push", "-q", "--tls-verify=false", "busybox", names["podman"])
+    lamina.run("tag", "busybox", names["docker"])
+    lamina.run("save", "-o", archive, names["docker"])
+    call("docker", "load", "-i", str(archive))
+    try:
+        call("docker", "push", "-q", names["docker"])
+    finally:
+        call("docker", "rmi", "-f", names["docker"])
+
+    identity = lamina.inspect("busybox")["Id"]
+    for tool, name in names.items():
+        digest = manifest_digest(address, f"{tool}/busybox", "1")
+        assert f"Digest: {digest}" in other.run("pull", name).out
+        assert other.inspect(name)["Id"] == identity
+        assert run(other, name) == SAID
+        # Neither their gzip nor ours: what was pulled is what goes on.
+        again = f"{address}/again/{tool}:2"
+        other.run("tag", name, again)
+        other.run("push", "-q", again)
+        assert manifest_digest(address, f"again/{tool}", "2") == digest
+        other.run("rmi", name, again)
+    other.check()
+
+
+def test_a_registry_with_a_password_and_an_authority_of_its_own(
+    lamina: Lamina, other: Lamina, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    config = tmp_path / "config"
+    env = {"XDG_CONFIG_HOME": str(config), "HOME": str(tmp_path / "home")}
+    with registry(tmp_path / "r", password=True, authority=authority) as address:
+        name = f"{address}/app:1"
+        lamina.run("tag", "busybox", name)
+        refused = lamina.run("push", name, code=1, env=env).err
+        assert "certificate" in refused
+        assert "registries.toml" in refused
+        (config / "lamina").mkdir(parents=True)
+        (config / "lamina" / "registries.toml").write_text(
+            f'[registry."{address}"]\nca = "{authority.ca}"\n'
+        )
+        assert (
+            f"lamina login {address}" in lamina.run("push", name, code=1, env=env).err
+        )
+        login = ("login", "-u", USER, "--password-stdin", address)
+        wrong = lamina.run(*login, given="wrong", code=1, env=env)
+        assert USER in wrong.err
+        done = lamina.run(*login, given=PASSWORD + "\n", env=env)
+        kept = config / "lamina" / "credentials.json"
+        assert str(kept) in done.err
+        assert PASSWORD not in done.out + done.err
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        lamina.run("push", name, env=env)
+        other.run("pull", name, env=env)
+        assert run(other, name) == SAID
+        # What Docker and Podman know is known here; and what is forgotten is not.
+        lamina.run("logout", address, env=env)
+        assert "auths" not in kept.read_text()
+        other.run("pull", name, code=1, env=env)
+        docker = tmp_path / "home" / ".docker" / "config.json"
+        docker.parent.mkdir(parents=True)
+        docker.write_text(json.dumps({"credHelpers": {address: "tests"}}))
+        (tmp_path / "bin").mkdir()
+        helper = tmp_path / "bin" / "docker-credential-tests"
+        helper.write_text(
+            "#!/bin/sh\n"
+            f'[ "$1" = get ] && [ "$(cat)" = "{address}" ] || exit 1\n'
+            f"""echo '{{"Username": "{USER}", "Secret": "{PASSWORD}"}}'\n"""
+        )
+        helper.chmod(0o755)
+        env["PATH"] = f"{tmp_path}/bin:{os.environ['PATH']}"
+        other.run("pull", name, env=env)
+
+
+def test_builds_find_their_bases(lamina: Lamina, other: Lamina, address: str) -> None:
+    name = f"{address}/base:1"
+    lamina.run("tag", "busybox", name)
+    lamina.run("push", "-q", name)
+    recipe = f"FROM {name}\nRUN echo built > /x\n"
+    folder = project(other.place / "context", recipe)
+    never = other.run("build", "--pull=never", folder, code=1).err
+    assert "neither a stage above nor an image in the store" in never
+    first = other.run("build", folder)
+    assert "pulled" in first.err
+    second = other.run("build", folder)
+    assert second.out == first.out
+    assert second.ran == []
+    assert "pulled" not in second.err
+    # The tag moves on: only who asks gets the new one.
+    moved = project(other.place / "new", f"FROM {name}\nRUN echo new > /new\n")
+    lamina.run("build", "-t", name, moved)
+    lamina.run("push", "-q", name)
+    assert other.run("build", folder).out == first.out
+    assert other.run("build", "--pull", folder).out != first.out
+    digest = manifest_digest(address, "base", "1")
+    project(folder, f"FROM {address}/base@{digest}\nRUN cat /new\n")
+    other.run("build", folder)
+    missing = project(folder, f"FROM {address}/nothing:1\n")
+    error = other.run("build", missing, code=1).err
+    assert "its registry does not give it" in error
+    assert "Recipe:1:6" in error
+
+
+def test_the_worst_network(lamina: Lamina, other: Lamina, address: str) -> None:
+    """Push and pull through a proxy that breaks everything once."""
+    lamina.run("push", "-q", _tagged(lamina, address, "plain"))
+    with Server(_bad(address)) as server:
+        lamina.run("push", _tagged(lamina, server.address, "bad"))
+    assert manifest_digest(address, "bad", "1") == manifest_digest(
+        address, "plain", "1"
+    )
+    with Server(_bad(address)) as server:
+        other.run("pull", f"{server.address}/bad:1")
+        assert any(a.headers.get("range") for a in server.asked)
+    other.check()
+
+
+def _tagged(lamina: Lamina, address: str, name: str) -> str:
+    lamina.run("tag", "busybox", f"{address}/{name}:1")
+    return f"{address}/{name}:1"
+
+
+def _bad(address: str) -> Handle:
+    """The registry at `address`, with each kind of request spoiled at first."""
+    inner = forward(address)
+    spoiled: dict[str, int] = {}
+
+    def handle(asked: Asked) -> Answer:
+        kind = asked.path.split("/")[-2 if "/uploads/" not in asked.path else -3]
+        kind += " large" if len(asked.body) > 200_000 else ""
+        number = spoiled.get(asked.method + kind, 0)
+        spoiled[asked.method + kind] = number + 1
+        if asked.method == "PUT" and "large" in kind and number < 1:
+            _send_half(address, asked)
+            return Answer(0)
+        if number == 1:
+            return Answer(503)
+        if number == 2:
+            return Answer(429, b"", {"Retry-After": "1"})
+        answer = inner(asked)
+        if asked.method == "GET" and len(answer.body) > 200_000 and number < 5:
+            return Answer(
+                answer.status, answer.body, answer.headers, cut=len(answer.body) // 2
+            )
+        return answer
+
+    return handle
+
+
+def _send_half(address: str, asked: Asked) -> None:
+    """Break an upload off in its middle; this registry then knows nothing of it."""
+    import socket
+
+    host, _, port = address.partition(":")
+    with socket.create_connection((host, int(port))) as connection:
+        head = f"PATCH {asked.path} HTTP/1.1\r\nHost: {asked.headers['host']}\r\n"
+        head += f"Content-Length: {len(asked.body)}\r\n\r\n"
+        half = len(asked.body) // 2
+        connection.sendall(head.encode() + asked.body[:half])
+
+
+def test_a_pull_that_is_killed_leaves_nothing(
+    lamina: Lamina, other: Lamina, address: str
+) -> None:
+    lamina.run("push", "-q", _tagged(lamina, address, "killed"))
+    inner = forward(address)
+
+    def slow(asked: Asked) -> Answer:
+        answer = inner(asked)
+        if len(answer.body) > 200_000:
+            return Answer(answer.status, answer.body, answer.headers, pause=3)
+        return answer
+
+    with Server(slow) as server:
+        process = other.start("pull", f"{server.address}/killed:1")
+        while not any("/blobs/" in path for path in server.paths()):
+            assert process.poll() is None
+        process.kill()
+        process.communicate()
+        second = other.start("pull", f"{server.address}/killed:1")
+        while len([path for path in server.paths() if "/blobs/" in path]) < 3:
+            assert second.poll() is None
+        assert interrupt(second).code == 130
+    assert other.run("images", "-q").out == ""
+    other.run("pull", f"{address}/killed:1")
+    other.check()
+    assert os.listdir(other.store / "tmp") == []
+
+
+def test_two_pulls_at_once_share_their_layers(
+    lamina: Lamina, other: Lamina, address: str
+) -> None:
+    lamina.run("push", "-q", _tagged(lamina, address, "shared"))
+    inner = forward(address)
+
+    def slow(asked: Asked) -> Answer:
+        answer = inner(asked)
+        if len(answer.body) > 200_000:
+            return Answer(answer.status, answer.body, answer.headers, pause=1)
+        return answer
+
+    with Server(slow) as server:
+        name = f"{server.address}/shared:1"
+        pulls = [other.start("pull", name) for _ in range(3)]
+        for process in pulls:
+            _, err = process.communicate(timeout=60)
+            assert process.returncode == 0, err.decode()
+        blobs = [path for path in server.paths() if "/blobs/" in path]
+    config = other.inspect(name)["Id"]
+    layers = [path for path in blobs if config not in path]
+    assert len(layers) == len(set(layers)) == 2
+
+
+def test_copies_without_the_store(lamina: Lamina, address: str, tmp_path: Path) -> None:
+    lamina.run("push", "-q", _tagged(lamina, address, "copied"))
+    digest = manifest_digest(address, "copied", "1")
+    layout = tmp_path / "layout"
+    lamina.run("copy", "-q", f"docker://{address}/copied:1", f"oci:{layout}:one")
+    call(
+        *("skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci:{layout}:one"),
+        f"docker://{address}/from-layout:1",
+    )
+    assert manifest_digest(address, "from-layout", "1") == digest
+    archive = tmp_path / "docker.tar"
+    target = f"docker-archive:{archive}:{address}/copied:2"
+    lamina.run("copy", "-q", f"docker://{address}/copied:1", target)
+    try:
+        assert f"{address}/copied:2" in call("docker", "load", "-i", str(archive))
+        listed = call("docker", "image", "inspect", f"{address}/copied:2")
+        assert json.loads(listed)[0]["Id"] == lamina.inspect("busybox")["Id"]
+    finally:
+        subprocess.run(
+            ["docker", "rmi", "-f", f"{address}/copied:2"],
+            capture_output=True,
+            check=False,
+        )
