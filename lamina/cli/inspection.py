@@ -40,6 +40,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("--type", choices=("image", "container"), default="", help="only these")
     flag("--platform", default="", metavar="OS/ARCH", help="of several, this one")
     flag("-s", "--size", action="store_true", help="count a container's files too")
+    flag("--remote", action="store_true", help="what registries have, without pulling")
     parser.set_defaults(call=inspect)
 
     parser = commands.add_parser(
@@ -66,6 +67,12 @@ def inspect(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print what is found as one JSON list; 1 when a name meant nothing."""
     from lamina.cli.main import print_error
 
+    if arguments.remote:
+        from lamina.cli.remote_json import remote_json
+
+        platform = arguments.platform
+        _print([remote_json(settings, n, platform) for n in arguments.names], arguments)
+        return 0
     found, missing = [], []
     with opened(settings) as store:
         for name in arguments.names:
@@ -74,15 +81,19 @@ def inspect(arguments: argparse.Namespace, settings: Settings) -> int:
                 missing.append(name)
             else:
                 found.append(document)
+    _print(found, arguments)
+    for name in missing:
+        print_error(NotFound(f"No such {arguments.type or 'object'}: {name}"))
+    return 1 if missing else 0
+
+
+def _print(found: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
     if not arguments.format:
         print(json.dumps(found, indent=4, ensure_ascii=False))
     else:
         for document in found:
             print(_formatted(document, arguments.format))
     sys.stdout.flush()
-    for name in missing:
-        print_error(NotFound(f"No such {arguments.type or 'object'}: {name}"))
-    return 1 if missing else 0
 
 
 def _document(
