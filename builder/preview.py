@@ -113,6 +113,7 @@ def _found(
         digests = solver.digests(step, origins)
     except LaminaError:
         return None
-    key = cache_key(step, result_digest(below), digests, graph.platform)
+    platform = step.platform or graph.platform
+    key = cache_key(step, result_digest(below), digests, platform)
     added = solver.lookup(Work(step, key, below, origins))
     return None if added is None else (*below, *added)
