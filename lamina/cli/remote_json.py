@@ -1,4 +1,4 @@
-"""Images at registries as JSON: what `lamina inspect --remote` shows, without layers."""
+"""Images at registries as JSON: what `lamina inspect --remote` shows of them."""
 
 from __future__ import annotations
 
