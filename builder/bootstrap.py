@@ -143,6 +143,7 @@ def bootstrap_image(
         from lamina.runtime.emulation import require_runnable
 
         require_runnable(wanted.platform)
+        _require("arch-test")
     with store.workspace() as workspace:
         sources = find_sources(_archive(wanted), workspace.path)
         key = _key({"wanted": _fields(wanted), "sources": [s.key for s in sources]})

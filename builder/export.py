@@ -127,14 +127,21 @@ def _to_folders(
         if split:
             name = str(platform_of(image.config)).replace("/", "_")
             folder = f"{folder}/{name}"
-        _to_folder(store, image, folder, epoch)
+        owner = None if output.keeps_owners else (os.geteuid(), os.getegid())
+        _to_folder(store, image, folder, epoch, owner)
 
 
-def _to_folder(store: Store, image: Image, folder: str, epoch: int | None) -> None:
+def _to_folder(
+    store: Store,
+    image: Image,
+    folder: str,
+    epoch: int | None,
+    owner: tuple[int, int] | None,
+) -> None:
     """Unpack the image's files into `folder`, over what is there."""
     import threading
 
-    from lamina.oci.extract import extract
+    from lamina.oci.extract import Overrides, extract
 
     root = _folder(folder)
     reader, writer = os.pipe2(os.O_CLOEXEC)
@@ -154,7 +161,7 @@ def _to_folder(store: Store, image: Image, folder: str, epoch: int | None) -> No
     thread.start()
     try:
         with open(reader, "rb") as stream:
-            extract(stream.read, root, "/")
+            extract(stream.read, root, "/", Overrides(owner))
     finally:
         thread.join()
         os.close(root)

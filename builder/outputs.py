@@ -4,7 +4,8 @@ type=image                the store, which has it anyway; `name=` are more names
 type=oci,dest=FILE        an OCI layout in a tar, or with `tar=false` as a folder
 type=docker,dest=FILE     what `docker save` writes
 type=tar,dest=FILE        the image's files
-type=local,dest=DIR       the same, as a folder; `-o DIR` for short
+type=local,dest=DIR       the same, as a folder; `-o DIR` for short. Its files are the
+                          caller's, as with BuildKit; owners=keep leaves them theirs
 type=cacheonly            nowhere: the steps are run and remembered
 
 `dest=-` is stdout, and what a tar without a dest means. Fields are separated as in a
@@ -33,7 +34,7 @@ _FIELDS = {
     "oci": ("dest", "tar", "oci-mediatypes", "rewrite-timestamp", *_NAMED),
     "docker": ("dest", "tar", "oci-mediatypes", "rewrite-timestamp", *_NAMED),
     "tar": ("dest", "platform-split"),
-    "local": ("dest", "platform-split"),
+    "local": ("dest", "platform-split", "owners"),
     "cacheonly": (),
 }
 
@@ -53,6 +54,7 @@ class Output:
     annotations: tuple[Annotation, ...] = ()
     split: bool | None = None
     rewrites_times: bool | None = None
+    keeps_owners: bool = False
 
     @property
     def takes_stdout(self) -> bool:
@@ -143,7 +145,15 @@ def _output(
         annotations,
         _flag(fields, "platform-split"),
         _flag(fields, "rewrite-timestamp"),
+        _keeps_owners(fields),
     )
+
+
+def _keeps_owners(fields: dict[str, str]) -> bool:
+    given = fields.get("owners", "caller")
+    if given not in ("caller", "keep"):
+        raise InvalidOption(f"owners={given} is neither caller nor keep.")
+    return given == "keep"
 
 
 def _flag(

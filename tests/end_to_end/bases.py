@@ -129,7 +129,8 @@ class Lamina:
     def files(self, folder: Path, *args: str | Path, **options: Any) -> Path:
         """Build `folder`, and unpack the image's files."""
         out = self.place / f"files-{len(os.listdir(self.place))}"
-        self.run("build", "-o", out, *args, folder, **options)
+        output = f"type=local,dest={out},owners=keep"
+        self.run("build", "-o", output, *args, folder, **options)
         return out
 
     def check(self) -> None:
