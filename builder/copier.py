@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lamina.builder.chmod import ModeChange
+    from lamina.builder.previous import Previous
     from lamina.builder.selection import FileItem, TreeItem
     from lamina.builder.tree import Listing, Tree
     from lamina.builder.upper import Directory, Upper
@@ -52,6 +53,7 @@ class Copier:
         tree: Tree,
         owner: tuple[int, int] | None,
         change: ModeChange | None,
+        previous: Previous | None = None,
     ) -> None:
         self.tree = tree
         self.entries = 0
@@ -59,6 +61,7 @@ class Copier:
         self._upper = upper
         self._owner = owner
         self._change = change
+        self._previous = previous
         self._transfer = Transfer()
         # The first name in the layer of each inode with several, within one source.
         self._inodes: dict[tuple[int, int], str] = {}
@@ -107,13 +110,18 @@ class Copier:
     ) -> None:
         fields = known.fields
         mode = self.mode(fields)
+        if fields[3] == 1 and self._previous is not None:
+            wanted = (mode, *self.owner(fields), fields[6], fields[7])
+            if self._previous.link(self._upper, parent, name, known.digest, wanted):
+                self.bytes += fields[6]
+                return
         given = _open_source(source, source_name)
         try:
             made = self._upper.file(parent, name, mode)
             try:
                 self._transfer.copy(given, made, fields[6])
                 attributes = carried(given, self.tree.owners)
-                if not _is_same(os.fstat(given), fields):
+                if not _is_same(os.fstat(given), fields, self.tree.owners):
                     raise _Different
                 if known.racy:
                     _check_content(made, attributes, known.digest)
@@ -142,7 +150,7 @@ class Copier:
         self, source: int, source_name: str, known: Known, parent: Directory, name: str
     ) -> None:
         status = os.stat(source_name, dir_fd=source, follow_symlinks=False)
-        if not _is_same(status, known.fields):
+        if not _is_same(status, known.fields, self.tree.owners):
             raise _Different
         self._upper.special(parent, name, status, self.mode(known.fields))
         self._upper.finish_name(parent, name, self.owner(known.fields), known.fields[7])
@@ -243,7 +251,7 @@ def opened(item: FileItem) -> Iterator[int | None]:
         after = os.fstat(fd)
     finally:
         os.close(fd)
-    if not _is_same(after, fields):
+    if not _is_same(after, fields, item.tree.owners):
         raise changed(item.entry.path, item.tree)
 
 
@@ -260,13 +268,17 @@ def _open_source(directory: int, name: str) -> int:
         raise
 
 
-def _is_same(status: os.stat_result, fields: tuple[int, ...]) -> bool:
-    """Whether the stamps after reading are those that the digest belongs to."""
+def _is_same(status: os.stat_result, fields: tuple[int, ...], layer: bool) -> bool:
+    """Whether the stamps after reading are those that the digest belongs to.
+
+    The files of layers never change, but get other names (see previous.py), and with
+    each another ctime.
+    """
     return (
         status.st_ino == fields[1]
         and status.st_size == fields[6]
         and status.st_mtime_ns == fields[7]
-        and status.st_ctime_ns == fields[8]
+        and (layer or status.st_ctime_ns == fields[8])
     )
 
 

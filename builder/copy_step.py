@@ -9,6 +9,7 @@ from lamina.builder.errors import CopyFailed
 from lamina.builder.files import Arrival, Inline, Onto, copy_into, make_directory
 from lamina.builder.graph import CopyOp
 from lamina.builder.reads import split_sources
+from lamina.builder.selection import TreeItem
 from lamina.lang.quirks import SEVERAL_SOURCES, UNKNOWN_OWNER
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.snapshot import mount
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lamina.builder.graph import WorkdirOp
+    from lamina.builder.inputs import BuildInputs
+    from lamina.builder.previous import Previous
     from lamina.builder.reads import Reads
     from lamina.builder.selection import Item
     from lamina.builder.solver import Work
@@ -33,7 +36,7 @@ def copy_step(
     work: Work,
     lowers: tuple[str, ...],
     upper: str,
-    unpack_limit: int,
+    inputs: BuildInputs,
 ) -> int:
     """Copy or add; since when the new files count as new (ns): see `oci.pack.Times`."""
     operation = work.step.operation
@@ -52,11 +55,32 @@ def copy_step(
             from lamina.builder.add import Unpacking, add_into
 
             fetched = reads.fetched(operation)
-            rule = Unpacking(operation.unpack, unpack_limit)
+            rule = Unpacking(operation.unpack, inputs.unpack_limit)
             add_into((*items, *fetched), onto, arrival, rule)
         else:
-            copy_into(items, onto.view, upper, arrival)
+            with _previous(store, work, inputs, items) as previous:
+                copy_into(items, onto.view, upper, arrival, previous=previous)
     return _since(store, work, operation)
+
+
+@contextlib.contextmanager
+def _previous(
+    store: Store, work: Work, inputs: BuildInputs, items: tuple[object, ...]
+) -> Iterator[Previous | None]:
+    """The layer that this COPY made before, for what is as it was; None for single
+    files, and for builds that change files after they are copied."""
+    if inputs.scrub or not any(isinstance(item, TreeItem) for item in items):
+        yield None
+        return
+    from lamina.builder.previous import Previous
+
+    assert isinstance(work.step.operation, CopyOp)
+    previous = Previous(store, work.step.operation, inputs.context)
+    try:
+        yield previous
+    finally:
+        previous.close()
+    previous.remember(work.key)
 
 
 def workdir_step(

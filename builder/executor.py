@@ -158,8 +158,8 @@ class Executor:
         if isinstance(operation, CopyOp):
             from lamina.builder.copy_step import copy_step
 
-            limit = self._inputs.unpack_limit
-            return copy_step(self._store, self.reads, work, lowers, upper, limit)
+            inputs = self._inputs
+            return copy_step(self._store, self.reads, work, lowers, upper, inputs)
         assert isinstance(operation, WorkdirOp)
         from lamina.builder.copy_step import workdir_step
 

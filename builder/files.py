@@ -29,6 +29,7 @@ from lamina.values import value
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lamina.builder.previous import Previous
     from lamina.builder.selection import Item
     from lamina.builder.tree import Tree
 
@@ -96,21 +97,23 @@ def copy_into(
     arrival: Arrival,
     *,
     several: bool = False,
+    previous: Previous | None = None,
 ) -> Copied:
     """Write `items` into the changeset directory `upper`.
 
     `several` says that they are some of several, which need a directory to go to.
 
-    `view` is a descriptor of the layers below, merged (O_PATH will do); None for a
-    layer on nothing. Raises CopyConflict, CopyFailed, SourceChanged, InvalidMode,
-    StoreError when the disk is full.
+    `previous` is the layer that the same copy made before. `view` is a descriptor of
+    the layers below, merged (O_PATH will do); None for a layer on nothing. Raises
+    CopyConflict, CopyFailed, SourceChanged, InvalidMode, StoreError when the disk is
+    full.
     """
     items = tuple(items)
     if not items:
         return Copied(0, 0)
     try:
         several = several or len(items) > 1
-        copying = _Copying(view, upper, arrival, several=several)
+        copying = _Copying(view, upper, arrival, several=several, previous=previous)
         try:
             for item in items:
                 copying.put(item)
@@ -125,7 +128,7 @@ def copy_into(
 def make_directory(view: int | None, upper: str, arrival: Arrival) -> None:
     """The directory `arrival.dest` and those on the way to it: WORKDIR."""
     try:
-        copying = _Copying(view, upper, arrival, several=False)
+        copying = _Copying(view, upper, arrival)
         try:
             copying.destination()
             copying.finish()
@@ -139,8 +142,15 @@ class _Copying:
     """One COPY in progress."""
 
     def __init__(
-        self, view: int | None, upper: str, arrival: Arrival, several: bool
+        self,
+        view: int | None,
+        upper: str,
+        arrival: Arrival,
+        *,
+        several: bool = False,
+        previous: Previous | None = None,
     ) -> None:
+        self._previous = previous
         self._change = parse_mode(arrival.chmod) if arrival.chmod else None
         self._owner = arrival.owner
         self._dest = arrival.dest
@@ -272,7 +282,7 @@ class _Copying:
             self._top_mtime = unpack_record(item.listings[0].record)[7]
 
     def _copier(self, tree: Tree) -> Copier:
-        return Copier(self._upper, tree, self._owner, self._change)
+        return Copier(self._upper, tree, self._owner, self._change, self._previous)
 
     def _mode(self, mode: int, directory: bool) -> int:
         if self._change is None:

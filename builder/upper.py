@@ -164,6 +164,17 @@ class Upper:
         if mtime is not None:
             os.utime(fd, ns=(mtime, mtime))
 
+    def adopt(self, parent: Directory, name: str, layer: int) -> bool:
+        """The file `name` of a directory of another layer, as a link; False if it
+        can't be one."""
+        self._make_room(parent, name)
+        places = {"src_dir_fd": layer, "dst_dir_fd": parent.fd}
+        try:
+            os.link(name, name, **places, follow_symlinks=False)
+        except OSError:
+            return False  # it has all the names it can, or went
+        return True
+
     def link(self, parent: Directory, name: str, first: str) -> bool:
         """Another name for the file at `first` in the layer; False if it can't have
         more names, or its path is longer than the kernel takes."""
