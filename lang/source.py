@@ -317,6 +317,8 @@ def _lines_around(text: str, span: Span, around: int) -> list[str]:
     for _ in range(around + 1):
         found = text.find("\n", end)
         if found < 0:
+            if text.endswith("\n") and span.start < len(text):
+                return text[begin:-1].split("\n")
             return text[begin:].split("\n")
         end = found + 1
     return text[begin : end - 1].split("\n")

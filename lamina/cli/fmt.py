@@ -6,7 +6,7 @@ import os
 import sys
 
 from lamina.cli.parse_cache import parse_cache
-from lamina.cli.recipe_file import RecipeUsage, recipe_inputs
+from lamina.cli.recipe_file import STDIN_NAME, RecipeUsage, recipe_inputs
 from lamina.errors import LaminaError
 from lamina.values import replace
 
@@ -34,6 +34,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("--compat", choices=("buildkit",), help="read recipes as BuildKit does")
     flag("--set", action="append", default=[], metavar="NAME=VALUE", help=_SET)
     flag("--values", action="append", default=[], metavar="FILE")
+    flag("--stdin-name", metavar="PATH", help=STDIN_NAME)
     parser.set_defaults(call=fmt, file=None)
 
 

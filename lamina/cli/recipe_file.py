@@ -33,8 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     flag("--set", action="append", default=[], metavar="NAME=VALUE", help=_SET)
     flag("--values", action="append", default=[], metavar="FILE", help=_VALUES)
     flag("--compat", choices=("buildkit",), help="behave as BuildKit, quirks too")
+    flag("--stdin-name", metavar="PATH", help=STDIN_NAME)
 
 
+STDIN_NAME = "the file that stdin is, for its language and what it includes"
 _SET = "give a `var` of the recipe a value (repeat)"
 _VALUES = "give it values from TOML, YAML or JSON (repeat)"
 
@@ -59,8 +61,11 @@ def recipe_inputs(arguments: argparse.Namespace) -> RecipeInputs:
         name, data = _shown(path), _read(path, "The recipe")
         folder = os.path.dirname(os.path.realpath(path))
     else:
-        name, data = "-", _read_stdin()
+        data = _read_stdin()
+        name = arguments.stdin_name or "-"
         folder = context_folder(arguments.context)
+        if arguments.stdin_name and not folder:
+            folder = os.path.realpath(os.path.dirname(name))
     return RecipeInputs(
         name=name,
         data=data,

@@ -233,7 +233,8 @@ def _from_text(variable: Variable, text: str, by: str) -> Any:
     if variable.kind == "int":
         digits = text.removeprefix("-")
         if not (digits.isascii() and digits.isdigit()) or len(digits) > 100:
-            raise _unfit(variable, repr(text), by)
+            hint = "It is a whole number, as 3 or -1."
+            raise _unfit(variable, repr(text), by, hint=hint)
         return int(text)
     if variable.kind == "bool":
         if text not in ("true", "false"):
