@@ -80,9 +80,8 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
             emit(Note(note))
         emit(Planned(sum(not isinstance(s.operation, BaseOp) for s in graph.steps)))
         for step in graph.steps:
-            place = str(step.span) if step.span else ""
             base = isinstance(step.operation, BaseOp)
-            emit(StepPlanned(step.index, step.name, step.inputs, place, base))
+            emit(StepPlanned(step.index, step.name, step.inputs, step.span, base))
         results = solve(graph, executor.solver())
         # While the executor's workspace is open, nothing collects these layers.
         images = [

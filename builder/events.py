@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lamina.lang.source import Span
+
 
 @value
 class Planned:
@@ -28,7 +30,7 @@ class StepPlanned:
     step: int
     name: str
     inputs: tuple[int, ...]
-    place: str = ""
+    span: Span | None = None
     base: bool = False
 
 

@@ -17,6 +17,7 @@ from lamina.builder.events import (
     StepDone,
     StepFailed,
     StepOutput,
+    StepPlanned,
 )
 
 TYPE_CHECKING = False
@@ -71,7 +72,7 @@ class JsonLines:
             if isinstance(event, StepDone | StepFailed | StepCancelled):
                 rest = self._pieces.pop(event.step, Pieces())
                 self._output(event.step, rest.end())
-            self._write(NAMES[type(event).__name__], event.__dict__)
+            self._write(NAMES[type(event).__name__], _fields(event))
 
     def error(self, error: LaminaError) -> None:
         """Tell how the build failed, in place of the lines that people read."""
@@ -118,6 +119,14 @@ class JsonLines:
         # Escaped to ASCII: no stream and no terminal can make another thing of it.
         self._stream.write(json.dumps(line, separators=(",", ":")) + "\n")
         self._stream.flush()
+
+
+def _fields(event: Event) -> dict[str, Any]:
+    if not isinstance(event, StepPlanned):
+        return event.__dict__
+    fields = dict(event.__dict__)
+    span = fields.pop("span")
+    return {**fields, "place": str(span) if span else ""}
 
 
 class Pieces:

@@ -55,9 +55,10 @@ class Recorder:
     def __call__(self, event: Event) -> None:
         with self._lock:
             match event:
-                case StepPlanned(step, name, inputs, place, base):
+                case StepPlanned(step, name, inputs, span, base):
                     outcome = "base" if base else ""
                     named = split_name(name)
+                    place = str(span) if span else ""
                     self._steps[step] = StepView(step, *named, inputs, outcome, place)
                 case StepOutput(step, data):
                     self._write(step, data)

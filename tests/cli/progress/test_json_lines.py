@@ -25,8 +25,10 @@ from lamina.builder.events import (
 )
 from lamina.cli.progress.json_lines import NAMES, JsonLines
 from lamina.errors import LaminaError
+from lamina.lang.source import Source, Span
 
 PAGE = Path(__file__).parents[3] / "docs" / "progress.md"
+SPAN = Span(Source("Recipe", "FROM a\nCOPY . .\n"), 7, 15)
 TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str,
     "integer": int,
@@ -38,7 +40,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 ALL = (
     Note("epoch: none"),
     Planned(2),
-    StepPlanned(1, "[a 1/2] COPY . .", (0,), "Recipe:2:1", False),
+    StepPlanned(1, "[a 1/2] COPY . .", (0,), SPAN, False),
     StepCached(1, "[a 1/2] COPY . ."),
     StepMissed(2, "[a 2/2] RUN x", ("ENV A",)),
     StepStarted(2, "[a 2/2] RUN x"),

@@ -26,6 +26,7 @@ from lamina.builder.events import (
 from lamina.cli.report.page import page, write_page
 from lamina.cli.report.recorder import Recorder
 from lamina.cli.report.view import StepView, critical_path, image_view, precise
+from lamina.lang.source import Source, Span
 from tests.busybox import open_store
 from tests.cli.report.builds import hostile, large, view
 from tests.oci.stacks import put
@@ -179,13 +180,14 @@ class Inputs:
 def test_the_recorder_keeps_what_happened(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     made = put(store, {"a": b"1"})
+    source = Source("Recipe", "x" * 9)
     now = 10.0
     recorder = Recorder(lambda: now)
     recorder(Note("epoch: none"))
-    recorder(StepPlanned(0, "[a 1/4] FROM x", (), "Recipe:1:1", base=True))
+    recorder(StepPlanned(0, "[a 1/4] FROM x", (), base=True))
     for step in range(1, 5):
         name = f"[a {step + 1}/5] RUN {step}"
-        recorder(StepPlanned(step, name, (step - 1,), f"Recipe:{step + 1}:1"))
+        recorder(StepPlanned(step, name, (step - 1,), Span(source, step, step + 1)))
     recorder(StepCached(1, "[a 2/5] RUN 1"))
     recorder(StepMissed(2, "[a 3/5] RUN 2", ("ENV A",)))
     now = 12.0
@@ -210,7 +212,7 @@ def test_the_recorder_keeps_what_happened(tmp_path: Path) -> None:
         "cancelled",
     ]
     found = seen.steps[2]
-    assert (found.stage, found.text, found.place) == ("a", "RUN 2", "Recipe:3:1")
+    assert (found.stage, found.text, found.place) == ("a", "RUN 2", "Recipe:1:3")
     assert (found.began, found.seconds, found.reasons) == (2.0, 1.5, ("ENV A",))
     assert found.log.endswith("x\nlast\n")
     assert (
