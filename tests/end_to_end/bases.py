@@ -24,7 +24,7 @@ PROJECT = str(Path(__file__).parents[2])
 # How long what was killed may take to be gone, on a loaded machine.
 PATIENCE = 20.0
 _CGROUPS = "/sys/fs/cgroup"
-_ENV = {
+ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "HOME": "/nonexistent",
     "PYTHONPATH": PROJECT,
@@ -107,7 +107,7 @@ class Lamina:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**_ENV, "LAMINA_ROOT": str(self.store), **(env or {})},
+            env={**ENVIRONMENT, "LAMINA_ROOT": str(self.store), **(env or {})},
             cwd=cwd or self.place,
             start_new_session=True,
         )

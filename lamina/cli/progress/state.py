@@ -62,6 +62,7 @@ class State:
         self.cached = 0
         self.ran = 0
         self.failed = 0
+        self.cancelled = 0
         self.running: dict[int, Running] = {}
         self.transfers: dict[str, Moving] = {}
         self.images: list[ImageBuilt] = []
@@ -82,6 +83,7 @@ class State:
                 # Making a base is no step of the recipe.
                 self.ran += step >= 0 and not isinstance(event, StepCancelled)
                 self.failed += isinstance(event, StepFailed)
+                self.cancelled += isinstance(event, StepCancelled)
             case Transfer():
                 self._move(event, now)
             case ImageBuilt():

@@ -167,8 +167,6 @@ class Terminal:
         state, style = self._state, self._style
         if self._summed or not (state.planned or state.images):
             return []
-        if not (state.images or state.cached or state.ran):
-            return []
         self._summed = True
         lines = []
         if state.cached:
@@ -183,7 +181,7 @@ class Terminal:
         if state.images:
             lines[-1] += style.paint(f"  in {took}{ran}", "dim")
         else:
-            word = "failed" if state.failed else "stopped"
+            word = "stopped" if state.cancelled and not state.failed else "failed"
             sign = style.paint(style.signs.failed, "red")
             lines.append(f" {sign} {word} after {took}{ran}")
         return lines

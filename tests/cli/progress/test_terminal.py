@@ -9,6 +9,7 @@ from lamina.builder.events import (
     Note,
     Planned,
     StepCached,
+    StepCancelled,
     StepDone,
     StepFailed,
     StepMissed,
@@ -86,6 +87,20 @@ def test_a_failure_leaves_its_line_and_the_counts() -> None:
         assert lines[:2] == [" ✘    0.4s  [app 2/3] RUN false", " ≡ 1 step cached"]
         assert lines[2].startswith(" ✘ failed after ")
         assert len(lines) == 3
+
+
+def test_what_is_stopped_is_told_apart() -> None:
+    for event, word in (
+        (StepCancelled(1, "RUN sleep", 0.4), "stopped"),
+        (StepFailed(1, "RUN sleep", 0.4), "failed"),
+    ):
+        with glass(80, 24) as seen:
+            show = Terminal(seen.stream)
+            show(Planned(1))
+            show(StepStarted(1, "RUN sleep"))
+            show(event)
+            show.close()
+            assert seen.close()[-1].startswith(f" ✘ {word} after ")
 
 
 def test_a_transfer_has_a_bar() -> None:

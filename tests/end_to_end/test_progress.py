@@ -1,0 +1,104 @@
+"""`lamina build` on a real terminal, and what it leaves there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.progress.screens import glass
+from tests.end_to_end.bases import COMMAND, ENVIRONMENT, Done, Lamina, project
+
+pytestmark = pytest.mark.root
+
+RECIPE = """FROM busybox AS one
+RUN for i in 1 2 3; do echo "one says $i"; sleep 0.15; done
+FROM busybox AS two
+RUN for i in 1 2 3; do printf '\\033[2J\\033[31mtwo says %s\\r\\n' $i; sleep 0.15; done
+FROM busybox
+COPY --from=one /etc/motd /1
+COPY --from=two /etc/motd /2
+"""
+
+
+def start(lamina: Lamina, slave: int, *args: str | Path) -> subprocess.Popen[bytes]:
+    """The command on a terminal that is its own."""
+    return subprocess.Popen(
+        [*COMMAND, *map(str, args)],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env={**ENVIRONMENT, "LAMINA_ROOT": str(lamina.store), "TERM": "xterm"},
+        cwd=lamina.place,
+        start_new_session=True,
+    )
+
+
+def test_steps_run_side_by_side_on_a_terminal(lamina: Lamina, tmp_path: Path) -> None:
+    folder = project(tmp_path / "app", RECIPE)
+    with glass(90, 20) as seen:
+        process = start(lamina, seen.slave, "build", folder)
+        lines = seen.wait_for(
+            lambda lines: {"one says 2", "two says 2"} <= {x.strip() for x in lines}
+        )
+        assert sum(line.startswith(" ▸ ") for line in lines) == 2
+        assert process.wait(60) == 0
+        lines = seen.close()
+        assert sum(line.startswith(" ✔ ") for line in lines) == 5
+        assert lines[-2].startswith(" ✔ stage-2  sha256:")
+        assert lines[-1].startswith("sha256:")
+        assert not seen.cursor_is_hidden
+    with glass(90, 20) as seen:
+        assert start(lamina, seen.slave, "build", folder).wait(60) == 0
+        lines = seen.close()
+        assert lines[1] == " ≡ 4 steps cached"
+        assert len(lines) == 4
+
+
+def test_an_interrupt_gives_the_terminal_back(lamina: Lamina, tmp_path: Path) -> None:
+    folder = project(tmp_path / "app", "FROM busybox\nRUN echo on; sleep 600\n")
+    with glass(90, 20) as seen:
+        process = start(lamina, seen.slave, "build", folder)
+        seen.wait_for(lambda lines: any(line.strip() == "on" for line in lines))
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(60) == 130
+        lines = seen.close()
+        assert lines[-2].endswith("RUN echo on; sleep 600  stopped")
+        assert lines[-1].startswith(" ✘ stopped after ")
+        assert not seen.cursor_is_hidden
+
+
+def test_each_line_of_json_is_an_object(lamina: Lamina, tmp_path: Path) -> None:
+    folder = project(tmp_path / "app", "FROM busybox\nRUN echo on; exit {code}\n")
+
+    def told(code: int, *flags: str) -> tuple[Done, list[dict[str, object]]]:
+        project(tmp_path / "app", f"FROM busybox\nRUN echo on; exit {code}\n")
+        done = lamina.run("build", "--progress=json", *flags, folder, code=bool(code))
+        return done, [json.loads(line) for line in done.err.splitlines()]
+
+    done, lines = told(0)
+    assert [line["event"] for line in lines] == [
+        *("start", "note", "planned", "step", "step"),
+        *("started", "output", "done", "image", "end"),
+    ]
+    assert lines[-2]["id"] == done.out.strip()
+    done, lines = told(0)
+    assert [line["event"] for line in lines][-4:] == [
+        *("planned", "cached", "image", "end")
+    ]
+    done, lines = told(3)
+    assert [line["event"] for line in lines][-3:] == ["failed", "error", "end"]
+    assert "ended with exit code 3" in str(lines[-2]["message"])
+    assert (lines[-2]["code"], lines[-1]["outcome"], done.out) == (1, "failed", "")
+
+
+def test_quiet_is_the_digest_alone(lamina: Lamina, tmp_path: Path) -> None:
+    folder = project(tmp_path / "app", "FROM busybox\nRUN echo on\n")
+    done = lamina.run("build", "-q", folder)
+    assert done.err == ""
+    assert done.out.startswith("sha256:") and done.out.count("\n") == 1
+    assert lamina.run("build", "--progress=quiet", folder) == done
