@@ -12,6 +12,14 @@ from lamina.builder.output import printable
 _LONGEST = 1 << 14
 
 
+def _readable_lines(lines: list[bytes]) -> list[str]:
+    """Each line by itself, but what needs no care, as most do not, all at once."""
+    text = b"\n".join(lines).decode(errors="replace")
+    if lines and text.replace("\n", "").isprintable():
+        return text.split("\n")
+    return [printable(line) for line in lines]
+
+
 def readable(text: str) -> str:
     """A name or a note from a recipe, as text that cannot steer a terminal."""
     return text if text.isprintable() else printable(text.encode(errors="replace"))
@@ -25,6 +33,21 @@ class Lines:
 
     def add(self, data: bytes) -> list[str]:
         """The lines that `data` ends, as text that cannot steer a terminal."""
+        return _readable_lines(self.ended(data))
+
+    def last(self, data: bytes, number: int) -> list[str]:
+        """As `add`, but only the last lines, and none that is empty."""
+        found: list[str] = []
+        for line in reversed(self.ended(data)):
+            text = printable(line)
+            if text.strip():
+                found.append(text)
+                if len(found) == number:
+                    break
+        return found[::-1]
+
+    def ended(self, data: bytes) -> list[bytes]:
+        """The lines that `data` ends, as they came."""
         *whole, rest = (self._rest + data).split(b"\n")
         while len(rest) > _LONGEST:
             whole.append(rest[:_LONGEST])
@@ -36,7 +59,7 @@ class Lines:
         elif returned:
             rest = before.rpartition(b"\r")[2] + b"\r"
         self._rest = rest
-        return [printable(line) for line in whole]
+        return whole
 
     @property
     def rest(self) -> str:

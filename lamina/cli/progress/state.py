@@ -35,7 +35,7 @@ class Running:
 
     def add(self, data: bytes) -> None:
         """Take what it wrote; empty lines are not worth a place."""
-        self._last.extend(line for line in self.lines.add(data) if line.strip())
+        self._last.extend(self.lines.last(data, SHOWN_LINES))
 
     @property
     def tail(self) -> list[str]:
