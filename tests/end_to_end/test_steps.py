@@ -445,3 +445,17 @@ def test_caches_outlive_everything_but_their_removal(
     (folder / "Recipe").write_text(f"FROM busybox\nRUN {mount} touch /x/file\n")
     lamina.build(folder)
     assert not list(tmp_path.rglob("canary"))
+
+
+def test_the_recipes_of_the_page_build(
+    lamina: Lamina, tmp_path: Path, agent: Path
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/steps.md").read_text()
+    recipes = [part.partition("```")[0] for part in page.split("```dockerfile\n")[1:]]
+    assert len(recipes) == 4
+    (tmp_path / "token").write_text("hush")
+    flags = ("--secret", "id=token,src=token", "--ssh", "default", "--ssh", "deploy")
+    env = {"SSH_AUTH_SOCK": str(agent)}
+    for number, recipe in enumerate(recipes):
+        folder = project(tmp_path / str(number), recipe, f="f")
+        lamina.build(folder, *flags, env=env)
