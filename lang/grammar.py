@@ -14,10 +14,11 @@ from lamina.lang.lines import Fragment, Line, Opening
 from lamina.lang.nodes import Parts, Substitution
 from lamina.lang.source import RecipeError, Span
 from lamina.lang.statement import unquote
-from lamina.values import replace
+from lamina.values import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable
     from typing import Any, Protocol
 
@@ -89,6 +90,15 @@ def take_apart(start: str, text: str, span: Span, escape: str) -> Parts | None:
     return Grammar(None).parts(start, text, lambda _: span, escape)
 
 
+@value
+class Leaf:
+    """A terminal's place in a text: what of lark's tokens is asked for."""
+
+    type: str
+    start_pos: int
+    end_pos: int
+
+
 class Grammar:
     """The two grammars. What leaves it is tuples and tokens, never a lark tree."""
 
@@ -99,6 +109,11 @@ class Grammar:
         """The children of the rule `start` in `text`: tokens, None, tuples."""
         from lark import UnexpectedInput
 
+        if start == "line":
+            plain = _plain_line(self.cache).fullmatch(text.text)
+            if plain is not None:
+                groups = enumerate(("KEYWORD", "REST"), 1)
+                return tuple(Leaf(kind, *plain.span(g)) for g, kind in groups)
         exchanged = escape == "`" and start in ("pairs", "args")
         given = text.text.translate(EXCHANGE) if exchanged else text.text
         try:
@@ -275,6 +290,21 @@ def _text(part: Any, raw: bool) -> str:
 
 
 _larks: dict[str, Any] = {}
+_plain_lines: list[re.Pattern[str]] = []
+
+
+def _plain_line(cache: ParseCache | None) -> re.Pattern[str]:
+    """The rule `line` without flags, by the grammar's own terminals: most lines are
+    so, and a parser costs ten times as much to set out for two tokens."""
+    if not _plain_lines:
+        import re
+
+        keyword, blank, rest = (
+            _lark("recipe", cache).get_terminal(name).pattern.to_regexp()
+            for name in ("KEYWORD", "_BLANK", "REST")
+        )
+        _plain_lines.append(re.compile(f"({keyword}){blank}({rest})"))
+    return _plain_lines[0]
 
 
 def _lark(name: str, cache: ParseCache | None) -> Any:
