@@ -52,6 +52,8 @@ def run(state: StageState, run: nodes.Run, scope: Scope) -> StageState:
         hosts=scope.hosts,
     )
     text = " ".join(args) if isinstance(run.command, nodes.ExecForm) else args[-1]
+    if scripts:
+        text = scripts[0].body
     if run.test:
         _step(state, scope, operation, f"TEST {_one_line(text)}", run.span)
         return state

@@ -89,7 +89,7 @@ def secrets(given: list[str], environment: Mapping[str, str]) -> dict[str, str]:
             source = ""
         if not source and (variable or (name in environment and kind != "file")):
             source = _in_memory(variable or name, environment)
-        found[name] = source or name
+        found[name] = _path(source or name)
         if not os.path.isfile(found[name]):
             raise StepUsage(
                 f"The secret {name!r} has no file {found[name]!r}.",
@@ -146,8 +146,13 @@ def agents(
                     f"--ssh {name}=KEYFILE",
                 )
             chosen = (socket,)
-        found[name] = tuple(map(os.path.abspath, chosen))
+        found[name] = tuple(map(_path, chosen))
     return found
+
+
+def _path(text: str) -> str:
+    """An absolute path; shells leave the `~` of `src=~/token` alone."""
+    return os.path.abspath(os.path.expanduser(text))
 
 
 def _size(flag: str, text: str) -> int:
