@@ -8,6 +8,7 @@ workspace. All times are 0 and all owners root: same images, same bytes.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -36,6 +37,10 @@ class ArchiveWriter(Protocol):
 
     def add_stream(self, produce: Produce) -> None:
         """Write a file whose name is known when its bytes have been written."""
+        ...
+
+    def take(self, name: str, path: str) -> None:
+        """Write a file that is at `path`, which may be gone afterwards."""
         ...
 
     def holds(self, name: str, size: int) -> bool:
@@ -69,6 +74,9 @@ class TarWriter:
         size = self._position - start - BLOCK
         self._pad()
         os.pwrite(self._out, _header(name, size), start)
+
+    def take(self, name: str, path: str) -> None:
+        self.add_stream(lambda write: _poured(path, name, write))
 
     def holds(self, _name: str, _size: int) -> bool:
         return False
@@ -127,6 +135,16 @@ class FolderWriter:
         os.makedirs(os.path.dirname(f"{self._root}/{name}"), exist_ok=True)
         os.rename(temporary, f"{self._root}/{name}")
 
+    def take(self, name: str, path: str) -> None:
+        os.makedirs(os.path.dirname(f"{self._root}/{name}"), exist_ok=True)
+        try:
+            os.chmod(path, 0o644)
+            os.rename(path, f"{self._root}/{name}")
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise space_error(error, self._root) from error
+            self.add_stream(lambda write: _poured(path, name, write))
+
     def holds(self, name: str, size: int) -> bool:
         try:
             return os.stat(f"{self._root}/{name}").st_size == size
@@ -135,6 +153,13 @@ class FolderWriter:
 
     def finish(self) -> None:
         """Nothing is left to do: a file that has its name is complete."""
+
+
+def _poured(path: str, name: str, write: Write) -> str:
+    with open(path, "rb") as file:
+        while data := file.read(_CHUNK):
+            write(data)
+    return name
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ with all of its images, unless one platform is asked for.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -95,6 +96,7 @@ class Copy:
             try:
                 self._destination.put(blob, path, self._stop)
             finally:
-                os.unlink(path)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
             outcome = "copied"
         self._tell(Ended(blob.digest, outcome))

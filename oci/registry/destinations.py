@@ -43,7 +43,7 @@ class Destination(Protocol):
         ...
 
     def put(self, blob: Descriptor, path: str, stop: threading.Event) -> None:
-        """Take the file `path`, which has the blob."""
+        """Take the file `path`, which has the blob; it may be gone afterwards."""
         ...
 
     def put_manifest(self, fetched: Fetched) -> None:
@@ -111,14 +111,8 @@ class LayoutDestination:
         return "exists" if self._writer.holds(_blob(blob.digest), blob.size) else ""
 
     def put(self, blob: Descriptor, path: str, _stop: threading.Event) -> None:
-        def produce(write: Callable[[bytes], object]) -> str:
-            with open(path, "rb") as file:
-                while data := file.read(_CHUNK):
-                    write(data)
-            return _blob(blob.digest)
-
         with self._lock:
-            self._writer.add_stream(produce)
+            self._writer.take(_blob(blob.digest), path)
 
     def put_manifest(self, fetched: Fetched) -> None:
         with self._lock:
