@@ -20,7 +20,8 @@ RUN_PACKAGES := python3-venv mmdebstrap passt uidmap
 # program; git and iproute2 to make what is tested; docker-registry to pull from and
 # push to, openssl for its certificates; chromium for the report's page.
 TEST_PACKAGES := docker.io podman skopeo buildah runc busybox-static gcc \
-	libc6-dev git iproute2 iptables nftables docker-registry openssl chromium
+	libc6-dev git iproute2 iptables nftables docker-registry openssl chromium \
+	qemu-user-static
 
 .PHONY: demo test check bench format setup setup-tests
 

@@ -48,6 +48,10 @@ def _image(
     known = known_name(store, reference, wanted)
     if known is not None and when != "always" and reference.digest is not None:
         return store.image(known)
+    if when == "never" and platform and store.resolve_any(name) is not None:
+        from lamina.oci.image_index import require_platform
+
+        return store.image(require_platform(store, name, platform))
     if when == "never":
         raise NotFound(
             f"Unable to find image {reference.familiar()!r} in the store "
