@@ -22,6 +22,9 @@ _ACROSS = 72
 _BETWEEN = 22
 _MARGIN = 16
 _SWEEPS = 6
+# The height of a gap for edges; more of them than this would show nothing any more.
+_GAP = 4
+_MOST_GAPS = 150
 _SEEN = 700
 # A rank is broken into columns where it would be this much higher than wide.
 _TALL = 1.4
@@ -42,9 +45,14 @@ class Place:
 
 @value
 class Layout:
-    """The places of a drawing's cards, by their numbers, and what they take in all."""
+    """The places of a drawing's cards, by their numbers, and what they take in all.
+
+    `ways` has, for an edge (from card, to card) over several ranks, the gaps between
+    cards that it goes through.
+    """
 
     places: tuple[Place, ...]
+    ways: Mapping[tuple[int, int], tuple[Place, ...]]
     width: float
     height: float
 
@@ -53,10 +61,48 @@ def layout(drawing: Drawing) -> Layout:
     """Lay a drawing out."""
     sources = [drawing.sources(card) for card in drawing.cards]
     ranks = _ranks(sources)
-    _sort(ranks, sources)
+    nodes, ways = _gaps(ranks, sources)
+    _sort(ranks, nodes)
     heights = [HEAD + ROW * len(card.vertices) + FOOT for card in drawing.cards]
-    columns = _columns(ranks, heights)
-    return _placed(columns, heights)
+    heights += [_GAP] * (len(nodes) - len(sources))
+    places, width, height = _placed(_columns(ranks, heights), heights)
+    return Layout(
+        tuple(places[: len(sources)]),
+        {edge: tuple(places[gap] for gap in way) for edge, way in ways.items()},
+        width,
+        height,
+    )
+
+
+def _gaps(
+    ranks: list[list[int]], sources: Sequence[tuple[int, ...]]
+) -> tuple[list[tuple[int, ...]], dict[tuple[int, int], tuple[int, ...]]]:
+    """Put gaps into ranks for the edges that pass them: one for all that come from
+    the same card. What each card and gap comes from, and the gaps of each edge."""
+    rank = {card: number for number, cards in enumerate(ranks) for card in cards}
+    wanted = {
+        (source, number)
+        for card, given in enumerate(sources)
+        for source in given
+        for number in range(rank[source] + 1, rank[card])
+    }
+    if len(wanted) > _MOST_GAPS:
+        return list(sources), {}
+    nodes = list(sources)
+    gaps: dict[tuple[int, int], int] = {}
+    for source, number in sorted(wanted):
+        gaps[source, number] = len(nodes)
+        ranks[number].append(len(nodes))
+        nodes.append((gaps.get((source, number - 1), source),))
+    ways = {}
+    for card, given in enumerate(sources):
+        for source in given:
+            way = tuple(gaps[source, n] for n in range(rank[source] + 1, rank[card]))
+            if way:
+                ways[source, card] = way
+                rest = tuple(n for n in nodes[card] if n != source)
+                nodes[card] = (*rest, way[-1])
+    return nodes, ways
 
 
 def _ranks(sources: Sequence[tuple[int, ...]]) -> list[list[int]]:
@@ -117,20 +163,28 @@ def _columns(ranks: list[list[int]], heights: Sequence[float]) -> list[list[int]
     return found
 
 
-def _placed(columns: list[list[int]], heights: Sequence[float]) -> Layout:
+def _placed(
+    columns: list[list[int]], heights: Sequence[float]
+) -> tuple[list[Place], float, float]:
     """Columns side by side, each in the middle of the height; at its top, where the
-    whole is too high to be seen at once."""
-    talls = [sum(heights[c] + _BETWEEN for c in cards) - _BETWEEN for cards in columns]
+    whole is too high to be seen at once. The places, and the whole's size."""
+    talls = [
+        sum(heights[card] + _below(heights[card]) for card in cards) - _BETWEEN
+        for cards in columns
+    ]
     height = max(talls, default=0.0)
     places: dict[int, Place] = {}
     for number, (cards, tall) in enumerate(zip(columns, talls, strict=True)):
         y = _MARGIN + ((height - tall) / 2 if height < _SEEN else 0)
         for card in cards:
-            places[card] = Place(_MARGIN + number * (WIDTH + _ACROSS), y, heights[card])
-            y += heights[card] + _BETWEEN
+            x = _MARGIN + number * (WIDTH + _ACROSS)
+            places[card] = Place(x, y, heights[card])
+            y += heights[card] + _below(heights[card])
     width = len(columns) * (WIDTH + _ACROSS) - _ACROSS
-    return Layout(
-        tuple(places[card] for card in sorted(places)),
-        width + 2 * _MARGIN,
-        height + 2 * _MARGIN,
-    )
+    found = [places[card] for card in sorted(places)]
+    return found, width + 2 * _MARGIN, height + 2 * _MARGIN
+
+
+def _below(height: float) -> float:
+    """The space under a card, or under a gap."""
+    return _BETWEEN if height > _GAP else 12

@@ -7,7 +7,7 @@ from lamina.cli.drawing.markup import Markup, element, joined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from lamina.cli.drawing.layout import Layout, Place
     from lamina.cli.drawing.model import Card, Drawing, Vertex
@@ -155,23 +155,33 @@ def _edges(drawing: Drawing, found: Layout) -> Markup:
                     _curve(
                         (begin.x + WIDTH, begin.row(rows[given])),
                         (end.x, end.row(rows[vertex.index])),
+                        found.ways.get((home, number), ()),
                     )
                 )
     return joined(curves)
 
 
-def _curve(begin: tuple[float, float], end: tuple[float, float]) -> Markup:
-    (x0, y0), (x1, y1) = begin, end
-    x1 -= 5
-    bend = max(30.0, (x1 - x0) / 2)
+def _curve(
+    begin: tuple[float, float], end: tuple[float, float], way: Sequence[Place]
+) -> Markup:
+    """From a card to another one, straight through the gaps in between."""
+    x, y = begin
+    line = f"M{x:g} {y:g}"
+    for gap in way:
+        middle = gap.y + gap.height / 2
+        line += _bend((x, y), (gap.x, middle)) + f"H{gap.x + WIDTH:g}"
+        x, y = gap.x + WIDTH, middle
+    line += _bend((x, y), (end[0] - 5, end[1]))
     return joined(
-        element(
-            "path",
-            class_="edge",
-            d=f"M{x0:g} {y0:g}C{x0 + bend:g} {y0:g} {x1 - bend:g} {y1:g} {x1:g} {y1:g}",
-        ),
-        element("path", class_="tip", d=f"M{x1 + 5:g} {y1:g}l-7 -3.5v7z"),
+        element("path", class_="edge", d=line),
+        element("path", class_="tip", d=f"M{end[0]:g} {end[1]:g}l-7 -3.5v7z"),
     )
+
+
+def _bend(begin: tuple[float, float], end: tuple[float, float]) -> str:
+    (x0, y0), (x1, y1) = begin, end
+    half = max(30.0, (x1 - x0) / 2)
+    return f"C{x0 + half:g} {y0:g} {x1 - half:g} {y1:g} {x1:g} {y1:g}"
 
 
 def cut(text: str, width: int) -> str:

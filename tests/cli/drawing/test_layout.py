@@ -43,6 +43,21 @@ def test_cards_lie_apart_and_within_the_picture(number: int, steps: int) -> None
         assert next_x >= x + WIDTH or (next_x == x and next_y > y + height)
 
 
+def test_edges_over_several_ranks_go_between_cards() -> None:
+    drawn = stages(40, 4, seed=0)
+    found = layout(drawn)
+    assert len(found.ways) > 3
+    for (source, card), way in found.ways.items():
+        xs = [found.places[source].x, *(gap.x for gap in way), found.places[card].x]
+        assert xs == sorted(set(xs))
+        for gap in way:
+            middle = gap.y + gap.height / 2
+            assert not any(
+                place.x == gap.x and place.y <= middle <= place.y + place.height
+                for place in found.places
+            )
+
+
 def test_what_is_read_is_to_the_left() -> None:
     drawn = stages(80, 4, seed=1)
     places = layout(drawn).places
