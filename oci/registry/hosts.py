@@ -129,6 +129,8 @@ def _read(path: str) -> dict[str, Mapping[str, Any]]:
                 hint='Tables are written [registry."HOST:PORT"].',
             )
     tables = document.get("registry", {})
+    if not isinstance(tables, dict):
+        raise RegistryError(f"`registry` in {path} is not a table of registries.")
     return {name: _checked(path, name, table) for name, table in tables.items()}
 
 
