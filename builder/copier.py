@@ -56,6 +56,8 @@ class Copier:
         previous: Previous | None = None,
     ) -> None:
         self.tree = tree
+        # The directory of the tree that entries are copied from, for messages.
+        self.folder = ""
         self.entries = 0
         self.bytes = 0
         self._upper = upper
@@ -103,7 +105,8 @@ class Copier:
             else:
                 self._special(source, source_name, known, parent, name)
         except (FileNotFoundError, _Different) as error:
-            raise changed(source_name, self.tree) from error
+            path = f"{self.folder}/{source_name}".lstrip("/")
+            raise changed(path, self.tree) from error
 
     def _regular(
         self, source: int, source_name: str, known: Known, parent: Directory, name: str
@@ -217,6 +220,7 @@ class TreeCopy:
         _, source, directory = self._levels[-1]
         records, digests, racy = listing.records, listing.digests, listing.racy
         copy = self._copier.copy
+        self._copier.folder = listing.path
         for index, name in enumerate(listing.names):
             at = index * DIGEST_SIZE
             known = Known(

@@ -259,6 +259,7 @@ class _Copying:
     def _entry(self, item: FileItem, parent: Directory, name: str) -> None:
         head, _, source = item.entry.path.rpartition("/")
         copier = self._copier(item.tree)
+        copier.folder = head
         try:
             directory = open_directory(item.tree.root, head)
         except OSError as error:

@@ -48,7 +48,9 @@ def _host_devices() -> list[oci.Device]:
         folders[:] = [n for n in folders if n not in ("pts", "shm", "mqueue", "fd")]
         for name in files:
             path = f"{folder}/{name}"
-            if path not in _OWN_DEVICES and (device := device_node(path, path)):
+            if path in _OWN_DEVICES or os.path.islink(path):
+                continue
+            if device := device_node(path, path):
                 found.append(device)
     return found
 
