@@ -1,6 +1,7 @@
 """Output: where an image goes besides the store, as `-o` says it.
 
 type=image                the store, which has it anyway; `name=` are more names
+type=registry             a registry, under all of its names; as image with `push=true`
 type=oci,dest=FILE        an OCI layout in a tar, or with `tar=false` as a folder
 type=docker,dest=FILE     what `docker save` writes
 type=tar,dest=FILE        the image's files
@@ -30,7 +31,7 @@ _COMPRESSIONS = {"uncompressed": "none", "none": "none", "gzip": "gzip", "zstd":
 # What each type may say beside `type`, and annotations where there is a manifest.
 _NAMED = ("name", "compression", "compression-level", "force-compression")
 _FIELDS = {
-    "image": ("name", "push", "store", "unpack"),
+    "image": ("push", "store", "unpack", *_NAMED),
     "oci": ("dest", "tar", "oci-mediatypes", "rewrite-timestamp", *_NAMED),
     "docker": ("dest", "tar", "oci-mediatypes", "rewrite-timestamp", *_NAMED),
     "tar": ("dest", "platform-split"),
@@ -42,7 +43,8 @@ _FIELDS = {
 @value
 class Output:
     """One `-o`. `dest` "-" is stdout; `names` as written; `compression` "" and `level`
-    None are the type's own; `split`: each platform has a folder of its own."""
+    None are the type's own; `split`: each platform has a folder of its own; `pushes`:
+    it goes to registries, with `recompress` in layers that are compressed anew."""
 
     type: str
     dest: str = ""
@@ -55,6 +57,8 @@ class Output:
     split: bool | None = None
     rewrites_times: bool | None = None
     keeps_owners: bool = False
+    pushes: bool = False
+    recompress: bool = False
 
     @property
     def takes_stdout(self) -> bool:
@@ -69,7 +73,10 @@ def parse_output(text: str) -> Output:
         return Output("local", text)
     fields, annotations = _fields(text)
     kind = fields.pop("type", "")
-    _check_type(text, kind, fields)
+    if kind == "registry":
+        kind = "image"
+        fields.setdefault("push", "true")
+    _check_type(text, kind)
     for name in fields:
         if name not in _FIELDS[kind]:
             raise InvalidOption(
@@ -105,13 +112,7 @@ def _fields(text: str) -> tuple[dict[str, str], tuple[Annotation, ...]]:
     return fields, tuple(annotations)
 
 
-def _check_type(text: str, kind: str, fields: dict[str, str]) -> None:
-    if kind == "registry" or (kind == "image" and _flag(fields, "push")):
-        raise InvalidOption(
-            "A build does not push to a registry yet.",
-            hint="Write an archive, and copy that: `-o type=oci,dest=app.tar`, then "
-            "`skopeo copy oci-archive:app.tar docker://NAME`.",
-        )
+def _check_type(text: str, kind: str) -> None:
     if kind not in _FIELDS:
         raise InvalidOption(
             f"The output {text!r} is no known type.",
@@ -146,6 +147,8 @@ def _output(
         _flag(fields, "platform-split"),
         _flag(fields, "rewrite-timestamp"),
         _keeps_owners(fields),
+        _flag(fields, "push") is True,
+        kind == "image" and _flag(fields, "force-compression") is True,
     )
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from lamina.builder.events import Emit
     from lamina.oci.digest import Digest
-    from lamina.oci.reference import Reference
     from lamina.oci.registry.progress import Progress
     from lamina.oci.registry.session import Session
     from lamina.oci.store import Image, Store
@@ -35,7 +34,7 @@ def pull_base(
 
     reference = parse_reference(name)
     wanted = parse_platform(platform) if platform else host_platform()
-    told = _Told(reference, emit)
+    told = Told(f"pull {reference.familiar()}", emit)
     with open_session() as session:
         pulled = pull(store, session, reference, wanted, told)
     told.end()
@@ -59,11 +58,11 @@ def pulled_before(store: Store, name: str, platform: str) -> Image | None:
     return None if identity is None else store.image(identity)
 
 
-class _Told:
-    """The progress of all layers as that of one transfer."""
+class Told:
+    """The progress of all layers as that of one transfer, `what`."""
 
-    def __init__(self, reference: Reference, emit: Emit) -> None:
-        self._what = f"pull {reference.familiar()}"
+    def __init__(self, what: str, emit: Emit) -> None:
+        self._what = what
         self._emit = emit
         self._blobs: dict[Digest, tuple[int, int]] = {}
         self._lock = threading.Lock()
@@ -73,7 +72,8 @@ class _Told:
 
         if isinstance(event, Noted):
             self._emit(Note(event.text))
-        if not isinstance(event, Moved):
+        # Compression comes before the push of its result: those are the bytes that count.
+        if not isinstance(event, Moved) or event.act == "compress":
             return
         with self._lock:
             self._blobs[event.digest] = (event.done, event.total)

@@ -21,6 +21,7 @@ from lamina.cli.recipe_file import (
 )
 from lamina.cli.step_flags import add_step_flags, step_inputs
 from lamina.errors import LaminaError
+from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.oci.store import Store
 
     inputs = _inputs(arguments, settings)
-    wanted = products(arguments)
+    wanted = replace(products(arguments), registries=registries(settings))
     become_root()
     store = Store.open(settings.root)
     show = _console(arguments, settings)
@@ -123,7 +124,6 @@ def _reported(
 ) -> tuple[Built, ...]:
     from lamina.builder.build import build
     from lamina.cli.report.recorder import recorded
-    from lamina.values import replace
 
     inputs = replace(inputs, explain=True)
     with recorded(path, store, inputs, emit) as both:

@@ -61,7 +61,13 @@ def write_out(
             _names(output) or made.references,
             wanted.annotations + output.annotations,
         )
-        found = _export(store, product, placed(output, made.name), epoch, emit)
+        if output.pushes and wanted.registries is not None:
+            from lamina.builder.pushed import push_product
+
+            names, opened = product.references, wanted.registries
+            found = push_product(store, opened, made.id, names, output, emit)
+        else:
+            found = _export(store, product, placed(output, made.name), epoch, emit)
         written = written or found
     return replace(made, metadata=tuple(_metadata(made, wanted, written).items()))
 

@@ -33,7 +33,11 @@ def add_product_flags(parser: argparse.ArgumentParser) -> None:
     flag("-t", "--tag", action="append", default=[], help="name the image (repeat)")
     flag("-o", "--output", action="append", default=[], metavar="DEST", help=_OUTPUT)
     flag("--load", action="store_true", help="the store has the image anyway: no-op")
-    flag("--push", action="store_true", help="not yet: says what to do instead")
+    flag(
+        "--push",
+        action="store_true",
+        help="send it to its registries: -o type=registry",
+    )
     flag("--annotation", action="append", default=[], metavar="[PLACE:]KEY=VALUE")
     flag("--iidfile", metavar="FILE", help="write the image's ID to FILE")
     flag("--metadata-file", metavar="FILE", help="write digests and names as JSON")
@@ -41,7 +45,9 @@ def add_product_flags(parser: argparse.ArgumentParser) -> None:
     flag("--platform", action="append", default=[], metavar="OS/ARCH[,...]")
 
 
-_OUTPUT = "type=image|oci|docker|tar|local,dest=PATH, or PATH for a folder (repeat)"
+_OUTPUT = (
+    "type=image|registry|oci|docker|tar|local,dest=PATH, or PATH for a folder (repeat)"
+)
 _SQUASH = "one layer of all that the build adds (=all: of the base's too)"
 
 
@@ -66,6 +72,7 @@ def products(arguments: argparse.Namespace) -> Products:
     )
     for tag in (*found.tags, *(name for output in outputs for name in output.names)):
         _reference(tag, "target")
+    _require_names(found)
     if found.is_index:
         _require_no_index(found)
     if several:
@@ -92,6 +99,15 @@ def _annotations(given: list[str]) -> tuple[Annotation, ...]:
     from lamina.builder.annotations import parse_annotation
 
     return tuple(found for text in given for found in parse_annotation(text))
+
+
+def _require_names(wanted: Products) -> None:
+    for output in wanted.outputs:
+        if output.pushes and not output.names and not wanted.tags:
+            raise ProductUsage(
+                "What is pushed needs a name.",
+                hint="Give one with -t REGISTRY/NAME:TAG, or -o type=registry,name=.",
+            )
 
 
 def _require_no_index(wanted: Products) -> None:

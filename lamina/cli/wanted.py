@@ -9,10 +9,13 @@ from lamina.values import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lamina.builder.annotations import Annotation
     from lamina.builder.outputs import Output
     from lamina.oci.digest import Digest
     from lamina.oci.reference import Reference
+    from lamina.oci.registry.session import Session
 
 TARGET = "{target}"
 
@@ -22,7 +25,8 @@ class Products:
     """What was asked for: `-t`, `-o`, `--annotation`, `--iidfile`, `--metadata-file`.
 
     `several`: the build was not asked for one image, so that each has to be told from
-    the others. `is_index`: each is one image for several platforms.
+    the others. `is_index`: each is one image for several platforms. `registries` opens
+    a session with them, for what is pushed.
     """
 
     tags: tuple[str, ...]
@@ -32,6 +36,7 @@ class Products:
     metadata_file: str = ""
     annotations: tuple[Annotation, ...] = ()
     is_index: bool = False
+    registries: Callable[[], Session] | None = None
 
     @property
     def takes_stdout(self) -> bool:
