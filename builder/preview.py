@@ -77,7 +77,7 @@ class _Bases:
             except LaminaError:
                 pass
         self.missing.add(request.name)
-        system, architecture = self._platform.split("/")[:2]
+        system, architecture = (request.platform or self._platform).split("/")[:2]
         return Base(ImageConfig(architecture, system, working_dir="/"), ())
 
 

@@ -43,6 +43,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("--all", action="store_true", help="of every stage that has a name")
     flag("--skip-tests", action="store_true", help="leave the TESTs of a recipe out")
     flag("--build-arg", action="append", default=[], metavar="NAME[=VALUE]")
+    flag("--platform", action="append", default=[], metavar="OS/ARCH[,...]")
     flag(
         "--cached", action="store_true", help="mark what is cached, and what would run"
     )
@@ -75,6 +76,7 @@ def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:
     from lamina.builder.epoch import find_epoch
     from lamina.builder.inputs import BuildInputs
     from lamina.cli.build import build_args
+    from lamina.cli.products import platforms
     from lamina.oci.platforms import host_platform
 
     recipe = recipe_inputs(arguments)
@@ -90,6 +92,7 @@ def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:
         all_targets=arguments.all,
         tests=not arguments.skip_tests,
         build_args=given,
+        platforms=platforms(arguments),
     )
 
 

@@ -39,6 +39,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     flag = parser.add_argument
     flag("image", metavar="IMAGE")
+    flag("--platform", default="", metavar="OS/ARCH", help="of several, this one")
     flag(
         "--files",
         type=int,
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.oci.stack import stack
 
     with opened(settings) as store:
-        image = store.resolve(arguments.image)
+        image = _image(store, arguments.image, arguments.platform)
         parts = stack(store, image.layers).parts
         documents = _documents(store, image, parts, arguments.files)
     if arguments.format == "json":
@@ -72,6 +73,14 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     if not arguments.format:
         _sum(documents)
     return 0
+
+
+def _image(store: Store, name: str, platform: str) -> Image:
+    if not platform:
+        return store.resolve(name)
+    from lamina.oci.image_index import require_platform
+
+    return store.image(require_platform(store, name, platform))
 
 
 def steps_of(config: ImageConfig, number: int) -> list[str]:
