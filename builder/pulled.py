@@ -72,7 +72,7 @@ class Told:
 
         if isinstance(event, Noted):
             self._emit(Note(event.text))
-        # Compression comes before the push of its result: those are the bytes that count.
+        # Compression comes before the push of its result, whose bytes count.
         if not isinstance(event, Moved) or event.act == "compress":
             return
         with self._lock:
