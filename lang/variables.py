@@ -7,7 +7,6 @@ from lamina.lang.nodes import (
     Env,
     Heredoc,
     Parts,
-    Stage,
     Substitution,
     Word,
 )
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lamina.lang.nodes import From, Instruction
-    from lamina.lang.stages import StageNames
 
 # Known in FROM without an ARG; in a stage an ARG asks for them.
 AUTOMATIC = frozenset(
@@ -54,14 +52,6 @@ def plain_variables(parts: Parts | None) -> Iterator[str]:
     for part in variables(parts):
         if part.operator[-1:] not in ("-", "+", "?") or not part.operator:
             yield part.name
-
-
-def foundation(names: StageNames, stage: Stage) -> Iterator[Stage]:
-    """The stages that `stage` stands on, the nearest first."""
-    below = names.before(stage.base.image.text, stage.index)
-    while below is not None:
-        yield below
-        below = names.before(below.base.image.text, below.index)
 
 
 def set_by(instruction: Instruction) -> set[str]:

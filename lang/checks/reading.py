@@ -13,7 +13,7 @@ from lamina.lang.expand import expand
 from lamina.lang.nodes import From, Run, Stage, Word
 from lamina.lang.source import RecipeError
 from lamina.lang.stages import stage_names
-from lamina.lang.variables import AUTOMATIC, foundation, plain_variables, set_by
+from lamina.lang.variables import AUTOMATIC, plain_variables, set_by
 from lamina.values import replace, value
 
 TYPE_CHECKING = False
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 # Images that have no reference: Lamina makes or reads them.
 SCHEMES = ("bootstrap:", "oci-layout:", "docker-archive:")
-# How far below a stage names are collected for scripts.
-_DEEPEST = 100
+# With so many names known in a stage, those of the next are not collected.
+_MOST_NAMES = 1000
 
 
 @value
@@ -237,18 +237,26 @@ class Reading:
 
     def variables(self, stage: Stage) -> frozenset[str]:
         """Names that ARG and ENV set in a stage and in those that it stands on."""
-        if stage.index not in self._variables:
-            self._variables[stage.index] = self._set_below(stage)
+        chain: list[Stage] = []
+        at: Stage | None = stage
+        while at is not None and at.index not in self._variables:
+            chain.append(at)
+            at = self.parent(at)
+        for one in reversed(chain):
+            self._variables[one.index] = self._with_own(one)
         return self._variables[stage.index]
 
-    def _set_below(self, stage: Stage) -> frozenset[str]:
-        found: set[str] = set()
-        below = foundation(self.names, stage)
-        for _, other in zip(range(_DEEPEST), (stage, *below), strict=False):
-            for instruction in other.instructions:
-                found |= set_by(instruction)
+    def _with_own(self, stage: Stage) -> frozenset[str]:
+        """What is known of the parent's, and what the stage sets itself."""
+        parent = self.parent(stage)
         facts = self.facts(stage)
-        return frozenset(found | (facts.variables if facts is not None else set()))
+        below = frozenset[str]() if facts is None else facts.variables
+        if parent is not None:
+            below = self._variables[parent.index]
+        if len(below) > _MOST_NAMES:
+            return below  # a set for each of thousands of stages has to stay small
+        own: set[str] = set().union(*map(set_by, stage.instructions))
+        return below | own if own - below else below
 
 
 def sources(stage: Stage) -> Iterator[Word]:
