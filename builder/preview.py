@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lamina.builder.graph import BaseOp
+from lamina.builder.graph import BaseOp, CopyOp
 from lamina.builder.plan import Base
 from lamina.errors import LaminaError
 from lamina.values import value
@@ -23,7 +23,8 @@ class Preview:
     """The graph; the steps that the cache has, and those that would run for sure.
 
     What stands on a step that would run is in neither: where that step gives the same
-    bytes as before, the cache has what follows.
+    bytes as before, the cache has what follows. Nor is an ADD from the network, which
+    is not asked.
     """
 
     graph: Graph
@@ -89,7 +90,7 @@ def _ask(graph: Graph, solver: Solver, missing: set[str]) -> tuple[set[int], set
         if isinstance(step.operation, BaseOp):
             if step.operation.name not in missing:
                 results[step.index] = step.operation.layers
-        elif all(given in results for given in step.inputs):
+        elif all(given in results for given in step.inputs) and not _asks(step):
             layers = _found(step, graph, solver, results)
             if layers is None:
                 runs.add(step.index)
@@ -97,6 +98,16 @@ def _ask(graph: Graph, solver: Solver, missing: set[str]) -> tuple[set[int], set
                 results[step.index] = layers
     cached = {s.index for s in graph.steps if not isinstance(s.operation, BaseOp)}
     return cached & set(results), runs
+
+
+def _asks(step: Step) -> bool:
+    """Whether its key needs an answer from the network."""
+    operation = step.operation
+    if not isinstance(operation, CopyOp) or operation.checksum:
+        return False
+    from lamina.builder.reads import split_sources
+
+    return bool(split_sources(operation)[1])
 
 
 def _found(

@@ -74,3 +74,11 @@ def test_the_cache_says_what_would_run(store: Store, tmp_path: Path) -> None:
     assert names(seen, seen.runs) == ["[one 3/3] COPY b /b"]
     (tmp_path / "a").unlink()
     assert names(asked(), asked().runs) == ["[one 2/3] COPY a /a"]
+
+
+def test_what_only_the_network_knows_is_not_asked_for(
+    store: Store, tmp_path: Path
+) -> None:
+    text = "FROM scratch\nADD http://127.0.0.1:9/nobody /there\nCOPY a /a\n"
+    seen = preview(store, inputs(tmp_path, text), silent, ask_cache=True)
+    assert not seen.cached and not seen.runs

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from lamina.cli.progress.state import SHOWN_LINES
 from lamina.cli.progress.style import seconds
-from lamina.cli.tables import human_size
+from lamina.cli.tables import human_size, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ class Frame:
         each = (room - 1 - heads) // max(1, len(state.running))
         each = max(0, min(SHOWN_LINES, each))
         rows: list[RenderableType] = []
-        for name, moving in state.transfers.items():
-            rows.append(self._transfer(name, moving, width))
+        for what, moving in state.transfers.items():
+            rows.append(self._transfer(one_line(what), moving, width))
         for running in sorted(state.running.values(), key=lambda r: r.began):
             rows.append(self._head(running, now))
             rows += [

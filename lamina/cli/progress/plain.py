@@ -111,16 +111,17 @@ class Plain:
         from lamina.cli.tables import human_size
 
         now = self._clock()
+        what = _line(event.what)
         began = self._told.setdefault(event.what, now)
         done = human_size(event.done)
         if event.total and event.done >= event.total:
             del self._told[event.what]
-            return [f"{event.what}: {done} done"]
+            return [f"{what}: {done} done"]
         if now - began < _OFTEN:
             return []
         self._told[event.what] = now
         total = f" / {human_size(event.total)}" if event.total else ""
-        return [f"{event.what}: {done}{total}"]
+        return [f"{what}: {done}{total}"]
 
     def _image(self, event: ImageBuilt) -> str:
         from lamina.cli.tables import human_size
