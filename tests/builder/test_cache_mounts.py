@@ -1,0 +1,94 @@
+"""Cache mounts as they lie in the store: what is told of them, and their removal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lamina.builder.cache_mounts import CacheMounts, cache_mounts, remove_cache_mount
+from lamina.builder.events import silent
+from lamina.builder.graph import RunMount
+from lamina.oci.errors import InUse
+from lamina.oci.store import Store
+
+MOUNT = RunMount("cache", "/c", id="../../pip", mode=0o700)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store.open(str(tmp_path / "store"))
+    yield store
+    store.close()
+
+
+def caches(store: Store, *, stopped: bool = False) -> CacheMounts:
+    return CacheMounts(store, silent, lambda: stopped)
+
+
+def changed(**fields: str) -> RunMount:
+    return RunMount(**{**MOUNT.__dict__, **fields})
+
+
+def test_a_cache_is_found_by_its_id_and_told_of(store: Store) -> None:
+    path, held = caches(store).take(MOUNT, None)
+    (Path(path) / "file").write_text("x")
+    os.close(held)
+    assert Path(path).stat().st_mode & 0o777 == 0o700
+    assert os.path.dirname(os.path.dirname(path)) == f"{store.root}/caches"
+    again, held = caches(store).take(changed(target="/other"), None)
+    os.close(held)
+    assert again == path
+    (found,) = cache_mounts(store.root)
+    assert (found.id, found.seed, found.directories) == ("../../pip", "", (path,))
+    assert found.used > 0
+
+
+def test_nothing_is_told_of_a_store_without_caches(store: Store) -> None:
+    assert cache_mounts(store.root) == ()
+
+
+def test_what_a_step_holds_is_not_removed(store: Store) -> None:
+    path, held = caches(store).take(MOUNT, None)
+    name = cache_mounts(store.root)[0].name
+    assert not remove_cache_mount(store, name)
+    os.close(held)
+    assert remove_cache_mount(store, name)
+    assert not os.path.exists(path) and cache_mounts(store.root) == ()
+    again, held = caches(store).take(MOUNT, None)
+    os.close(held)
+    assert again == path and os.listdir(path) == []
+
+
+def test_sharing(store: Store) -> None:
+    shared, one = caches(store).take(MOUNT, None)
+    same, two = caches(store).take(MOUNT, None)
+    assert same == shared
+    private, three = caches(store).take(changed(sharing="private"), None)
+    assert private != shared
+    with pytest.raises(InUse):
+        caches(store, stopped=True).take(changed(sharing="locked"), None)
+    os.close(one)
+    os.close(two)
+    locked, four = caches(store).take(changed(sharing="locked"), None)
+    assert locked == shared
+    with pytest.raises(InUse):
+        caches(store, stopped=True).take(MOUNT, None)
+    os.close(three)
+    os.close(four)
+    (found,) = cache_mounts(store.root)
+    assert found.directories == (shared, private)
+
+
+def test_what_a_killed_maker_left_is_completed(store: Store) -> None:
+    path, held = caches(store).take(MOUNT, None)
+    os.close(held)
+    os.unlink(f"{os.path.dirname(path)}/about.json")
+    os.unlink(f"{path}.asked")
+    (found,) = cache_mounts(store.root)
+    assert (found.id, found.used) == ("", 0)
+    _, held = caches(store).take(MOUNT, None)
+    os.close(held)
+    assert cache_mounts(store.root)[0].id == MOUNT.id
