@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 _GZIP_LEVEL = 2
 _ZSTD_LEVEL = 3
-# The levels that may be asked for. ISA-L's stop at 2, zlib's begin at 3.
+# The levels that may be asked for. ISA-L's stop at 2, zlib's begin at 3; from 20 on
+# zstd takes a gigabyte to write, and readers refuse the window.
 LEVELS: Mapping[str, tuple[int, int]] = MappingProxyType(
-    {"none": (0, 0), "gzip": (0, 9), "zstd": (1, 22)}
+    {"none": (0, 0), "gzip": (0, 9), "zstd": (1, 19)}
 )
 _ISAL_MOST = 2
 # RFC 1952: deflate, no flags, time 0, no extra flags, operating system 255 (unknown).
