@@ -10,7 +10,6 @@ import io
 from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.segment import Segment
-from rich.style import Style as RichStyle
 from rich.text import Text
 
 from lamina.cli.progress.state import SHOWN_LINES
@@ -19,8 +18,6 @@ from lamina.cli.tables import human_size, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from lamina.cli.progress.state import Moving, Running, State
     from lamina.cli.progress.style import Style
 
@@ -59,7 +56,7 @@ class Frame:
             foot = self._text((f"{self._style.signs.cut} {hidden} more  ", "dim"), foot)
         each = (room - 1 - heads) // max(1, len(state.running))
         each = max(0, min(SHOWN_LINES, each))
-        rows: list[RenderableType] = []
+        rows: list[Text] = []
         for what, moving in state.transfers.items():
             rows.append(self._transfer(one_line(what), moving, width))
         for running in sorted(state.running.values(), key=lambda r: r.began):
@@ -79,7 +76,7 @@ class Frame:
             (running.name, "bold"),
         )
 
-    def _transfer(self, name: str, moving: Moving, width: int) -> RenderableType:
+    def _transfer(self, name: str, moving: Moving, width: int) -> Text:
         amount = human_size(moving.done)
         if moving.total:
             amount += f" / {human_size(moving.total)}"
@@ -124,21 +121,11 @@ class Frame:
         ]
         return Text.assemble(*kept, no_wrap=True, overflow="crop")
 
-    def _rendered(self, row: RenderableType, width: int) -> tuple[str, int]:
-        if isinstance(row, Text) and row.cell_len > width:
+    def _rendered(self, row: Text, width: int) -> tuple[str, int]:
+        if row.cell_len > width:
             row.truncate(max(0, width - 1), overflow="crop")
             row.append(self._style.signs.cut)
-        options = self._console.options.update(width=width, no_wrap=True)
-        segments = [
-            segment
-            for segment in self._console.render(row, options)
-            if segment.text != "\n" and not segment.control
-        ]
-        null = RichStyle.null()
-        text = "".join(
-            (segment.style or null).render(
-                segment.text, color_system=self._console._color_system
-            )
-            for segment in segments
-        )
-        return text, sum(segment.cell_length for segment in segments)
+        self._console.width = width
+        with self._console.capture() as captured:
+            self._console.print(row, end="", soft_wrap=True)
+        return captured.get(), row.cell_len
