@@ -353,6 +353,21 @@ def test_what_several_products_need(
     assert message in build(lamina, folder, *flags, code=1).err
 
 
+def test_findings_stop_a_build_that_wants_none(lamina: Lamina, tmp_path: Path) -> None:
+    strict = "# check=error=true\n"
+    text = "FROM busybox:latest\nMAINTAINER me\n"
+    folder = project(tmp_path / "app", text)
+    told = lamina.run("build", folder)
+    assert "warning: Maintainer instruction is deprecated" in told.err
+    argument = ("--build-arg", "BUILDKIT_DOCKERFILE_CHECK=error=true")
+    refused = lamina.run("build", *argument, folder, code=1)
+    assert ">>> MAINTAINER me" in refused.err
+    refused = lamina.run("build", project(tmp_path / "strict", strict + text), code=1)
+    assert "(MaintainerDeprecated)" in refused.err
+    skipped = ("--build-arg", "BUILDKIT_DOCKERFILE_CHECK=skip=MaintainerDeprecated")
+    lamina.run("build", *skipped, tmp_path / "strict")
+
+
 def test_dockerfiles_have_none_of_it(lamina: Lamina, tmp_path: Path) -> None:
     folder = tmp_path / "app"
     folder.mkdir()
