@@ -14,6 +14,7 @@ import os
 import threading
 
 from lamina.builder.errors import AgentFailed
+from lamina.builder.upper import give_away
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Forwarder:
         self._target = target
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(path)
-        os.chown(path, uid, gid)
+        give_away(path, (uid, gid), "An agent's socket")
         os.chmod(path, mode)
         self._listener.listen(16)
         threading.Thread(target=self._accept, name="lamina-agent", daemon=True).start()

@@ -21,6 +21,7 @@ import json
 import os
 import time
 
+from lamina.builder.upper import give_away
 from lamina.oci.digest import Digest
 from lamina.oci.errors import InUse
 from lamina.values import value
@@ -210,7 +211,7 @@ def _dress(descriptor: int, note: str, wanted: RunMount) -> None:
     if known == asked:
         os.utime(note)
         return
-    os.fchown(descriptor, wanted.uid, wanted.gid)
+    give_away(descriptor, (wanted.uid, wanted.gid), f"The cache {wanted.id}")
     os.fchmod(descriptor, wanted.mode)
     with open(note, "w", encoding="ascii") as file:
         file.write(asked)

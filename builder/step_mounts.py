@@ -12,6 +12,7 @@ from lamina.builder.bind_mounts import Binds
 from lamina.builder.cache_mounts import CacheMounts, cache_name
 from lamina.builder.errors import MissingSource
 from lamina.builder.record import ContextRead
+from lamina.builder.upper import give_away
 from lamina.runtime import syscalls
 from lamina.runtime.spec import Mount, Spec
 from lamina.runtime.stage import new_file_system
@@ -241,7 +242,7 @@ def _file_mount(data: bytes, mode: int, owner: tuple[int, int]) -> int:
         with open(os.open("file", flags, 0o400, dir_fd=place), "wb") as file:
             file.write(data)
             file.flush()
-            os.fchown(file.fileno(), *owner)
+            give_away(file.fileno(), owner, "A secret")
             os.fchmod(file.fileno(), mode)
         path = os.open("file", os.O_PATH | os.O_CLOEXEC, dir_fd=place)
         try:

@@ -225,7 +225,7 @@ class Upper:
         """The owner and mtime of what cannot be opened."""
         if owner != self._me or self._inherits:
             path = parent.child_path(name)
-            _explained_chown(name, owner, path, dir_fd=parent.fd)
+            give_away(name, owner, path, dir_fd=parent.fd)
         os.utime(name, ns=(mtime, mtime), dir_fd=parent.fd, follow_symlinks=False)
 
     def attributes(self, fd: int, found: Attributes) -> None:
@@ -253,7 +253,7 @@ class Upper:
         """chown if the owner is another; mkdir and open made it ours."""
         if owner == self._me and not self._inherits:
             return False
-        _explained_chown(fd, owner, path)
+        give_away(fd, owner, path)
         return True
 
 
@@ -267,9 +267,11 @@ def _check_name(path: str, name: str) -> None:
         )
 
 
-def _explained_chown(
+def give_away(
     what: int | str, owner: tuple[int, int], path: str, dir_fd: int | None = None
 ) -> None:
+    """chown(2) of a descriptor or a name; CopyFailed, naming `path`, for an owner that
+    this user namespace does not have."""
     try:
         if isinstance(what, int):
             os.fchown(what, *owner)
@@ -281,7 +283,7 @@ def _explained_chown(
         raise CopyFailed(
             f"{path or 'A file'} cannot be given the owner {owner[0]}:{owner[1]}.",
             hint="An ordinary user's build has the ids of /etc/subuid and /etc/subgid:"
-            " give it more of them, or use --chown with ids that it has.",
+            " give it more of them, or name an owner that it has.",
         ) from error
 
 
