@@ -201,8 +201,13 @@ def _compression(fields: dict[str, str]) -> tuple[str, int | None]:
     return compression or "gzip", int(level)
 
 
-def check_places(outputs: Sequence[Output]) -> None:
+def check_places(outputs: Sequence[Output], epoch: int | None = None) -> None:
     """Say what could not be written in the end, before anything is built."""
+    if epoch is not None and any(o.rewrites_times is False for o in outputs):
+        raise InvalidOption(
+            "With an epoch every new file carries it: there is nothing to leave out.",
+            hint="Drop rewrite-timestamp=false.",
+        )
     to_stdout = [output for output in outputs if output.takes_stdout]
     if len(to_stdout) > 1:
         raise InvalidOption("Only one output can go to stdout.")

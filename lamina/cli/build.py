@@ -93,7 +93,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.oci.store import Store
 
     inputs = _inputs(arguments, settings)
-    wanted = replace(products(arguments), registries=registries(settings))
+    wanted = products(arguments, inputs.epoch.seconds)
+    wanted = replace(wanted, registries=registries(settings))
     become_root()
     store = Store.open(settings.root)
     show = _console(arguments, settings)

@@ -53,8 +53,6 @@ def write_out(
     _annotate(store, made, images, notes, wanted.is_index)
     written: Descriptor | None = None
     for output in wanted.outputs:
-        if output.rewrites_times is False and epoch is not None:
-            raise _has_epoch()
         product = Product(
             images,
             wanted.is_index,
@@ -83,13 +81,6 @@ def _export(
     size = os.stat(output.dest).st_size if os.path.isfile(output.dest) else 0
     emit(Transfer(f"exporting {output.type} to {place}", size, size))
     return found
-
-
-def _has_epoch() -> InvalidOption:
-    return InvalidOption(
-        "With an epoch every new file carries it: there is nothing to leave out.",
-        hint="Drop rewrite-timestamp=false.",
-    )
 
 
 def _names(output: Output) -> tuple[Any, ...]:

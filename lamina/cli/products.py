@@ -51,15 +51,16 @@ _OUTPUT = (
 _SQUASH = "one layer of all that the build adds (=all: of the base's too)"
 
 
-def products(arguments: argparse.Namespace) -> Products:
-    """What the flags ask for, checked before anything is built."""
+def products(arguments: argparse.Namespace, epoch: int | None) -> Products:
+    """What the flags ask for of a build with this epoch (seconds), checked before
+    anything is built."""
     outputs: tuple[Output, ...] = ()
     texts = [*arguments.output, *(["type=registry"] if arguments.push else [])]
     if texts:
         from lamina.builder.outputs import check_places, parse_output
 
         outputs = tuple(parse_output(text) for text in texts)
-        check_places(outputs)
+        check_places(outputs, epoch)
     several = arguments.all or len({t.lower() for t in arguments.target}) > 1
     found = Products(
         tuple(arguments.tag),

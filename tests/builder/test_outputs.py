@@ -110,5 +110,9 @@ def test_places_are_looked_at_before_anything_is_built(tmp_path: Path) -> None:
         with pytest.raises(InvalidOption) as caught:
             check_places([output])
         assert message in f"{caught.value.message} {caught.value.hint}"
+    kept = Output("oci", "-", rewrites_times=False)
+    check_places([kept])
+    with pytest.raises(InvalidOption, match="With an epoch"):
+        check_places([kept], 0)
     with pytest.raises(InvalidOption, match="Only one"):
         check_places([Output("tar", "-"), Output("oci", "-")])
