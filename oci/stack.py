@@ -14,7 +14,7 @@ from lamina.oci.changeset import attributes, is_opaque, walk
 from lamina.values import value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lamina.oci.changeset import Member
     from lamina.oci.digest import Digest
@@ -182,29 +182,55 @@ class _Merge:
 
 
 def folders(files: Sequence[Placed], number: int) -> list[tuple[str, int]]:
-    """What fills a layer: at most `number` folders and files, together all of it.
+    """What fills a layer: at most `number` places, together all of it.
 
-    From the top down, the largest folder is opened as long as there is room.
+    From the top down, the largest folder is opened, until none is large any more or
+    there is no room. `usr/` is all of a folder, `usr/…` what of it is not named.
     """
+    tree = _sizes(files)
+    whole = sum(tree.get("", {}).values())
+    shown, closed = {"": whole}, set()
+    while len(shown) < number:
+        inner = [path for path in shown if path in tree and path not in closed]
+        widest = max(inner, key=lambda path: shown[path], default=None)
+        if widest is None or shown[widest] * 10 < whole:
+            break
+        room = number - len(shown)
+        large = _large(tree[widest], whole, room)
+        if not large:
+            closed.add(widest)
+            continue
+        rest = shown.pop(widest) - sum(large.values())
+        shown.update(large)
+        if rest:
+            shown[f"{widest}/…".lstrip("/")] = rest
+    named = [(_named(path, tree), size) for path, size in shown.items() if size]
+    return sorted(named, key=lambda item: (-item[1], item[0]))
+
+
+def _named(path: str, tree: Mapping[str, Mapping[str, int]]) -> str:
+    """A place as it is shown: a folder with one thing in it is that thing."""
+    while len(tree.get(path, ())) == 1:
+        (path,) = tree[path]
+    return f"{path}/" if path in tree else path
+
+
+def _sizes(files: Sequence[Placed]) -> dict[str, dict[str, int]]:
+    """The bytes of what is in each folder, "" for the root."""
     tree: dict[str, dict[str, int]] = {}
     for file in files:
-        path, size = file.path, file.node.bytes
+        path = file.path
         while path:
             above = path.rpartition("/")[0]
             inside = tree.setdefault(above, {})
-            inside[path] = inside.get(path, 0) + size
+            inside[path] = inside.get(path, 0) + file.node.bytes
             path = above
-    shown = dict(tree.get("", {}))
-    while True:
-        open_ones = [p for p in shown if p in tree]
-        if not open_ones:
-            break
-        widest = max(open_ones, key=lambda p: shown[p])
-        if len(shown) - 1 + len(tree[widest]) > number:
-            break
-        del shown[widest]
-        shown.update(tree[widest])
-    found = sorted(shown.items(), key=lambda item: (-item[1], item[0]))
-    named = [(p + "/" if p in tree else p, size) for p, size in found if size]
-    rest = sum(size for _, size in named[number:])
-    return [*named[:number], ("…", rest)] if rest else named[:number]
+    return tree
+
+
+def _large(inside: dict[str, int], whole: int, room: int) -> dict[str, int]:
+    """What of a folder is worth a place: a twentieth of the layer."""
+    found = sorted(inside.items(), key=lambda item: (-item[1], item[0]))
+    large = [item for item in found[:room] if item[1] * 20 >= whole]
+    # A rest of one has a name as well; the folder's own place is free for it.
+    return dict(found if len(found) <= min(room, len(large)) + 1 else large)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lamina.oci.stack import Placed, folders, stack
+from lamina.oci.stack import folders, stack
 from lamina.oci.store import Store
 from tests.busybox import make_image, open_store
 from tests.oci.stacks import OPAQUE, put
@@ -92,18 +92,23 @@ def test_the_largest_files_come_first(store: Store) -> None:
 
 def test_folders_are_opened_from_the_largest_on(store: Store) -> None:
     files = {f"usr/lib/{n}": b"x" * n for n in range(1, 6)}
-    files |= {"usr/share/doc/a": b"x" * 9, "etc/passwd": b"x"}
+    files |= {"usr/share/doc/a": b"x" * 90, "etc/passwd": b"x" * 50}
     (part,) = stack(store, put(store, files).layers).parts
-    assert folders(part.files, 2) == [("usr/", 24), ("etc/", 1)]
-    assert folders(part.files, 3) == [("usr/lib/", 15), ("usr/share/", 9), ("etc/", 1)]
-    shown = folders(part.files, 20)
-    assert shown[0] == ("usr/share/doc/a", 9)
-    assert sum(size for _, size in shown) == 25
+    assert folders(part.files, 1) == [("/", 155)]
+    assert folders(part.files, 3) == [
+        ("usr/share/doc/a", 90),
+        ("etc/passwd", 50),
+        ("usr/lib/", 15),
+    ]
+    assert folders(part.files, 2) == [("usr/", 105), ("etc/passwd", 50)]
 
 
-def test_more_than_fits_is_summed_up() -> None:
-    class Some:
-        bytes = 2
-
-    files = [Placed(f"file{n}", Some()) for n in range(5)]  # type: ignore[arg-type]
-    assert folders(files, 3) == [("file0", 2), ("file1", 2), ("file2", 2), ("…", 4)]
+def test_what_is_not_named_is_summed_up(store: Store) -> None:
+    files = {f"many/{n}": b"xx" for n in range(100)} | {"many/large": b"x" * 50}
+    (part,) = stack(store, put(store, files).layers).parts
+    assert folders(part.files, 5) == [("many/…", 200), ("many/large", 50)]
+    only = {f"many/{n}": b"xx" for n in range(100)}
+    (part,) = stack(store, put(store, only).layers).parts
+    assert folders(part.files, 5) == [("many/", 200)]
+    (part,) = stack(store, put(store, {"empty": b""}).layers).parts
+    assert folders(part.files, 5) == []

@@ -124,7 +124,10 @@ def image_view(store: Store, name: str, identity: str) -> ImageView:
             part.added,
             part.changed,
             part.removed,
-            tuple(folders(part.files, _FOLDERS)),
+            tuple(
+                (f"/{path.lstrip('/')}", size)
+                for path, size in folders(part.files, _FOLDERS)
+            ),
             tuple(
                 (f"/{file.path}", file.node.bytes, file.node.hidden is not None)
                 for file in part.largest(_FILES)

@@ -163,7 +163,7 @@ def test_what_fills_an_image(tmp_path: Path) -> None:
     first, second = seen.layers
     assert (first.bytes, first.wasted, first.added, second.removed) == (101, 100, 2, 1)
     assert first.files == (("/usr/a", 100, True), ("/etc/b", 1, False))
-    assert first.folders == (("usr/a", 100), ("etc/b", 1))
+    assert first.folders == (("/usr/a", 100), ("/etc/b", 1))
 
 
 class Inputs:
