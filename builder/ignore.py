@@ -113,9 +113,10 @@ def parse_ignore(text: str, name: str) -> Ignore:
 
 
 def patterns_of(given: Iterable[str], name: str) -> Ignore:
-    """Patterns that stand in the recipe (`--exclude`). Raises InvalidPattern."""
+    """Patterns that stand in the recipe (`--exclude`). Raises InvalidPattern, without
+    a place, since only the caller knows the instruction's."""
     patterns = (_clean(pattern.strip()) for pattern in given if pattern.strip())
-    return Ignore(tuple(_checked(pattern, name) for pattern in patterns), name)
+    return Ignore(tuple(_checked(pattern, "") for pattern in patterns), name)
 
 
 def _clean(path: str) -> str:

@@ -149,6 +149,8 @@ def copy(state: StageState, copy: nodes.Copy, scope: Scope) -> StageState:
         unpack=copy.unpack,
         if_exists=copy.if_exists,
     )
+    if operation.checksum:
+        _check_checksum(operation, copy.span)
     operation = replace(operation, quirks=_quirks_of(operation, scope))
     several = len(operation.sources) + len(operation.inline) > 1
     if several and not keeps(quirks.SEVERAL_SOURCES):
@@ -159,6 +161,20 @@ def copy(state: StageState, copy: nodes.Copy, scope: Scope) -> StageState:
         text = history.copy(operation, dest).removesuffix(" # buildkit")
     state = _step(state, scope, operation, text, copy.span)
     return layered(state, history.copy(operation, dest))
+
+
+def _check_checksum(operation: CopyOp, span: Span) -> None:
+    """One source, and one that is fetched: of anything else nothing would be checked.
+
+    As in BuildKit (convert_copy.go).
+    """
+    fetched = [s for s in operation.sources if "://" in s or s.startswith("git@")]
+    if len(fetched) != 1 or len(operation.sources) + len(operation.inline) != 1:
+        raise InvalidInstruction(
+            "--checksum is for one source, an address or a repository.",
+            span,
+            hint="Files of the context are in the cache key by their content.",
+        )
 
 
 def _quirks_of(operation: CopyOp, scope: Scope) -> tuple[str, ...]:

@@ -291,6 +291,10 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "COPY f d /bin/sh/": ("is no directory",),
     "COPY d /bin/sh": ("is no directory",),
     "COPY --from=busybox /../../nope /": ("nope is not in",),
+    "COPY --exclude=[ d /d": ("not well-formed",),
+    f"ADD --checksum=sha256:{'0' * 64} f /": ("--checksum is for one source",),
+    f"ADD --checksum=sha256:{'0' * 64} https://h/a f /": ("for one source",),
+    "COPY --chown=4294967295 f /": ("is not an id",),
 }
 
 
