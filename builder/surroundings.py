@@ -79,7 +79,17 @@ class _Bases:
             config.shell or (),
             config.working_dir,
             f"{config.os}/{config.architecture}",
+            self._platforms(name),
         )
+
+    def _platforms(self, name: str) -> tuple[str, ...]:
+        """Of an image for several platforms, all of them."""
+        from lamina.oci.image_index import members
+
+        assert self._store is not None
+        identity = self._store.resolve_any(name)
+        found = members(self._store, identity) if identity else ()
+        return tuple(member.platform for member in found)
 
 
 class _Ignored:

@@ -68,7 +68,10 @@ def invalid_base_image_platform(reading: Reading) -> Iterator[Found]:
         if stage.base.platform is not None:
             wanted = reading.expanded(stage.base.platform) or wanted
         facts = reading.surroundings.base(name) if wanted else None
-        if facts is not None and _machine(facts.platform) != _machine(wanted):
+        if facts is None:
+            continue
+        there = map(_machine, facts.platforms or (facts.platform,))
+        if _machine(wanted) not in there:
             yield Found(
                 f'Base image {name} was pulled with platform "{facts.platform}", '
                 f'expected "{wanted}" for current build',

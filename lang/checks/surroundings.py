@@ -19,6 +19,8 @@ class BaseFacts:
     shell: tuple[str, ...]
     working_dir: str
     platform: str
+    # All that the name is there for, when that is more.
+    platforms: tuple[str, ...] = ()
 
 
 @value

@@ -137,6 +137,9 @@ def test_bases_for_the_platform_that_is_built(lamina: Lamina, tmp_path: Path) ->
         wrong = lamina.run("build", "--platform", "s390x", folder, code=1)
         assert "s390x" in wrong.err
         assert "linux/amd64, linux/arm64" in wrong.err
+    both_there = project(tmp_path / "app", "FROM --platform=arm64 base:1 AS arm64\n")
+    checked = lamina.run("check", both_there)
+    assert "InvalidBaseImagePlatform" not in checked.out
     # A name with one platform is no base for another one.
     folder = project(tmp_path / "app", "FROM busybox\nRUN true\n")
     refused = lamina.run("build", "--platform", "arm64", "--pull=never", folder, code=1)
