@@ -82,7 +82,10 @@ def invalid_base_image_platform(reading: Reading) -> Iterator[Found]:
 
 def _machine(platform: str) -> tuple[str, str]:
     """The operating system and the architecture: all that has to match."""
-    system, _, rest = platform.lower().partition("/")
+    system, slash, rest = platform.lower().partition("/")
+    if not slash:
+        # An architecture alone is one of Linux.
+        system, rest = "linux", system
     architecture = rest.partition("/")[0]
     return system, _ARCHITECTURES.get(architecture, architecture)
 
