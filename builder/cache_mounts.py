@@ -19,6 +19,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import threading
 import time
 
 from lamina.builder.upper import give_away
@@ -94,12 +95,18 @@ def cache_name(wanted: RunMount, seed: Selection | None) -> str:
 
 
 class CacheMounts:
-    """Gives the caches of one store to steps. `cancelled` ends waiting."""
+    """Gives the caches of one store to steps. `cancelled` ends waiting; with `fresh`
+    each is empty when it is taken first."""
 
-    def __init__(self, store: Store, emit: Emit, cancelled: Callable[[], bool]) -> None:
+    def __init__(
+        self, store: Store, emit: Emit, cancelled: Callable[[], bool], fresh: bool
+    ) -> None:
         self._store = store
         self._emit = emit
         self._cancelled = cancelled
+        # Those that were taken, where they have to be emptied first.
+        self._taken: set[str] | None = set() if fresh else None
+        self._emptying = threading.Lock()
 
     def take(self, wanted: RunMount, seed: Selection | None) -> tuple[str, int]:
         """The directory of a cache, and the descriptor that keeps it while it is open.
@@ -107,7 +114,9 @@ class CacheMounts:
         A locked one is waited for; with others in it a private one is another copy.
         Raises InUse when waiting is cancelled.
         """
-        place = f"{self._store.root}/caches/{cache_name(wanted, seed)}"
+        name = cache_name(wanted, seed)
+        place = f"{self._store.root}/caches/{name}"
+        self._empty(name, wanted)
         self._describe(place, wanted, seed)
         number = 0
         while True:
@@ -124,6 +133,15 @@ class CacheMounts:
             os.close(descriptor)
             # Taken by others; or removed while we waited, then it is made again.
             number += not taken
+
+    def _empty(self, name: str, wanted: RunMount) -> None:
+        """Remove a cache before its first use, if this build begins with none."""
+        with self._emptying:
+            if self._taken is None or name in self._taken:
+                return
+            self._taken.add(name)
+            if not remove_cache_mount(self._store, name):
+                self._say(f"the cache {wanted.id} is not emptied: another step has it")
 
     def _describe(self, place: str, wanted: RunMount, seed: Selection | None) -> None:
         if os.path.exists(f"{place}/about.json"):
@@ -171,13 +189,13 @@ class CacheMounts:
                 raise InUse("Stopped while another step had the cache.")
             if not told and time.monotonic() - began > _PATIENCE:
                 told = True
-                self._tell(wanted.id)
+                self._say(f"waiting for the cache {wanted.id}: another step has it")
             time.sleep(0.02)
 
-    def _tell(self, identity: str) -> None:
+    def _say(self, text: str) -> None:
         from lamina.builder.events import Note
 
-        self._emit(Note(f"waiting for the cache {identity}: another step has it"))
+        self._emit(Note(text))
 
 
 def _place(made: str, path: str) -> None:

@@ -32,6 +32,8 @@ class BuildInputs:
     files by id. `scrub` drops what package
     managers leave behind; `targets` are stages by name, none for the last one, and
     `all_targets` is every stage that has a name; `tests` false leaves TEST out;
+    `fresh_stages` are those of which no RUN, COPY or ADD is taken from the cache;
+    `fresh_caches` empties a cache mount before its first use;
     `explain`: every step is asked for, and told why it ran;
     `proxies` reach steps and no key; `network` is that of
     steps that name none. `ssh` are agents' sockets or key files by id; `allow` is what
@@ -39,7 +41,11 @@ class BuildInputs:
     addresses for the steps' /etc/hosts; `shm_size` (bytes, 0: 64 MiB) and `ulimits`
     hold for every step and are in no key, as is `unpack_limit`: the bytes that an ADD
     may unpack from one archive (0: what `builder/add.py` thinks reasonable).
-    `registries` opens a session with registries, None: none is asked.
+    `registries` opens a session with registries, None: none is asked. `contexts` are
+    further ones by name: an absolute folder, or an address (`builder/contexts.py`);
+    `tools` are the variables that find git and its agent, `download_limit` is the
+    largest file that is fetched (bytes, 0: `builder/remote.py`), and `elsewhere` says
+    that the recipe came from elsewhere: it may read no repository of this machine.
     """
 
     recipe: RecipeInputs
@@ -54,6 +60,8 @@ class BuildInputs:
     labels: Mapping[str, str] = NOTHING
     scrub: bool = False
     no_cache: bool = False
+    fresh_stages: tuple[str, ...] = ()
+    fresh_caches: bool = False
     pull: bool = False
     jobs: int = 2
     network: str = "default"
@@ -68,4 +76,8 @@ class BuildInputs:
     unpack_limit: int = 0
     platforms: tuple[str, ...] = ()
     squash: str = ""
+    contexts: Mapping[str, str] = NOTHING
+    tools: Mapping[str, str] = NOTHING
+    download_limit: int = 0
+    elsewhere: bool = False
     registries: Callable[[], Session] | None = None

@@ -103,7 +103,7 @@ class StepMounts:
         self._reads = reads
         self._workspace = workspace
         self._binds = Binds(inputs, reads, workspace.directory("visible", 0o700))
-        self._caches = CacheMounts(store, emit, cancelled)
+        self._caches = CacheMounts(store, emit, cancelled, inputs.fresh_caches)
         self._agents: Agents | None = None
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def caches(store: Store, *, stopped: bool = False) -> CacheMounts:
-    return CacheMounts(store, silent, lambda: stopped)
+    return CacheMounts(store, silent, lambda: stopped, fresh=False)
 
 
 def changed(**fields: str) -> RunMount:
