@@ -194,6 +194,31 @@ def test_builds_find_their_bases(lamina: Lamina, other: Lamina, address: str) ->
     assert "Recipe:1:6" in error
 
 
+def test_what_is_built_for_two_machines_is_pushed_as_one(
+    lamina: Lamina, other: Lamina, address: str
+) -> None:
+    name = f"{address}/two:1"
+    folder = project(lamina.place / "two", "FROM scratch\nCOPY Recipe /\n")
+    platforms = ("--platform", "linux/amd64,linux/arm64")
+    nameless = lamina.run("build", "--push", folder, code=1).err
+    assert "needs a name" in nameless
+    lamina.run("build", *platforms, "--push", "-t", name, folder)
+    digest = manifest_digest(address, "two", "1")
+    (found,) = json.loads(lamina.run("inspect", "--remote", name).out)
+    assert found["Digest"] == digest
+    assert [entry["Platform"] for entry in found["Manifests"]] == [
+        "linux/amd64",
+        "linux/arm64",
+    ]
+    pulled = other.run("pull", "--platform", "linux/arm64", name).out
+    assert f"Digest: {digest}" in pulled
+    assert other.inspect(name)["Architecture"] == "arm64"
+    raw = call("skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{name}")
+    assert len(json.loads(raw)["manifests"]) == 2
+    # The same names again, from the store: nothing is sent but the index.
+    assert digest in lamina.run("push", name).out
+
+
 def test_the_worst_network(lamina: Lamina, other: Lamina, address: str) -> None:
     """Push and pull through a proxy that breaks everything once."""
     lamina.run("push", "-q", _tagged(lamina, address, "plain"))
