@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from typing import Any
 
     from lamina.builder.annotations import Annotation
     from lamina.builder.events import Emit
@@ -41,14 +42,17 @@ def add_product_flags(parser: argparse.ArgumentParser) -> None:
     flag("--annotation", action="append", default=[], metavar="[PLACE:]KEY=VALUE")
     flag("--iidfile", metavar="FILE", help="write the image's ID to FILE")
     flag("--metadata-file", metavar="FILE", help="write digests and names as JSON")
-    flag("--squash", nargs="?", const="build", choices=("build", "all"), help=_SQUASH)
+    # It takes no value, for the context may follow it.
+    squash: dict[str, Any] = {"dest": "squash", "action": "store_const", "default": ""}
+    flag("--squash", "--squash=build", const="build", help=_SQUASH, **squash)
+    flag("--squash=all", const="all", help="of the base's layers too", **squash)
     flag("--platform", action="append", default=[], metavar="OS/ARCH[,...]")
 
 
 _OUTPUT = (
     "type=image|registry|oci|docker|tar|local,dest=PATH, or PATH for a folder (repeat)"
 )
-_SQUASH = "one layer of all that the build adds (=all: of the base's too)"
+_SQUASH = "one layer of all that the build adds"
 
 
 def products(arguments: argparse.Namespace, epoch: int | None) -> Products:

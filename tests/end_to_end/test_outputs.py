@@ -272,7 +272,7 @@ def test_squash(lamina: Lamina, tmp_path: Path) -> None:
     whole = lamina.files(folder, *EPOCH, "-t", "whole")
     base = lamina.inspect("whole")["RootFS"]["Layers"][:2]
     for how, kept in (("--squash", base), ("--squash=all", [])):
-        squashed = lamina.files(folder, *EPOCH, how, "-t", "sq")
+        squashed = lamina.files(folder, *EPOCH, "-t", "sq", how)
         layers = lamina.inspect("sq")["RootFS"]["Layers"]
         assert layers[: len(kept)] == kept
         assert len(layers) == len(kept) + 1
