@@ -92,3 +92,21 @@ def test_what_a_killed_maker_left_is_completed(store: Store) -> None:
     _, held = caches(store).take(MOUNT, None)
     os.close(held)
     assert cache_mounts(store.root)[0].id == MOUNT.id
+
+
+def test_fresh_caches_are_emptied_once_a_build(store: Store) -> None:
+    path, held = caches(store).take(MOUNT, None)
+    (Path(path) / "old").touch()
+    told: list[object] = []
+    build = CacheMounts(store, told.append, lambda: False, fresh=True)
+    same, two = build.take(MOUNT, None)
+    assert same == path and os.listdir(path) == ["old"] and len(told) == 1
+    os.close(held)
+    os.close(two)
+    build = CacheMounts(store, told.append, lambda: False, fresh=True)
+    for expected in ([], ["new"]):
+        path, held = build.take(MOUNT, None)
+        assert os.listdir(path) == expected
+        (Path(path) / "new").touch()
+        os.close(held)
+    assert len(told) == 1
