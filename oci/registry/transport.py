@@ -17,6 +17,7 @@ import urllib3
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
+    InsecureRequestWarning,
     NameResolutionError,
     NewConnectionError,
     ProxyError,
@@ -209,6 +210,8 @@ def _context(tls: Tls) -> ssl.SSLContext:
             f"A certificate of {', '.join(files)} cannot be read: {error.strerror}."
         ) from error
     if not tls.verify:
+        # Who wrote that into registries.toml need not be told at every request.
+        urllib3.disable_warnings(InsecureRequestWarning)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
