@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lamina.cli.drawing.markup import Markup, element
+from lamina.cli.drawing.svg import cut
 from lamina.cli.report.view import precise
 from lamina.cli.tables import human_size
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
     from lamina.cli.report.view import BuildView, StepView
 
+# Characters of the reason that stands beside a step.
+_WHY = 48
 _WORDS = {
     "base": "base",
     "cached": "cached",
@@ -54,6 +57,9 @@ def _step(step: StepView, critical: bool) -> Markup:
         element("span", class_="dot"),
         element("span", step.stage, class_="stage"),
         element("code", step.text),
+        element("span", cut(step.reasons[0], _WHY), class_="why")
+        if step.reasons
+        else None,
         element("span", "critical path", class_="badge path") if critical else None,
         element("span", _WORDS[step.outcome], class_="word"),
         element("span", took, class_="took"),
@@ -74,8 +80,10 @@ def _facts(step: StepView) -> Markup:
     facts = [("step", f"{step.index}" + (f", {step.place}" if step.place else ""))]
     if step.has_run:
         facts.append(("began", f"after {precise(step.began)}"))
+    if step.bytes:
+        facts.append(("layer", human_size(step.bytes)))
     if step.reasons:
-        facts.append(("ran since", "; ".join(step.reasons)))
+        facts.append(("why", "; ".join(step.reasons)))
     return element(
         "dl", [[element("dt", name), element("dd", text)] for name, text in facts]
     )
@@ -83,6 +91,9 @@ def _facts(step: StepView) -> Markup:
 
 def _log(step: StepView) -> Markup:
     if not step.log.strip():
-        return element("p", "No output.", class_="empty")
+        known = "No output is kept." if step.outcome == "cached" else "No output."
+        return element("p", known, class_="empty")
     first = f"… {human_size(step.left_out)} before this\n" if step.left_out else ""
+    if step.outcome == "cached":
+        first = f"(when it ran)\n{first}"
     return element("pre", first + step.log.rstrip("\n"), class_="log", tabindex="0")

@@ -18,7 +18,8 @@ _FOLDERS = 10
 @value
 class StepView:
     """A step. `outcome` is one of drawing.model.STATES; `began` counts from the
-    build's start; `log` is the end of what it wrote, after `left_out` bytes."""
+    build's start; `log` is the end of what it wrote, after `left_out` bytes; `bytes`
+    are those of its layer."""
 
     index: int
     stage: str
@@ -31,6 +32,7 @@ class StepView:
     reasons: tuple[str, ...] = ()
     log: str = ""
     left_out: int = 0
+    bytes: int = 0
 
     @property
     def has_run(self) -> bool:
