@@ -26,6 +26,10 @@ class StepFailed(LaminaError):
     """A step whose command failed: its last output, and its place in the recipe."""
 
 
+class StepsFailed(LaminaError):
+    """Several steps failed, in a build that went on after the first."""
+
+
 class InvalidOption(LaminaError):
     """A build option that cannot be met."""
 
@@ -68,6 +72,20 @@ class AgentFailed(LaminaError):
 
 class BootstrapFailed(LaminaError):
     """A distribution's packages could not be made into a base image."""
+
+
+def together(errors: list[LaminaError]) -> LaminaError:
+    """One error for all: the only one as it is."""
+    if len(errors) == 1:
+        return errors[0]
+    parts = []
+    for error in errors:
+        lines = [error.message, f"  at {error.place}", error.excerpt]
+        parts += lines if error.place else [error.message, error.excerpt]
+        if error.hint:
+            parts.append(f"  hint: {error.hint}")
+    text = "\n".join(part for part in parts if part)
+    return StepsFailed(f"{len(errors)} steps failed.", excerpt=text)
 
 
 def placed(error: LaminaError, span: Span | None) -> LaminaError:

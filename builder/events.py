@@ -43,8 +43,11 @@ class Note:
 
 @value
 class StepStarted:
+    """`key` is the step's cache key."""
+
     step: int
     name: str
+    key: str = ""
 
 
 @value
@@ -57,8 +60,12 @@ class StepOutput:
 
 @value
 class StepCached:
+    """`key` is the step's cache key, `layers` what it added (contents)."""
+
     step: int
     name: str
+    key: str = ""
+    layers: tuple[str, ...] = ()
 
 
 @value
@@ -76,12 +83,14 @@ class StepMissed:
 
 @value
 class StepDone:
-    """`changed` is false when the result was byte for byte what was there before."""
+    """`changed` is false when the result was byte for byte what was there before;
+    `layers` is what the step added (contents)."""
 
     step: int
     name: str
     seconds: float
     changed: bool
+    layers: tuple[str, ...] = ()
 
 
 @value

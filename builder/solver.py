@@ -16,6 +16,7 @@ from collections import deque
 from queue import SimpleQueue
 
 from lamina.builder.cachekey import CacheKey, cache_key, result_digest
+from lamina.builder.errors import together
 from lamina.builder.events import (
     StepCached,
     StepCancelled,
@@ -24,6 +25,7 @@ from lamina.builder.events import (
     StepStarted,
 )
 from lamina.builder.graph import BaseOp
+from lamina.errors import LaminaError
 from lamina.values import value
 
 TYPE_CHECKING = False
@@ -70,10 +72,15 @@ class Solver:
     jobs: int
     # Called once, when the first failure or an interrupt ends the build.
     stop: Callable[[], None]
+    # Told of each step for which the cache has no result.
+    missed: Callable[[Work], None] = lambda _: None
+    # After a failure all that does not stand on it is still done.
+    keep_going: bool = False
 
 
 def solve(graph: Graph, solver: Solver) -> dict[int, Layers]:
-    """The chain of layers of every step; raises what the first failed step raised."""
+    """The chain of layers of every step; raises what the first failed step raised, or
+    StepsFailed for several."""
     return _Frontier(graph, solver).run()
 
 
@@ -98,6 +105,9 @@ class _Frontier:
         self._testing = 0
         # Steps, but no tests, whose result is not known yet.
         self._left = sum(not step.is_test for step in graph.steps)
+        # What stands on a step that failed, and what those raised.
+        self._lost: set[int] = set()
+        self._failures: list[LaminaError] = []
         self._stopped = False
         self._workers = _Crew()
 
@@ -110,8 +120,11 @@ class _Frontier:
                 self._running -= 1
                 self._testing -= work.step.is_test
                 if isinstance(outcome, BaseException):
-                    raise outcome
-                self._probe(self._settle(work.step, (*work.below, *outcome)))
+                    self._fail(work.step, outcome)
+                else:
+                    self._probe(self._settle(work.step, (*work.below, *outcome)))
+            if self._failures:
+                raise together(self._failures)
             return self._results
         except BaseException:
             self._stopped = True
@@ -119,6 +132,20 @@ class _Frontier:
             raise
         finally:
             self._join()
+
+    def _fail(self, step: Step, error: BaseException) -> None:
+        """End the build, or give up what stands on the step and go on."""
+        if not (self._solver.keep_going and isinstance(error, LaminaError)):
+            raise error
+        self._failures.append(error)
+        lost = [step.index]
+        while lost:
+            index = lost.pop()
+            if index not in self._lost:
+                self._lost.add(index)
+                self._left -= not self._graph.steps[index].is_test
+                lost += self._users.get(index, ())
+        self._dispatch()
 
     def _probe(self, ready: list[int]) -> None:
         """Ask the cache for steps whose inputs are known; what misses runs, as soon
@@ -131,9 +158,11 @@ class _Frontier:
             work = self._work(step)
             found = self._solver.lookup(work)
             if found is not None:
-                self._solver.emit(StepCached(step.index, step.name))
+                cached = StepCached(step.index, step.name, work.key.digest, found)
+                self._solver.emit(cached)
                 ready += self._settle(step, (*work.below, *found))
             else:
+                self._solver.missed(work)
                 (self._tests if step.is_test else self._steps).append(work)
                 # What is found in the cache may take long to look for.
                 self._dispatch()
@@ -188,7 +217,7 @@ class _Frontier:
 
     def _execute(self, work: Work) -> Layers:
         emit, step = self._solver.emit, work.step
-        emit(StepStarted(step.index, step.name))
+        emit(StepStarted(step.index, step.name, work.key.digest))
         began = time.monotonic()
         try:
             added, changed = self._solver.execute(work)
@@ -196,7 +225,8 @@ class _Frontier:
             ended = StepCancelled if self._stopped else StepFailed
             emit(ended(step.index, step.name, time.monotonic() - began))
             raise
-        emit(StepDone(step.index, step.name, time.monotonic() - began, changed))
+        seconds = time.monotonic() - began
+        emit(StepDone(step.index, step.name, seconds, changed, added))
         return added
 
     def _join(self) -> None:
