@@ -22,7 +22,15 @@ from pathlib import Path
 
 from lamina.values import value
 from tests.benchmarks.engines import DOCKER, Engine, lamina, peers, shell
+from tests.benchmarks.transfers import Copy, Pull, Push
 from tests.benchmarks.workloads import WORKLOADS, Workload, make_bases
+
+ALL: dict[str, type[Workload]] = {
+    **WORKLOADS,
+    "pull": Pull,
+    "push": Push,
+    "copy": Copy,
+}
 
 
 @value
@@ -45,7 +53,7 @@ def main() -> int:
         for reason in reasons:
             print(f"not measured: {reason}", flush=True)
         make_bases(engines, folder, _debian(arguments.debian, folder))
-        chosen = arguments.only.split(",") if arguments.only else list(WORKLOADS)
+        chosen = arguments.only.split(",") if arguments.only else list(ALL)
         rows = []
         for name in chosen:
             rows.append(measure(name, engines, folder, arguments.rounds))
@@ -60,7 +68,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", help=f"some of {', '.join(WORKLOADS)}")
+    parser.add_argument("--only", help=f"some of {', '.join(ALL)}")
     parser.add_argument("--write", metavar="FILE", help="keep the table in FILE")
     parser.add_argument("--folder", default="/var/tmp", help="where to work")
     parser.add_argument("--debian", help="a Debian root as a tar (default: made)")
@@ -82,7 +90,7 @@ def measure(name: str, engines: tuple[Engine, ...], folder: Path, rounds: int) -
     """Run one workload in turn on every engine, once to warm up and `rounds` times."""
     place = folder / name
     place.mkdir()
-    work = WORKLOADS[name](place)
+    work = ALL[name](place)
     row = Row(name, work.title, work.goal, {e.name: [] for e in engines}, {})
     try:
         if work.needs_docker and DOCKER not in engines:

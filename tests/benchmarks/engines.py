@@ -15,7 +15,8 @@ DEBIAN = "localhost/bench/debian"
 
 @value
 class Engine:
-    """Shell commands with places for {context}, {tag}, {fresh}, {image}, {file}."""
+    """Shell commands with places for {context}, {tag}, {fresh}, {image}, {file},
+    {source}, {target}."""
 
     name: str
     build: str
@@ -24,6 +25,10 @@ class Engine:
     save: str
     load: str
     remove: str
+    pull: str
+    push: str
+    # From one place to another without unpacking, where the engine can.
+    copy: str = ""
 
 
 DOCKER = Engine(
@@ -34,6 +39,8 @@ DOCKER = Engine(
     save="/usr/bin/docker save -o {file} {image}",
     load="/usr/bin/docker load -q -i {file}",
     remove="/usr/bin/docker rmi -f {image}",
+    pull="/usr/bin/docker pull -q {image}",
+    push="/usr/bin/docker push -q {image}",
 )
 # chroot isolation is Buildah's fastest, and crun refuses hybrid cgroups.
 BUILDAH = Engine(
@@ -44,6 +51,9 @@ BUILDAH = Engine(
     save="rm -f {file}; podman save -q -o {file} {image}",
     load="podman load -q -i {file}",
     remove="podman rmi -f {image}",
+    pull="podman pull -q --tls-verify=false {image}",
+    push="podman push -q --tls-verify=false {image}",
+    copy="skopeo copy -q --src-tls-verify=false {source} {target}",
 )
 
 
@@ -59,6 +69,9 @@ def lamina(root: str) -> Engine:
         save=f"{command} save -o {{file}} {{image}}",
         load=f"{command} load -q -i {{file}}",
         remove=f"{command} rmi -f {{image}}",
+        pull=f"{command} pull -q {{image}}",
+        push=f"{command} push -q {{image}}",
+        copy=f"{command} copy -q {{source}} {{target}}",
     )
 
 

@@ -173,11 +173,7 @@ class Load(Workload):
     needs_docker = True
 
     def make(self) -> None:
-        container = shell(f"/usr/bin/docker create {DEBIAN} true").strip()
-        tree = self.folder / "tree"
-        tree.mkdir()
-        shell(f"/usr/bin/docker export {container} | tar x -C {tree}")
-        shell(f"/usr/bin/docker rm {container}")
+        debian_tree(self.folder / "tree")
         self.recipe("FROM scratch\nCOPY tree /\n")
 
     def before(self, engine: Engine, turn: int) -> None:
@@ -207,6 +203,14 @@ WORKLOADS: dict[str, type[Workload]] = {
     "save": Save,
     "load": Load,
 }
+
+
+def debian_tree(place: Path) -> None:
+    """The files of the Debian image in a new folder."""
+    container = shell(f"/usr/bin/docker create {DEBIAN} true").strip()
+    place.mkdir()
+    shell(f"/usr/bin/docker export {container} | tar x -C {place}")
+    shell(f"/usr/bin/docker rm {container}")
 
 
 def write_files(folder: Path, count: int) -> None:
