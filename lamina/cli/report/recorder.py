@@ -49,6 +49,8 @@ class Recorder:
         self._steps: dict[int, StepView] = {}
         self._logs: dict[int, bytearray] = {}
         self._left_out: dict[int, int] = {}
+        self._keys: dict[int, str] = {}
+        self._layers: dict[int, tuple[str, ...]] = {}
         self._images: list[ImageBuilt] = []
         self._notes: list[str] = []
 
@@ -73,6 +75,7 @@ class Recorder:
         match event:
             case StepCached(step, name):
                 self._change(step, name, outcome="cached")
+                self._keys[step], self._layers[step] = event.key, event.layers
             case StepMissed(step, name, reasons):
                 self._change(step, name, reasons=reasons)
             case StepStarted(step, name):
@@ -80,6 +83,7 @@ class Recorder:
                 self._change(step, name, began=now, outcome="cancelled")
             case StepDone(step, name, seconds, changed):
                 outcome = "done" if changed else "unchanged"
+                self._layers[step] = event.layers
                 self._change(step, name, seconds=seconds, outcome=outcome)
             case StepFailed(step, name, seconds):
                 self._change(step, name, seconds=seconds, outcome="failed")
@@ -104,7 +108,7 @@ class Recorder:
         with self._lock:
             seconds = self._clock() - self._opened
             steps = tuple(
-                self._with_log(step) for _, step in sorted(self._steps.items())
+                self._whole(step, store) for _, step in sorted(self._steps.items())
             )
         return BuildView(
             title=_title(inputs.context, inputs.recipe.name),
@@ -120,11 +124,28 @@ class Recorder:
             error=_told(error) if error else "",
         )
 
-    def _with_log(self, step: StepView) -> StepView:
+    def _whole(self, step: StepView, store: Store) -> StepView:
+        """With what it wrote (of a cached one: when it ran), and its layer's size."""
         log = bytes(self._logs.get(step.index, b""))
-        return replace(
-            step, log=printable(log), left_out=self._left_out.get(step.index, 0)
-        )
+        left_out = self._left_out.get(step.index, 0)
+        if step.outcome == "cached":
+            log, left_out = _kept(store, self._keys.get(step.index, ""))
+        found = map(store.layer, self._layers.get(step.index, ()))
+        size = sum(layer.bytes for layer in found if layer is not None)
+        return replace(step, log=printable(log), left_out=left_out, bytes=size)
+
+
+def _kept(store: Store, key: str) -> tuple[bytes, int]:
+    """The end of the log of the run that the cache holds; how much comes before."""
+    from lamina.builder.trace import log_of_key
+
+    try:
+        with open(log_of_key(store.root, key), "rb") as file:
+            before = max(0, file.seek(0, os.SEEK_END) - _LOG)
+            file.seek(before)
+            return file.read(_LOG), before
+    except OSError:
+        return b"", 0
 
 
 @contextlib.contextmanager

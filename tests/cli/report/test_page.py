@@ -23,6 +23,7 @@ from lamina.builder.events import (
     StepPlanned,
     StepStarted,
 )
+from lamina.builder.trace import log_of_key
 from lamina.cli.report.page import page, write_page
 from lamina.cli.report.recorder import Recorder
 from lamina.cli.report.view import StepView, critical_path, image_view, precise
@@ -188,7 +189,10 @@ def test_the_recorder_keeps_what_happened(tmp_path: Path) -> None:
     for step in range(1, 5):
         name = f"[a {step + 1}/5] RUN {step}"
         recorder(StepPlanned(step, name, (step - 1,), Span(source, step, step + 1)))
-    recorder(StepCached(1, "[a 2/5] RUN 1"))
+    kept = Path(log_of_key(store.root, "sha256:aa"))
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"what it said then\n")
+    recorder(StepCached(1, "[a 2/5] RUN 1", "sha256:aa", made.layers))
     recorder(StepMissed(2, "[a 3/5] RUN 2", ("ENV A",)))
     now = 12.0
     recorder(StepStarted(2, "[a 3/5] RUN 2"))
@@ -211,6 +215,7 @@ def test_the_recorder_keeps_what_happened(tmp_path: Path) -> None:
         "failed",
         "cancelled",
     ]
+    assert (seen.steps[1].log, seen.steps[1].bytes) == ("what it said then\n", 1)
     found = seen.steps[2]
     assert (found.stage, found.text, found.place) == ("a", "RUN 2", "Recipe:1:3")
     assert (found.began, found.seconds, found.reasons) == (2.0, 1.5, ("ENV A",))
