@@ -16,9 +16,12 @@ from lamina.oci.store import Image, Store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lamina.builder.events import Emit
     from lamina.builder.plan import BaseRequest
     from lamina.builder.pulled import OpenSession
+    from lamina.builder.sources import Sources
     from lamina.oci.digest import Digest
 
 
@@ -26,7 +29,8 @@ class BaseFinder:
     """Finds bases in `store` and beyond; `pull` asks where a base may have moved on.
 
     `registries` opens a session with them, None: they are not asked. `found` tells, by
-    name, which image each base was.
+    name, which image each base was, and `has_trees` that some are files from
+    elsewhere, which `sources` has.
     """
 
     def __init__(
@@ -36,8 +40,11 @@ class BaseFinder:
         *,
         pull: bool,
         registries: OpenSession | None = None,
+        sources: Callable[[], Sources] | None = None,
     ) -> None:
         self.found: dict[str, Digest] = {}
+        self.has_trees = False
+        self._sources = sources
         self._store = store
         self._emit = emit
         self._pull = pull
@@ -45,11 +52,22 @@ class BaseFinder:
 
     def __call__(self, request: BaseRequest) -> Base:
         try:
+            if request.tree:
+                return self._tree(request)
             name, image = self._find(request)
         except LaminaError as error:
             raise placed(error, request.span) from error
         self.found[name] = image.id
         return Base(image.config, image.layers)
+
+    def _tree(self, request: BaseRequest) -> Base:
+        """The files at an address, as a base without a config."""
+        from lamina.oci.config import ImageConfig
+
+        assert self._sources is not None, "only a build fetches trees"
+        self.has_trees = True
+        tree = self._sources().tree(request.name)
+        return Base(ImageConfig("", ""), (tree.layer,))
 
     def _find(self, request: BaseRequest) -> tuple[str, Image]:
         kind, _, rest = request.name.partition(":")

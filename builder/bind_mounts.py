@@ -12,7 +12,6 @@ import stat
 import threading
 
 from lamina.builder.errors import MissingSource
-from lamina.builder.graph import CONTEXT_ORIGIN
 from lamina.builder.record import ContextRead
 from lamina.builder.selection import TreeItem
 from lamina.runtime import paths, syscalls
@@ -36,7 +35,7 @@ class Binds:
         self._reads = reads
         self._place = place
         self._lock = threading.Lock()
-        self._visible: dict[tuple[str, str], str] = {}
+        self._visible: dict[tuple[int, str, str], str] = {}
 
     def mount(self, work: Work, wanted: RunMount, place: str) -> int:
         """A detached mount of what is wanted; changes to it go to `place`."""
@@ -53,7 +52,7 @@ class Binds:
         try:
             if not wanted.writable:
                 # What is mounted below a folder of the user's is part of it.
-                return syscalls.open_tree(source, wanted.origin == CONTEXT_ORIGIN)
+                return syscalls.open_tree(source, wanted.origin < 0)
             if stat.S_ISDIR(os.fstat(source).st_mode):
                 return _scratch_directory(source, place)
             return _scratch_file(source, place)
@@ -62,11 +61,12 @@ class Binds:
 
     def _root(self, work: Work, wanted: RunMount) -> int:
         """A descriptor of the tree that the source is in."""
-        if wanted.origin != CONTEXT_ORIGIN:
+        if wanted.origin >= 0:
             return os.dup(self._reads.root(work.origins[wanted.origin]))
-        if self._inputs.ignore.strip():
+        path, ignore = self._reads.folder(wanted.origin)
+        if ignore.strip():
             return os.open(self._copied(wanted), _DIRECTORY)
-        return os.open(self._inputs.context, _DIRECTORY)
+        return os.open(path, _DIRECTORY)
 
     def _copied(self, wanted: RunMount) -> str:
         """A copy of the source without what `.dockerignore` leaves out: a step must
@@ -77,8 +77,8 @@ class Binds:
         source = wanted.source or "."
         chosen = ContextRead((source,), (), False)
         with self._lock:
-            selection = self._reads.select(chosen, CONTEXT_ORIGIN, {})
-            key = (source, selection.digest)
+            selection = self._reads.select(chosen, wanted.origin, {})
+            key = (wanted.origin, source, selection.digest)
             if key not in self._visible:
                 made = f"{self._place}/{len(self._visible)}"
                 os.mkdir(made, 0o755)

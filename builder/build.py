@@ -74,7 +74,13 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
         recipe = parse_reading(inputs.recipe, reading, cache)
         checked(recipe, store, inputs, emit)
         executor.scrub |= asks_for(recipe, "scrub")
-        finder = BaseFinder(store, emit, pull=inputs.pull, registries=inputs.registries)
+        finder = BaseFinder(
+            store,
+            emit,
+            pull=inputs.pull,
+            registries=inputs.registries,
+            sources=executor.reads.sources,
+        )
         graph = plan(recipe, plan_options(inputs), finder)
         for note in graph.notes:
             emit(Note(note))
@@ -89,7 +95,9 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
             for made in graph.products
         ]
     reads = executor.reads
-    seen = Seen(finder.found, reads.recipe, reads.seen, executor.until)
+    # What lies elsewhere is asked for every time.
+    files = None if finder.has_trees else reads.seen
+    seen = Seen(finder.found, reads.recipe, files, executor.until)
     remember_build(store, inputs, graph, seen, images)
     return tuple(Built(name, image.id) for name, image in images)
 
@@ -114,6 +122,7 @@ def plan_options(inputs: BuildInputs) -> PlanOptions:
 
 def asks_for(recipe: Recipe, name: str) -> bool:
     """Whether a line `# lamina: NAME` is in the recipe."""
+        inputs.contexts,
     return any(
         directive.name == "lamina" and directive.value.strip() == name
         for directive in recipe.directives

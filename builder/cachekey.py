@@ -111,7 +111,7 @@ def _copy(operation: CopyOp) -> dict[str, Any]:
     }
     if operation.inline:
         fields["inline"] = {file.name: file.body for file in operation.inline}
-    for name in ("chown", "chmod", "link", "parents", "checksum"):
+    for name in ("chown", "chmod", "link", "parents", "checksum", "keep_git_dir"):
         given = getattr(operation, name)
         if given:
             fields[name] = given

@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lamina.builder.files import Fetched
     from lamina.builder.graph import WorkdirOp
     from lamina.builder.inputs import BuildInputs
     from lamina.builder.previous import Previous
@@ -50,13 +51,12 @@ def copy_step(
         )
         # A linked layer knows nothing of its parent but who a name is.
         onto = Onto((), None, upper) if operation.link else Onto(lowers, parent, upper)
-        items = (*_chosen(reads, work, operation), *_inline(operation))
+        items = (*_sources(reads, work, operation), *_inline(operation))
         if operation.add:
             from lamina.builder.add import Unpacking, add_into
 
-            fetched = reads.fetched(operation)
             rule = Unpacking(operation.unpack, inputs.unpack_limit)
-            add_into((*items, *fetched), onto, arrival, rule)
+            add_into(items, onto, arrival, rule)
         else:
             with _previous(store, work, inputs, items) as previous:
                 copy_into(items, onto.view, upper, arrival, previous=previous)
@@ -95,11 +95,15 @@ def workdir_step(
         make_directory(view, upper, Arrival(f"{operation.path}/", owner))
 
 
-def _chosen(reads: Reads, work: Work, operation: CopyOp) -> tuple[Item, ...]:
-    chosen, _ = split_sources(operation)
-    if not chosen.sources:
-        return ()
-    return reads.select(chosen, operation.origin, work.origins).items
+def _sources(reads: Reads, work: Work, operation: CopyOp) -> tuple[Item | Fetched, ...]:
+    """All that is copied, in the order of the sources."""
+    items: list[Item | Fetched] = []
+    for part in split_sources(operation):
+        if isinstance(part, str):
+            items += reads.fetched(part, operation)
+        else:
+            items += reads.select(part, operation.origin, work.origins).items
+    return tuple(items)
 
 
 def _inline(operation: CopyOp) -> tuple[Inline, ...]:

@@ -39,9 +39,6 @@ class Executor:
         self._inputs = inputs
         self._emit = emit
         self._workspace = store.workspace()
-        self.reads = Reads(
-            store, inputs, self._workspace.directory("fetched", 0o700), emit
-        )
         self._runner: Runner | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -61,6 +58,7 @@ class Executor:
             self._workspace.close()
 
     def solver(self) -> Solver:
+        self.reads = Reads(store, inputs, emit, self._stopped.is_set)
         """What `solve` needs, with this executor's cache and steps."""
         return Solver(
             digests=self.reads.digests,

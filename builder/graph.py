@@ -15,6 +15,8 @@ from lamina.values import value
 # `origin` of what no step made: the build context, and nothing at all.
 CONTEXT_ORIGIN = -1
 CACHE_ORIGIN = -2
+# The first of the named contexts that are folders; the next ones count down.
+FOLDER_ORIGIN = -3
 
 
 @value
@@ -99,6 +101,7 @@ class CopyOp:
     unpack: bool | None = None
     if_exists: bool = False
     quirks: tuple[str, ...] = ()
+    keep_git_dir: bool = False
 
     @property
     def is_detached(self) -> bool:

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lamina.builder.contexts import NamedContexts
 from lamina.builder.errors import (
     InvalidInstruction,
     InvalidOption,
     UnknownBase,
     placed,
 )
-from lamina.builder.graph import BaseOp, Graph, Operation, Product
+from lamina.builder.graph import BaseOp, CopyOp, Graph, Operation, Product
 from lamina.builder.stage import apply, base_state
-from lamina.builder.state import NOTHING, StageState
+from lamina.builder.state import NOTHING, StageState, layered
 from lamina.builder.step_list import StepList
 from lamina.errors import LaminaError
 from lamina.lang.expand import expand
 from lamina.lang.stages import stage_names
 from lamina.lang.suggest import did_you_mean
 from lamina.oci.config import ImageConfig
+from lamina.oci.digest import Digest
 from lamina.values import replace, value
 
 TYPE_CHECKING = False
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
     from lamina.lang.nodes import Recipe, Stage, Word
     from lamina.lang.source import Span
-    from lamina.oci.digest import Digest
 
 # Handed to a step without ARG, and kept out of every key (dockerfile.md 1.5).
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
@@ -54,6 +55,8 @@ class BaseRequest:
     span: Span
     # What it has to be for; "" for whatever is there, this machine's first.
     platform: str = ""
+    # `name` is the address of a tree, that of a named context.
+    tree: bool = False
 
 
 if TYPE_CHECKING:
@@ -76,6 +79,7 @@ class PlanOptions:
     allow: frozenset[str] = frozenset()
     hosts: tuple[tuple[str, str], ...] = ()
     platforms: tuple[str, ...] = ()
+    contexts: Mapping[str, str] = NOTHING
 
 
 def plan(recipe: Recipe, options: PlanOptions, resolve: Resolve) -> Graph:
@@ -127,6 +131,7 @@ class Planner:
         self._required = platform if options.platforms else ""
         self._done: dict[int, StageState] = {}
         self._images: dict[str, int] = {}
+        self._contexts = NamedContexts(options.contexts)
         self._names = stage_names(recipe.stages, recipe.dialect)
         self._automatic = _automatic_args(recipe, options, platform)
         self._global = self._global_args()
@@ -153,15 +158,29 @@ class Planner:
 
     def origin(self, name: str, stage: int, span: Span) -> int:
         """The step whose files `--from=name` means: a stage's, or an image's."""
-        earlier = self._names.source(name, stage)
-        if earlier is not None:
-            return self.stage(earlier.index).tip
-        self._check_origin(name, stage, span)
+        named = self._contexts.find(name)
+        if named:
+            folder = self._contexts.folder_origin(named)
+            if folder is not None:
+                return folder
+        else:
+            earlier = self._names.source(name, stage)
+            if earlier is not None:
+                return self.stage(earlier.index).tip
+            self._check_origin(name, stage, span)
         if name not in self._images:
-            base = self._base(BaseRequest(name, NOTHING, span, self._required))
+            base = self._base(self._request(name, named, span))
             operation = BaseOp(name, base.layers)
             self._images[name] = self._steps.base(name, operation, span, self._platform)
         return self._images[name]
+
+    def _request(self, name: str, named: str, span: Span) -> BaseRequest:
+        """The base that a name means, which may be that of a context."""
+        if not named:
+            return BaseRequest(name, NOTHING, span, self._required)
+        image = self._contexts.image(named)
+        place = image or self._contexts.address(named)
+        return BaseRequest(place, NOTHING, span, self._required, tree=not image)
 
     def _base(self, request: BaseRequest) -> Base:
         """The pinned base; of a name that is nowhere, perhaps a stage's is meant."""
@@ -204,6 +223,9 @@ class Planner:
     def _plan_stage(self, stage: Stage) -> StageState:
         state = self._from(stage)
         state = self._triggers(stage, state)
+        if self._contexts.find(stage.base.name or ""):
+            # It stands for all of the stage, as in BuildKit.
+            return state
         for instruction in stage.instructions:
             state = apply(state, instruction, self)
         return state
@@ -218,7 +240,11 @@ class Planner:
                 base.image.span,
                 hint="Give its ARG a default before the first FROM, or --build-arg.",
             )
-        earlier = self._names.base(name, stage.index)
+        named = self._contexts.find(base.name or "") or self._contexts.find(name)
+        if named and not self._contexts.image(named):
+            return self._from_tree(stage, title, named)
+        name = self._contexts.image(named) if named else name
+        earlier = None if named else self._names.base(name, stage.index)
         if earlier is not None:
             inherited = self.stage(earlier.index)
             return replace(inherited, index=stage.index, title=title, has_cmd=False)
@@ -237,6 +263,20 @@ class Planner:
         operation = BaseOp(name, found.layers)
         tip = self._steps.base(title, operation, base.span, platform)
         return base_state(stage.index, title, found.config, tip)
+
+    def _from_tree(self, stage: Stage, title: str, named: str) -> StageState:
+        """A stage whose base is the files of a context."""
+        platform = self._stage_platform(stage) or self._platform
+        span, layers = stage.base.span, tuple[Digest, ...]()
+        folder = self._contexts.folder_origin(named)
+        if folder is None:
+            layers = self._base(self._request("", named, span)).layers
+        tip = self._steps.base(title, BaseOp(named, layers), span, platform)
+        if folder is not None:
+            copied = CopyOp(False, (".",), (), "/", folder)
+            tip = self.add(title, tip, copied, f"COPY {named} /", span)
+        state = base_state(stage.index, title, _scratch(platform), tip)
+        return layered(state, f"COPY {named} /")
 
     def _own_platform(self, config: ImageConfig, required: str) -> str:
         """What a base is for, when that is another machine and nobody asked for it:

@@ -55,7 +55,7 @@ def preview(
         return Preview(graph, frozenset(), frozenset())
     with Executor(store, inputs, emit) as executor:
         executor.reads.recipe = reading.files
-        found, runs = _ask(graph, executor.solver(), finder.missing)
+        found, runs = _ask(graph, executor.solver(graph), finder.missing)
     return Preview(graph, frozenset(found), frozenset(runs))
 
 
@@ -72,7 +72,11 @@ class _Bases:
 
         kind = request.name.partition(":")[0]
         # Making one, or unpacking an archive, is work of a build.
-        if kind not in ("bootstrap", "oci-layout", "docker-archive"):
+        if not request.tree and kind not in (
+            "bootstrap",
+            "oci-layout",
+            "docker-archive",
+        ):
             try:
                 return self._finder(request)
             except LaminaError:

@@ -11,9 +11,15 @@ import os
 import threading
 
 from lamina.builder.cachekey import result_digest
-from lamina.builder.errors import MissingSource, placed
+from lamina.builder.errors import MissingSource, OutsideContext, placed
 from lamina.builder.events import Note
-from lamina.builder.graph import CACHE_ORIGIN, CONTEXT_ORIGIN, CopyOp, RunOp
+from lamina.builder.graph import (
+    CACHE_ORIGIN,
+    CONTEXT_ORIGIN,
+    FOLDER_ORIGIN,
+    CopyOp,
+    RunOp,
+)
 from lamina.builder.record import ContextRead
 from lamina.errors import LaminaError
 from lamina.lang.quirks import EXCLUDED_FILES
@@ -21,21 +27,23 @@ from lamina.oci.digest import Digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from lamina.builder.context import Context
     from lamina.builder.events import Emit
     from lamina.builder.files import Fetched
+    from lamina.builder.git_source import GitSource
     from lamina.builder.graph import Step
     from lamina.builder.inputs import BuildInputs
     from lamina.builder.remote import Downloads
-    from lamina.builder.selection import Selection
+    from lamina.builder.selection import Item, Selection
     from lamina.builder.solver import Layers
+    from lamina.builder.sources import Sources
     from lamina.oci.store import Store
 
 
 class Reads:
-    """The sources of a build; `place` is a directory for downloads.
+    """The sources of a build; what is being fetched ends once it is `cancelled`.
 
     `seen` tells what was chosen from the context, with its digest; None once
     something was read that cannot be asked for again. `recipe` is what the recipe
@@ -43,23 +51,28 @@ class Reads:
     """
 
     def __init__(
-        self, store: Store, inputs: BuildInputs, place: str, emit: Emit
+        self,
+        store: Store,
+        inputs: BuildInputs,
+        emit: Emit,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self.seen: dict[ContextRead, str] | None = {}
         self.recipe: tuple[tuple[str, str], ...] = ()
         self._store = store
         self._inputs = inputs
-        self._place = place
         self._emit = emit
+        self._cancelled = cancelled
+        self._sources: Sources | None = None
         self._downloads: Downloads | None = None
         self._lock = threading.RLock()
-        self._context: Context | None = None
+        self._folders: dict[int | str, Context] = {}
         self._roots: dict[str, tuple[int, Context]] = {}
 
     def close(self) -> None:
         """Let go of the trees; unmounts the roots."""
-        if self._context is not None:
-            self._context.close()
+        for folder in self._folders.values():
+            folder.close()
         for root, tree in self._roots.values():
             tree.close()
             os.close(root)
@@ -79,34 +92,91 @@ class Reads:
     def _copied(
         self, operation: CopyOp, origins: Mapping[int, Layers]
     ) -> dict[str, str]:
-        chosen, urls = split_sources(operation)
         found = {}
-        if chosen.sources:
-            found["files"] = self._digest(chosen, operation.origin, origins)
-        for url in urls:
-            from lamina.builder.remote import file_name
-
-            if not operation.checksum:
-                # What the address gives tomorrow has to be asked for tomorrow.
-                self.seen = None
-            digest = self._opened_downloads().digest(url, operation.checksum)
-            found[f"remote {file_name(url)}"] = digest
+        parts = split_sources(operation)
+        for number, part in enumerate(parts):
+            if isinstance(part, str):
+                name, digest = self._remote(part, operation)
+            else:
+                name, digest = "files", self._digest(part, operation.origin, origins)
+            # What comes later wins: several parts have an order.
+            found[f"{number} {name}" if len(parts) > 1 else name] = digest
         return found
 
-    def fetched(self, operation: CopyOp) -> tuple[Fetched, ...]:
-        """The files that ADD fetches from elsewhere, in the order of its sources."""
-        _, urls = split_sources(operation)
-        if not urls:
-            return ()
+    def _remote(self, source: str, operation: CopyOp) -> tuple[str, str]:
+        """What a key calls something that ADD fetches, and says of it."""
+        from lamina.builder.git_source import is_git
+
+        if is_git(source):
+            wanted = self._repository(source, operation)
+            if not wanted.is_pinned:
+                self.seen = None
+            with self._lock:
+                commit = self.sources().commit(wanted)
+            about = f"{commit}:{wanted.subdir}"
+            about += "" if wanted.submodules else " submodules=false"
+            about += f" .git of {wanted.ref}" if wanted.keep_git_dir else ""
+            return f"git {source.partition('#')[0].partition('?')[0]}", about
+        from lamina.builder.remote import file_name
+
+        if not operation.checksum:
+            # What the address gives tomorrow has to be asked for tomorrow.
+            self.seen = None
         with self._lock:
             downloads = self._opened_downloads()
-            return tuple(downloads.get(url, operation.checksum).file for url in urls)
+            name = file_name(source)
+            if not name and operation.dest.endswith("/"):
+                # Only the server knows how it is called.
+                self.seen = None
+                name = downloads.get(source, operation.checksum).file.name
+            return f"remote {name}", downloads.digest(source, operation.checksum)
+
+    def _repository(self, source: str, operation: CopyOp) -> GitSource:
+        from lamina.builder.git_source import parse_git, with_flags
+
+        wanted = with_flags(
+            parse_git(source), operation.checksum, operation.keep_git_dir
+        )
+        if wanted.is_local and self._inputs.elsewhere:
+            raise OutsideContext(
+                f"{source} is on this machine, and the recipe is not from here.",
+                hint="Name it for it: --build-context NAME=FOLDER, COPY --from=NAME.",
+            )
+        return wanted
+
+    def fetched(self, source: str, operation: CopyOp) -> tuple[Item | Fetched, ...]:
+        """What ADD fetches from an address: a file, or the files of a repository."""
+        from lamina.builder.git_source import is_git
+
+        with self._lock:
+            if not is_git(source):
+                return (self._opened_downloads().get(source, operation.checksum).file,)
+            tree = self.sources().repository(self._repository(source, operation))
+            if tree.path not in self._folders:
+                from lamina.builder.context import open_context
+
+                self._folders[tree.path] = open_context(tree.path)
+            return self._folders[tree.path].select((".",)).items
+
+    def sources(self) -> Sources:
+        """The trees from elsewhere."""
+        from lamina.builder.sources import Origins, Sources
+
+        if self._sources is None:
+            given = self._inputs
+            origins = Origins(
+                given.tools,
+                given.proxies,
+                given.download_limit,
+                given.unpack_limit,
+                given.secrets,
+            )
+            self._sources = Sources(self._store, origins, self._emit, self._cancelled)
+        return self._sources
 
     def _opened_downloads(self) -> Downloads:
-        from lamina.builder.remote import Downloads
-
         if self._downloads is None:
-            self._downloads = Downloads(self._place, self._inputs.proxies)
+            self._downloads = self.sources().downloads()
         return self._downloads
 
     def _mounted(
@@ -114,7 +184,7 @@ class Reads:
     ) -> dict[str, str]:
         found = {}
         for mount in operation.mounts:
-            if mount.kind == "bind" or mount.origin >= 0:
+            if mount.origin != CACHE_ORIGIN:
                 chosen = ContextRead((mount.source or ".",), (), False)
                 digest = self._digest(chosen, mount.origin, origins)
                 found[f"mount {mount.target}"] = digest
@@ -124,8 +194,10 @@ class Reads:
         self, chosen: ContextRead, origin: int, origins: Mapping[int, Layers]
     ) -> str:
         assert origin != CACHE_ORIGIN, "a cache mount has nothing to read"
-        if origin == CONTEXT_ORIGIN:
+        if origin < 0:
             digest = self._selected(chosen, origin, origins).digest
+            if origin != CONTEXT_ORIGIN:
+                self.seen = None
             if self.seen is not None:
                 self.seen[chosen] = digest
             return digest
@@ -154,8 +226,8 @@ class Reads:
     ) -> Selection:
         """The files themselves, from the context or from a stage."""
         with self._lock:
-            if origin == CONTEXT_ORIGIN:
-                tree = self._opened_context()
+            if origin < 0:
+                tree = self._opened_context(origin)
             else:
                 tree = self._stage(origins[origin])[1]
             return tree.select(*chosen.__dict__.values())
@@ -176,32 +248,58 @@ class Reads:
             self._roots[key] = (root, open_root(root, "that stage"))
         return self._roots[key]
 
-    def _opened_context(self) -> Context:
+    def folder(self, origin: int) -> tuple[str, bytes]:
+        """The folder of the build context or of a named one, and what it ignores."""
+        if origin == CONTEXT_ORIGIN:
+            return self._inputs.context, self._inputs.ignore
+        path = tuple(self._inputs.contexts.values())[FOLDER_ORIGIN - origin]
+        try:
+            with open(f"{path}/.dockerignore", "rb") as file:
+                return path, file.read()
+        except FileNotFoundError:
+            return path, b""
+
+    def _opened_context(self, origin: int) -> Context:
         from lamina.builder.context import open_context
 
-        if self._context is None:
-            if not self._inputs.context:
+        if origin not in self._folders:
+            path, ignore = self.folder(origin)
+            if not path:
                 raise MissingSource(
                     "This build has no context to copy from.",
                     hint="Give a folder: `lamina build -f - .`",
                 )
-            self._context = open_context(
-                self._inputs.context, self._inputs.ignore, self._store
-            )
-        return self._context
+            self._folders[origin] = open_context(path, ignore, self._store)
+        return self._folders[origin]
 
 
-def split_sources(operation: CopyOp) -> tuple[ContextRead, tuple[str, ...]]:
-    """What a COPY or ADD chooses from a tree, and what it fetches."""
+def split_sources(operation: CopyOp) -> tuple[ContextRead | str, ...]:
+    """What a COPY or ADD chooses from a tree, and the addresses that it fetches, in
+    the order of its sources: what comes later wins."""
+    if not operation.add:
+        return (_chosen(operation, operation.sources),) if operation.sources else ()
     from lamina.builder.remote import is_remote
 
-    urls = [s for s in operation.sources if operation.add and is_remote(s)]
-    local = tuple(s for s in operation.sources if s not in urls)
-    chosen = ContextRead(
-        local,
+    parts: list[ContextRead | str] = []
+    local: list[str] = []
+    for source in operation.sources:
+        if not is_remote(source):
+            local.append(source)
+            continue
+        if local:
+            parts.append(_chosen(operation, tuple(local)))
+        local = []
+        parts.append(source)
+    if local:
+        parts.append(_chosen(operation, tuple(local)))
+    return tuple(parts)
+
+
+def _chosen(operation: CopyOp, sources: tuple[str, ...]) -> ContextRead:
+    return ContextRead(
+        sources,
         operation.exclude,
         operation.parents,
         operation.if_exists,
         EXCLUDED_FILES.name not in operation.quirks,
     )
-    return chosen, tuple(urls)

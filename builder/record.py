@@ -137,6 +137,7 @@ def _key(inputs: BuildInputs) -> Digest:
         "network": inputs.network,
         "allow": sorted(inputs.allow),
         "hosts": inputs.hosts,
+        "contexts": dict(inputs.contexts),
     }
     return Digest.of(json.dumps(fields, sort_keys=True).encode())
 

@@ -1,17 +1,21 @@
 """What ADD fetches: files by http and https, each once in a build.
 
 dockerfile.md 1.8: mode 0600, owner 0:0, the mtime that the server tells (none: 1970).
-With `--checksum` the key of the step is known without the network.
+With `--checksum` the key of the step is known without the network; without it, the
+server is asked whether the file that is here (ETag, Last-Modified) is still the one.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from typing import TYPE_CHECKING
 
 from lamina import __version__
 from lamina.builder.errors import DownloadFailed
+from lamina.builder.files import Fetched
+from lamina.builder.git_source import is_git, shown
+from lamina.builder.inputs import NOTHING
+from lamina.builder.kept import Kept, KeptFile
 from lamina.oci.digest import Digest
 from lamina.oci.workspace import space_error
 from lamina.values import value
@@ -20,11 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from email.message import Message
     from http.client import HTTPResponse
-    from urllib.request import OpenerDirector
+    from urllib.request import OpenerDirector, Request
 
-    from lamina.builder.files import Fetched
+    from lamina.builder.stat_cache import Memos
 
 _TIMEOUT = 60
+_LARGEST = 8 << 30
 _CHUNK = 1 << 18
 _SCHEMES = ("http://", "https://")
 
@@ -39,16 +44,32 @@ class Download:
 
 def is_remote(source: str) -> bool:
     """Whether ADD fetches this source from elsewhere."""
-    return source.startswith((*_SCHEMES, "git://", "ssh://", "git@"))
+    return source.startswith(_SCHEMES) or is_git(source)
 
 
 class Downloads:
     """The downloads of one build, kept in `directory`. `proxies` are addresses by the
-    names that programs know: http_proxy, https_proxy, no_proxy, in any case."""
+    names that programs know: http_proxy, https_proxy, no_proxy, in any case.
 
-    def __init__(self, directory: str, proxies: Mapping[str, str]) -> None:
+    With `memos` (the store) a file stays for later builds, which ask its server only
+    whether it is still that one. `limit` is the largest file (bytes, 0: 8 GiB).
+    `secrets` are files by id: HTTP_AUTH_TOKEN_<host> and HTTP_AUTH_HEADER_<host> go to
+    that host and to no other one.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        proxies: Mapping[str, str],
+        limit: int = 0,
+        memos: Memos | None = None,
+        secrets: Mapping[str, str] = NOTHING,
+    ) -> None:
         self._directory = directory
         self._proxies = {name.lower(): given for name, given in proxies.items()}
+        self._limit = limit or _LARGEST
+        self._kept = Kept(directory, memos)
+        self._secrets = secrets
         self._done: dict[str, Download] = {}
 
     def digest(self, url: str, checksum: str) -> Digest:
@@ -59,37 +80,103 @@ class Downloads:
 
     def get(self, url: str, checksum: str) -> Download:
         """The file at `url`. Raises DownloadFailed."""
-        _check_kind(url)
         if url not in self._done:
-            self._done[url] = self._fetch(url)
+            known = self._kept.find(url)
+            if known is None or not checksum or known.digest != checksum:
+                known = self._fetch(url, known)
+            self._done[url] = Download(
+                Fetched(known.name, self._kept.path(known), known.mtime), known.digest
+            )
         found = self._done[url]
         if checksum and found.digest != checksum:
             raise DownloadFailed(
-                f"{url} has the digest {found.digest}, not {checksum}.",
+                f"{shown(url)} has the digest {found.digest}, not {checksum}.",
                 hint="It changed, or the checksum is another file's.",
             )
         return found
 
-    def _fetch(self, url: str) -> Download:
+    def _fetch(self, url: str, known: KeptFile | None) -> KeptFile:
+        """The file as its server has it now; `known`, when that is the same one."""
         from http.client import HTTPException
         from urllib.error import HTTPError
-        from urllib.request import Request
 
-        from lamina.builder.files import Fetched
-
-        path = f"{self._directory}/download-{len(self._done)}"
-        request = Request(url, headers={"User-Agent": f"lamina/{__version__}"})
         try:
+            request = self._request(url, known)
             with self._opener(url).open(request, timeout=_TIMEOUT) as response:
-                digest = _save(response, path)
-                mtime = _last_modified(response.headers)
+                return self._save(url, response)
         except HTTPError as error:
             error.close()
-            raise DownloadFailed(f"{url}: {error.code} {error.reason}.") from error
-        except (OSError, HTTPException) as error:
+            if error.code == 304 and known is not None:
+                return known
+            raise DownloadFailed(
+                f"{shown(url)}: {error.code} {error.reason}.", hint=_hint(error.code)
+            ) from error
+        except (OSError, HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None) or error
-            raise DownloadFailed(f"{url} cannot be fetched: {reason}.") from error
-        return Download(Fetched(file_name(url), path, mtime), digest)
+            raise DownloadFailed(
+                f"{shown(url)} cannot be fetched: {reason}."
+            ) from error
+
+    def _request(self, url: str, known: KeptFile | None) -> Request:
+        """The question; who asks is told to this host alone, wherever it redirects."""
+        from urllib.parse import urlsplit
+        from urllib.request import Request
+
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        request = Request(parts._replace(netloc=host, fragment="").geturl())
+        request.add_header("User-Agent", f"lamina/{__version__}")
+        if known is not None and known.etag:
+            request.add_header("If-None-Match", known.etag)
+        elif known is not None and known.modified:
+            request.add_header("If-Modified-Since", known.modified)
+        told = self._authorization(parts.hostname or "") or _basic(url)
+        if told:
+            request.add_unredirected_header("Authorization", told)
+        return request
+
+    def _authorization(self, host: str) -> str:
+        for name, head in (("HTTP_AUTH_TOKEN_", "Bearer "), ("HTTP_AUTH_HEADER_", "")):
+            path = self._secrets.get(name + host)
+            if path:
+                with open(path, encoding="utf-8") as file:
+                    return head + file.read(1 << 16).strip()
+        return ""
+
+    def _save(self, url: str, response: HTTPResponse) -> KeptFile:
+        """Write the body to a file; one that ends early, or never, is an error."""
+        headers = response.headers
+        expected = headers["Content-Length"] or ""
+        total = int(expected) if expected.isdecimal() else 0
+        self._check_size(url, total)
+        content, size = hashlib.sha256(), 0
+        with self._kept.new() as file:
+            while data := response.read(_CHUNK):
+                content.update(data)
+                size += len(data)
+                self._check_size(url, size)
+                try:
+                    file.write(data)
+                except OSError as error:
+                    raise space_error(error, self._directory) from error
+            if expected.isdecimal() and total != size:
+                raise OSError(f"it ended after {size} of {expected} bytes")
+        made = KeptFile(
+            Digest("sha256:" + content.hexdigest()),
+            file_name(url) or _disposition(headers),
+            _last_modified(headers),
+            headers["ETag"] or "",
+            headers["Last-Modified"] or "",
+        )
+        self._kept.keep(url, file.name, made)
+        return made
+
+    def _check_size(self, url: str, size: int) -> None:
+        if size > self._limit:
+            raise DownloadFailed(
+                f"{shown(url)} is larger than {self._limit} bytes.",
+                hint="If that is what you want: --download-limit 100g, or as needed.",
+            )
 
     def _opener(self, url: str) -> OpenerDirector:
         """What opens http and https only, wherever a server redirects to."""
@@ -139,34 +226,28 @@ def file_name(url: str) -> str:
     return "" if name in (".", "..") or "\0" in name else name
 
 
-def _check_kind(url: str) -> None:
-    from urllib.parse import urlsplit
-
-    if not url.startswith(_SCHEMES) or urlsplit(url).path.endswith(".git"):
-        raise DownloadFailed(
-            f"ADD cannot fetch the repository {url} yet.",
-            hint="Clone it in a RUN with git, or beside the recipe and COPY it; ADD"
-            " takes files from http:// and https:// addresses.",
-        )
+def _disposition(headers: Message) -> str:
+    """The name that a server gives to what has none in its address."""
+    name = (headers.get_filename() or "").replace("\\", "/").rpartition("/")[2]
+    return "" if name in (".", "..") or "\0" in name else name
 
 
-def _save(response: HTTPResponse, path: str) -> Digest:
-    """Write the body to `path`; a body that ends early is an error."""
-    content = hashlib.sha256()
-    size = 0
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(path, flags, 0o600), "wb") as file:
-        while data := response.read(_CHUNK):
-            content.update(data)
-            size += len(data)
-            try:
-                file.write(data)
-            except OSError as error:
-                raise space_error(error, path) from error
-    expected = response.headers["Content-Length"]
-    if expected is not None and expected.isdecimal() and int(expected) != size:
-        raise OSError(f"it ended after {size} of {expected} bytes")
-    return Digest("sha256:" + content.hexdigest())
+def _basic(url: str) -> str:
+    """The header for `user:password@` of an address."""
+    import base64
+    from urllib.parse import unquote, urlsplit
+
+    parts = urlsplit(url)
+    if parts.username is None:
+        return ""
+    plain = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return "Basic " + base64.b64encode(plain.encode()).decode()
+
+
+def _hint(code: int) -> str:
+    if code in (401, 403):
+        return "Give a token: --secret id=HTTP_AUTH_TOKEN_<host>,src=FILE"
+    return ""
 
 
 def _last_modified(headers: Message) -> int:

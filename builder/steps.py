@@ -148,6 +148,7 @@ def copy(state: StageState, copy: nodes.Copy, scope: Scope) -> StageState:
         checksum=words(copy.checksum),
         unpack=copy.unpack,
         if_exists=copy.if_exists,
+        keep_git_dir=copy.keep_git_dir,
     )
     if operation.checksum:
         _check_checksum(operation, copy.span)

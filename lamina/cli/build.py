@@ -7,6 +7,7 @@ import sys
 
 from lamina.cli.console import PROGRESS, console, tell_error
 from lamina.cli.products import (
+from lamina.cli.contexts import add_context_flags, bring, context_inputs, is_elsewhere
     add_product_flags,
     hand_out,
     identities,
@@ -29,10 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from lamina.builder.events import Emit
+    from lamina.builder.epoch import Epoch
     from lamina.builder.inputs import BuildInputs
     from lamina.builder.record import Built
     from lamina.cli.console import Console
     from lamina.cli.settings import Settings
+    from lamina.cli.contexts import Brought
     from lamina.oci.registry.session import Session
     from lamina.oci.store import Store
 
@@ -92,7 +95,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.opened import become_root
     from lamina.oci.store import Store
 
-    inputs = _inputs(arguments, settings)
+    inputs = _inputs(arguments, settings, _brought(arguments, settings))
     wanted = products(arguments, inputs.epoch.seconds)
     wanted = replace(wanted, registries=registries(settings))
     become_root()
@@ -138,24 +141,59 @@ def _console(arguments: argparse.Namespace, settings: Settings) -> Console | Non
     return console(arguments.progress, settings.environment, sys.stderr)
 
 
-def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:
-    from lamina.builder.epoch import find_epoch
+def _brought(arguments: argparse.Namespace, settings: Settings) -> Brought | None:
+    """The context, brought here when it is elsewhere."""
+    if not is_elsewhere(arguments.context, arguments.file):
+        return None
+    from lamina.builder.events import silent
+    from lamina.builder.sources import Origins
+
+    environment = settings.environment
+    given = context_inputs(arguments, environment)
+    steps = step_inputs(arguments, environment)
+    proxies = _proxies(environment, build_args(arguments.build_arg, environment))
+    origins = Origins(
+        given["tools"],
+        proxies,
+        given.get("download_limit", 0),
+        steps.get("unpack_limit", 0),
+        steps["secrets"],
+    )
+    show = _console(arguments, settings)
+    try:
+        return bring(arguments, settings, origins, show or silent)
+    finally:
+        if show is not None:
+            show.close()
+
+
+def _inputs(
+    arguments: argparse.Namespace, settings: Settings, brought: Brought | None = None
+) -> BuildInputs:
     from lamina.builder.inputs import BuildInputs
     from lamina.oci.platforms import host_platform
 
-    context = _context(arguments.context)
+    if brought is None:
+        context = _context(arguments.context)
+    else:
+        context = brought.folder
+        arguments.context, arguments.file = context or ".", brought.recipe
     recipe = recipe_inputs(arguments)
     environment = settings.environment
     args = build_args(arguments.build_arg, environment)
+    if brought is not None and brought.recipe != "-":
+        folder = recipe.folder if context else ""
+        recipe = replace(recipe, name=brought.name, folder=folder)
     variable = args.get("SOURCE_DATE_EPOCH", environment.get("SOURCE_DATE_EPOCH"))
     return BuildInputs(
         recipe=recipe,
         context=context,
-        ignore=ignore_patterns(context, recipe.path) if context else b"",
+        ignore=b"" if brought or not context else ignore_patterns(context, recipe.path),
         platform=str(host_platform()),
         platforms=platforms(arguments),
         squash=arguments.squash or "",
-        epoch=find_epoch(arguments.source_date_epoch, variable, context),
+        epoch=_epoch(arguments.source_date_epoch, variable, context, brought),
+        elsewhere=brought is not None and brought.recipe != "-",
         targets=tuple(dict.fromkeys(arguments.target)),
         all_targets=arguments.all,
         tests=not arguments.skip_tests,
@@ -174,6 +212,18 @@ def _inputs(arguments: argparse.Namespace, settings: Settings) -> BuildInputs:
 def registries(settings: Settings) -> Callable[[], Session]:
     """Opens a session with registries, and costs nothing until then."""
 
+def _epoch(
+    option: str | None, variable: str | None, context: str, brought: Brought | None
+) -> Epoch:
+    """The epoch; a context that is a commit has that one's time."""
+    from lamina.builder.epoch import Epoch, find_epoch
+
+    found = find_epoch(option, variable, "" if brought else context)
+    if brought and brought.commit and found.seconds is None:
+        return Epoch(brought.seconds, f"commit {brought.commit[:12]}")
+    return found
+
+
     def open_session() -> Session:
         from lamina.cli.registries import open_session
 
@@ -187,7 +237,8 @@ def _context(given: str) -> str:
     if given != "-" and not os.path.isdir(given):
         raise BuildUsage(
             f"The context {given!r} is not a folder.",
-            hint="Give the folder that holds the recipe: `lamina build .`",
+            hint="Give the folder that holds the recipe, `lamina build .`, or the"
+            " address of a repository or an archive.",
         )
     return context_folder(given)
 

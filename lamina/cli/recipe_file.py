@@ -148,9 +148,14 @@ def _read(path: str, what: str) -> bytes:
 
 def _read_stdin() -> bytes:
     text = sys.stdin.buffer.read()
-    if text.startswith(_PACKED) or text[257:262] == b"ustar":
+    if is_packed(text):
         raise RecipeUsage(
-            "A context cannot come through stdin; only a recipe can.",
-            hint="Unpack it: `mkdir c && tar -xf FILE -C c && lamina build c`.",
+            "An archive came through stdin, where a recipe is wanted.",
+            hint="As a context it is for `lamina build -`, without `-f -`.",
         )
     return text
+
+
+def is_packed(data: bytes) -> bool:
+    """Whether this is how an archive begins, and not a recipe."""
+    return data.startswith(_PACKED) or data[257:262] == b"ustar"

@@ -68,9 +68,9 @@ def _step_inputs(
 
         found["hosts"] = tuple(map(parse_host, arguments.add_host))
     if arguments.shm_size:
-        found["shm_size"] = _size("--shm-size", arguments.shm_size)
+        found["shm_size"] = size("--shm-size", arguments.shm_size)
     if arguments.unpack_limit:
-        found["unpack_limit"] = _size("--unpack-limit", arguments.unpack_limit)
+        found["unpack_limit"] = size("--unpack-limit", arguments.unpack_limit)
     if arguments.ulimit:
         found["ulimits"] = _limits(arguments.ulimit)
     return found
@@ -155,7 +155,7 @@ def _path(text: str) -> str:
     return os.path.abspath(os.path.expanduser(text))
 
 
-def _size(flag: str, text: str) -> int:
+def size(flag: str, text: str) -> int:
     """`64m`, `1g`, or bytes."""
     number = text.lower().removesuffix("b")
     units = {"k": 10, "m": 20, "g": 30}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lamina.builder.errors import DownloadFailed
-from lamina.builder.remote import Downloads, file_name, is_remote
+from lamina.builder.remote import Downloads, file_name
 from lamina.oci.digest import Digest
 
 BODY = b"the file"
@@ -119,17 +119,6 @@ def test_what_the_server_does_not_give(
 def test_nobody_listens(tmp_path: Path) -> None:
     with pytest.raises(DownloadFailed, match="cannot be fetched"):
         Downloads(str(tmp_path), {}).get("http://127.0.0.1:1/x", "")
-
-
-@pytest.mark.parametrize(
-    "source",
-    ["git://host/x", "git@host:x", "ssh://host/x", "https://host/x.git#main:sub"],
-)
-def test_repositories_are_refused_with_a_way_out(tmp_path: Path, source: str) -> None:
-    assert is_remote(source)
-    with pytest.raises(DownloadFailed) as caught:
-        Downloads(str(tmp_path), {}).get(source, "")
-    assert "RUN" in caught.value.hint
 
 
 def test_a_proxy_is_used_unless_no_proxy_covers_the_host(
