@@ -107,11 +107,9 @@ def _ask(graph: Graph, solver: Solver, missing: set[str]) -> tuple[set[int], set
 def _asks(step: Step) -> bool:
     """Whether its key needs an answer from the network."""
     operation = step.operation
-    if not isinstance(operation, CopyOp) or operation.checksum:
+    if not isinstance(operation, CopyOp) or not operation.add or operation.checksum:
         return False
-    from lamina.builder.reads import split_sources
-
-    return bool(split_sources(operation)[1])
+    return any("://" in name or name.startswith("git@") for name in operation.sources)
 
 
 def _found(
