@@ -13,7 +13,7 @@ import threading
 from lamina.builder.errors import StepFailed
 from lamina.builder.events import StepOutput
 from lamina.builder.step_mounts import StepMounts
-from lamina.builder.step_spec import HOSTNAME, step_spec
+from lamina.builder.step_spec import ETC_FILES, etc_files, step_spec
 from lamina.lang.source import excerpt
 from lamina.runtime import cgroup, seccomp
 from lamina.runtime.cgroup import BUILD_PIDS, Cgroup
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from lamina.oci.workspace import Workspace
     from lamina.runtime.uplink import Uplink
 
-# BuildKit's: a recipe may write /etc/hostname into its image.
-_FILES = ("resolv.conf", "hosts")
 # The last output that an error shows.
 _SHOWN_LINES = 30
 _KEPT_BYTES = 64 << 10
@@ -84,7 +82,6 @@ class Runner:
             _made(f"{store.root}/seccomp"), DEFAULT_CAPABILITIES
         )
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        self._files_ready = False
 
     def close(self) -> None:
         """End everything that is left of the build's steps."""
@@ -114,11 +111,11 @@ class Runner:
     ) -> None:
         """Run one step with its changes in `upper`; raises StepFailed."""
         network = self._network(operation.network)
-        self._write_files()
         os.mkdir(f"{place}/work")
         snapshot = Snapshot((*lowers, self._stubs), upper, f"{place}/work")
         with self._mounts.prepare(work, operation, place) as extra:
-            spec = step_spec(operation, self._inputs, extra.env, self._file_mounts())
+            files = self._file_mounts(operation.network)
+            spec = step_spec(operation, self._inputs, extra.env, files)
             spec = extra.add_to(spec)
             status, created, output = self._launch(
                 work,
@@ -220,31 +217,18 @@ class Runner:
                 self._uplink = outbound(f"build-{os.getpid()}")
             return self._uplink.namespace
 
-    def _write_files(self) -> None:
-        """resolv.conf and hosts, as the steps see them."""
-        from lamina.runtime import resolver_files
-
+    def _file_mounts(self, kind: str) -> tuple[Mount, ...]:
+        """resolv.conf and hosts, as the steps on a network of this kind see them."""
+        place = f"{self._place}/{kind}"
         with self._lock:
-            if self._files_ready:
-                return
-            servers = self._uplink.nameservers if self._uplink is not None else ()
-            texts = {
-                "resolv.conf": resolver_files.resolv_conf(
-                    resolver_files.host_resolv_conf(), servers
-                ),
-                "hosts": resolver_files.hosts(
-                    HOSTNAME, "127.0.0.1", self._inputs.hosts
-                ),
-            }
-            for name, text in texts.items():
-                with open(f"{self._place}/{name}", "w", encoding="utf-8") as file:
-                    file.write(text)
-            self._files_ready = True
-
-    def _file_mounts(self) -> tuple[Mount, ...]:
+            if not os.path.isdir(place):
+                os.mkdir(place)
+                for name, text in etc_files(kind, self._uplink, self._inputs).items():
+                    with open(f"{place}/{name}", "w", encoding="utf-8") as file:
+                        file.write(text)
         return tuple(
-            Mount(f"/etc/{name}", "bind", f"{self._place}/{name}", ("bind", "ro"))
-            for name in _FILES
+            Mount(f"/etc/{name}", "bind", f"{place}/{name}", ("bind", "ro"))
+            for name in ETC_FILES
         )
 
 

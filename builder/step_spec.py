@@ -9,8 +9,32 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.builder.graph import RunOp
     from lamina.builder.inputs import BuildInputs
+    from lamina.runtime.uplink import Uplink
 
 HOSTNAME = "lamina"
+# BuildKit's: a recipe may write /etc/hostname into its image.
+ETC_FILES = ("resolv.conf", "hosts")
+# The address that stands for the machine, as in Docker.
+GATEWAY = "host-gateway"
+
+
+def etc_files(kind: str, uplink: Uplink | None, inputs: BuildInputs) -> dict[str, str]:
+    """The texts of the files in /etc that a network of this kind needs."""
+    from lamina.runtime import resolver_files
+
+    resolver = resolver_files.host_resolv_conf()
+    gateway = "127.0.0.1"
+    if kind == "host":
+        # Here the machine's own resolver can be reached.
+        resolver = resolver_files.read_text("/etc/resolv.conf")
+    else:
+        servers = uplink.nameservers if uplink is not None else ()
+        resolver = resolver_files.resolv_conf(resolver, servers)
+        if kind == "default" and uplink is not None and uplink.attachment is not None:
+            gateway = uplink.attachment.gateway
+    extra = [(n, gateway if at == GATEWAY else at) for n, at in inputs.hosts]
+    hosts = resolver_files.hosts(HOSTNAME, "127.0.0.1", extra)
+    return {"resolv.conf": resolver, "hosts": hosts}
 
 
 def step_spec(

@@ -29,10 +29,10 @@ def host_resolv_conf(
     path: str = "/etc/resolv.conf", behind: str = "/run/systemd/resolve/resolv.conf"
 ) -> str:
     """The host's resolv.conf; `behind` systemd-resolved's stub the real one."""
-    text = _read(path)
+    text = read_text(path)
     servers = _nameservers(text)
     if servers and all(server == _SYSTEMD_STUB for server in servers):
-        return _read(behind) or text
+        return read_text(behind) or text
     return text
 
 
@@ -108,7 +108,7 @@ def _family(address: str) -> int | None:
     return None
 
 
-def _read(path: str) -> str:
+def read_text(path: str) -> str:
     """The file, or "" when there is none."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:

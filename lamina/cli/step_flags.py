@@ -64,9 +64,7 @@ def _step_inputs(
 
         found["allow"] = parse_entitlements(arguments.allow, arguments.network)
     if arguments.add_host:
-        from lamina.runtime.resolver_files import parse_host
-
-        found["hosts"] = tuple(map(parse_host, arguments.add_host))
+        found["hosts"] = tuple(map(_host, arguments.add_host))
     if arguments.shm_size:
         found["shm_size"] = size("--shm-size", arguments.shm_size)
     if arguments.unpack_limit:
@@ -148,6 +146,15 @@ def agents(
             chosen = (socket,)
         found[name] = tuple(map(_path, chosen))
     return found
+
+
+def _host(text: str) -> tuple[str, str]:
+    """A name and its address; where the machine is only a step's network tells."""
+    from lamina.builder.step_spec import GATEWAY
+    from lamina.runtime.resolver_files import parse_host
+
+    name, address = parse_host(text, "127.0.0.1")
+    return name, GATEWAY if text.endswith(GATEWAY) else address
 
 
 def _path(text: str) -> str:

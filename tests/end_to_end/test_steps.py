@@ -131,6 +131,25 @@ def test_generated_files_never_enter_a_layer(lamina: Lamina, tmp_path: Path) -> 
     assert "NAME:ADDRESS" in refused(lamina, folder, "--add-host", "db")
 
 
+def test_each_network_has_its_resolver(lamina: Lamina, tmp_path: Path) -> None:
+    """Also when the first step has none."""
+    look = "cp /etc/resolv.conf /r-{0}; grep gate /etc/hosts > /h-{0}\n"
+    folder = project(
+        tmp_path / "app",
+        "FROM busybox\n"
+        f"RUN --network=none {look.format('none')}"
+        f"RUN ip route > /route; {look.format('default')}"
+        f"RUN --network=host {look.format('host')}",
+    )
+    flags = ("--add-host", "gate:host-gateway", "--allow", "network.host")
+    files = lamina.files(folder, *flags)
+    assert (files / "r-host").read_text() == Path("/etc/resolv.conf").read_text()
+    gateway = (files / "route").read_text().split()[2]
+    assert (files / "h-default").read_text() == f"{gateway}\tgate\n"
+    assert (files / "h-host").read_text() == "127.0.0.1\tgate\n"
+    assert "127." not in (files / "r-default").read_text()
+
+
 def test_limits_of_steps(lamina: Lamina, tmp_path: Path) -> None:
     folder = project(
         tmp_path / "app",
