@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lamina.oci.reference import Reference
     from lamina.oci.save import Form, Saved, SavedIndex
 
+    Tell = Callable[[int], object]
+
 
 @value
 class Product:
@@ -40,20 +42,26 @@ class Product:
 
 
 def export(
-    store: Store, product: Product, output: Output, epoch: int | None = None
+    store: Store,
+    product: Product,
+    output: Output,
+    epoch: int | None = None,
+    tell: Tell = lambda _bytes: None,
 ) -> Descriptor | None:
     """Write `product`; the descriptor of its manifest or index, where it has one.
 
-    `epoch` (seconds) is the time of new files in a tar or folder.
+    `epoch` (seconds) is the time of new files in a tar or folder; `tell` is called with
+    the bytes that are written of an archive.
     """
     if output.type == "local":
         _to_folders(store, product, output, epoch)
     elif output.type == "tar":
         with _opened(output.dest) as descriptor:
             image = _only(product)
-            _write_files(store, image, epoch, _writer(descriptor, output.dest))
+            write = _writer(descriptor, output.dest, tell)
+            _write_files(store, image, epoch, write)
     elif output.type in ("oci", "docker"):
-        return _to_archive(store, product, output)
+        return _to_archive(store, product, output, tell)
     return None
 
 
@@ -66,7 +74,9 @@ def _only(product: Product) -> Image:
     return product.images[0]
 
 
-def _to_archive(store: Store, product: Product, output: Output) -> Descriptor:
+def _to_archive(
+    store: Store, product: Product, output: Output, tell: Tell
+) -> Descriptor:
     from lamina.oci.save import Form, save
 
     is_docker = output.type == "docker"
@@ -84,7 +94,7 @@ def _to_archive(store: Store, product: Product, output: Output) -> Descriptor:
         from lamina.oci.archive_writer import TarWriter
 
         with _opened(output.dest) as descriptor:
-            writer: ArchiveWriter = TarWriter(descriptor, workspace.path)
+            writer: ArchiveWriter = TarWriter(descriptor, workspace.path, tell)
             return save(store, (saved,), writer, form)[0]
 
 
@@ -220,10 +230,20 @@ class _MergedTimes:
         return mtime
 
 
-def _writer(descriptor: int, dest: str) -> Callable[[bytes], object]:
+def _writer(
+    descriptor: int, dest: str, tell: Tell = lambda _bytes: None
+) -> Callable[[bytes], object]:
     from lamina.oci.archive_writer import write_all
 
-    return lambda data: write_all(descriptor, data, dest)
+    written = 0
+
+    def write(data: bytes) -> None:
+        nonlocal written
+        write_all(descriptor, data, dest)
+        written += len(data)
+        tell(written)
+
+    return write
 
 
 @contextlib.contextmanager

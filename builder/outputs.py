@@ -226,6 +226,10 @@ def _check_place(output: Output) -> None:
     if output.type == "local" or output.is_folder:
         if os.path.lexists(dest) and not os.path.isdir(dest):
             raise InvalidOption(f"{dest!r} is no folder.", hint="Name another place.")
+        place = os.path.abspath(dest)
+        while not os.path.isdir(place):
+            place = os.path.dirname(place)
+        _require_writable(dest, place)
         return
     if os.path.isdir(dest):
         hint = " or say tar=false" if output.type in ARCHIVES else ""
@@ -236,4 +240,15 @@ def _check_place(output: Output) -> None:
     if not os.path.isdir(parent):
         raise InvalidOption(
             f"There is no folder {parent!r} to write {os.path.basename(dest)!r} into."
+        )
+    # What is no file (a pipe, /dev/stdout) is written to where it is.
+    if not os.path.lexists(dest) or os.path.isfile(dest):
+        _require_writable(dest, parent)
+
+
+def _require_writable(dest: str, folder: str) -> None:
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InvalidOption(
+            f"{dest!r} cannot be written: you may not write in {folder!r}.",
+            hint="Name a place of your own.",
         )

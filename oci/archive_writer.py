@@ -51,10 +51,17 @@ class ArchiveWriter(Protocol):
 
 
 class TarWriter:
-    """A tar on a descriptor; `workspace` is a folder for what has to wait."""
+    """A tar on a descriptor; `workspace` is a folder for what has to wait. `tell` is
+    called with how many bytes are written."""
 
-    def __init__(self, descriptor: int, workspace: str) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        workspace: str,
+        tell: Callable[[int], object] = lambda _bytes: None,
+    ) -> None:
         self._out = descriptor
+        self._tell = tell
         self._workspace = workspace
         self._patched = _is_patchable(descriptor)
         self._position = 0
@@ -107,6 +114,7 @@ class TarWriter:
     def _write(self, data: bytes) -> None:
         write_all(self._out, data, "the archive")
         self._position += len(data)
+        self._tell(self._position)
 
 
 class FolderWriter:

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from lamina.oci.store import Image, Store
 
 
+# Bytes between two events of an archive that is written.
+_OFTEN = 4 << 20
+
+
 def write_out(
     store: Store,
     made: Made,
@@ -76,11 +80,29 @@ def _export(
     if output.type in ("image", "cacheonly"):
         return None
     place = "stdout" if output.takes_stdout else output.dest
-    emit(Transfer(f"exporting {output.type} to {place}", 0, 0))
-    found = export(store, product, output, epoch)
-    size = os.stat(output.dest).st_size if os.path.isfile(output.dest) else 0
-    emit(Transfer(f"exporting {output.type} to {place}", size, size))
+    told = _Told(f"exporting {output.type} to {place}", emit)
+    found = export(store, product, output, epoch, told)
+    told.end()
     return found
+
+
+class _Told:
+    """The bytes of an archive as they are written, told now and then."""
+
+    def __init__(self, what: str, emit: Emit) -> None:
+        self._what = what
+        self._emit = emit
+        self._done = self._last = 0
+        emit(Transfer(what, 0, 0))
+
+    def __call__(self, done: int) -> None:
+        self._done = done
+        if done - self._last >= _OFTEN:
+            self._last = done
+            self._emit(Transfer(self._what, done, 0))
+
+    def end(self) -> None:
+        self._emit(Transfer(self._what, self._done, self._done))
 
 
 def _names(output: Output) -> tuple[Any, ...]:
