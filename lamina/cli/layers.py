@@ -40,15 +40,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag = parser.add_argument
     flag("image", metavar="IMAGE")
     flag("--platform", default="", metavar="OS/ARCH", help="of several, this one")
-    flag(
-        "--files",
-        type=int,
-        nargs="?",
-        const=10,
-        default=0,
-        metavar="N",
-        help="list the N largest files of each layer (default: 10)",
-    )
+    flag("--files", action="store_true", help="list the largest files of each layer")
+    flag("--top", type=int, default=10, metavar="N", help="so many (default: 10)")
     flag("--no-trunc", action="store_true", help="show whole digests and steps")
     flag("--format", default="", metavar="TEMPLATE", help="json, table, Go template")
     parser.set_defaults(call=run)
@@ -61,7 +54,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     with opened(settings) as store:
         image = _image(store, arguments.image, arguments.platform)
         parts = stack(store, image.layers).parts
-        documents = _documents(store, image, parts, arguments.files)
+        number = arguments.top if arguments.files else 0
+        documents = _documents(store, image, parts, number)
     if arguments.format == "json":
         for document in documents:
             print(json.dumps(document, separators=(",", ":")))

@@ -46,7 +46,7 @@ def test_layers_as_a_table(root: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert first.split()[1:] == ["2.1kB", "2kB", "2", "0", "0", "COPY", "a", "/"]
     assert second.split()[1:] == ["2B", "-", "1", "0", "1", "RUN", "rm", "big"]
     assert total == "2 layers, 2.1kB, of which 2kB (95 %) wasted"
-    lines = said(capsys, root, "layers", "--files", "1", "two")
+    lines = said(capsys, root, "layers", "--files", "--top", "1", "two")
     assert lines[2].split() == ["2kB", "all", "/big"]
     assert lines[4].split() == ["2B", "/new\\xff\\x0a"]
 
