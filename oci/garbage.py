@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 # Store.touch writes `used` when it is older than this, in seconds; and a little.
 _COARSE = 3600 + 60
 _FOREVER = 1 << 62
-# What is remembered of whole builds and bases: JSON with an "image", or its ID.
+# What is remembered of builds, bases and pulls: JSON with an "image", or its ID.
 _OF_AN_IMAGE = (("id", "image"), ("id", "image_index"), ("image", "annotation"))
-_IMAGE_MEMOS = ("build", "bootstrap", "archive")
+_IMAGE_MEMOS = ("build", "bootstrap", "archive", "name")
 
 
 @value
@@ -151,7 +151,7 @@ class _Collection:
         """Images without a name that the build cache stands for: bases, results."""
         found: set[str] = set()
         rows = self._run.execute(
-            "SELECT value FROM memo WHERE kind IN (?,?,?)", _IMAGE_MEMOS
+            "SELECT value FROM memo WHERE kind IN (?,?,?,?)", _IMAGE_MEMOS
         )
         for (data,) in rows:
             text = bytes(data).decode("utf-8", "replace")
