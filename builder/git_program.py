@@ -87,7 +87,7 @@ class Git:
         )
         if code == 0:
             return out
-        lines = [line for line in err.splitlines() if line.strip()]
+        lines = [line for line in err.splitlines() if not _is_idle(line)]
         said = "; ".join(lines[-3:]) if lines else f"it ended with {code}"
         what = f"{of} cannot be fetched" if of is not None else f"git {args[0]} failed"
         raise DownloadFailed(f"{what}: {_hidden(said, of)}", hint=_hint(said))
@@ -138,6 +138,12 @@ def _end(process: subprocess.Popen[str]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
+
+
+def _is_idle(line: str) -> bool:
+    """Whether a line says what ends every message about access."""
+    ends = ("Please make sure", "and the repository exists", "Cloning into")
+    return not line.strip() or line.startswith(ends)
 
 
 def _hidden(said: str, source: GitSource | None) -> str:
