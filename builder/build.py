@@ -50,7 +50,8 @@ def _recalled(
     store: Store, inputs: BuildInputs, emit: Emit
 ) -> tuple[Built, ...] | None:
     """The images, when the same build was made before and nothing is to run anew."""
-    if inputs.no_cache or inputs.pull or inputs.explain:
+    fresh = inputs.no_cache or inputs.fresh_stages or inputs.fresh_caches
+    if fresh or inputs.pull or inputs.explain:
         return None
     return recall_build(store, inputs, emit)
 
@@ -62,10 +63,13 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
     from lamina.builder.graph import BaseOp
     from lamina.builder.plan import plan
     from lamina.builder.recipe import parse_reading, read
+    from lamina.builder.recording import Recorder
     from lamina.builder.solver import solve
 
     cache = ParseCache(store)
-    with Executor(store, inputs, emit) as executor:
+    recorder = Recorder(store, inputs, emit)
+    emit = recorder
+    with recorder, Executor(store, inputs, emit, recorder.keep_root) as executor:
         text = inputs.recipe.data.upper()
         if b"RUN" in text or b"TEST" in text:
             executor.prepare()
@@ -88,7 +92,8 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
         for step in graph.steps:
             base = isinstance(step.operation, BaseOp)
             emit(StepPlanned(step.index, step.name, step.inputs, step.span, base))
-        results = solve(graph, executor.solver())
+        recorder.begin(graph)
+        results = solve(graph, executor.solver(graph))
         # While the executor's workspace is open, nothing collects these layers.
         images = [
             (made.name, _assemble(store, *_final(store, inputs, graph, made, results)))
@@ -117,12 +122,12 @@ def plan_options(inputs: BuildInputs) -> PlanOptions:
         inputs.allow,
         inputs.hosts,
         inputs.platforms,
+        inputs.contexts,
     )
 
 
 def asks_for(recipe: Recipe, name: str) -> bool:
     """Whether a line `# lamina: NAME` is in the recipe."""
-        inputs.contexts,
     return any(
         directive.name == "lamina" and directive.value.strip() == name
         for directive in recipe.directives

@@ -12,7 +12,8 @@ import time
 
 from lamina.builder.cache import expiry, lookup, record
 from lamina.builder.commit import commit
-from lamina.builder.errors import placed
+from lamina.builder.errors import StepFailed, placed
+from lamina.builder.events import StepMissed
 from lamina.builder.graph import CopyOp, RunOp, WorkdirOp
 from lamina.builder.noise import scrub
 from lamina.builder.reads import Reads
@@ -21,7 +22,11 @@ from lamina.errors import LaminaError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lamina.builder.events import Emit
+    from lamina.builder.explain import Explainer
+    from lamina.builder.graph import Graph
     from lamina.builder.inputs import BuildInputs
     from lamina.builder.run_step import Runner
     from lamina.builder.solver import Layers
@@ -31,18 +36,33 @@ if TYPE_CHECKING:
 _FILE_CLOCK = 5
 
 
+def _keep_nothing(_work: Work, _upper: str) -> None:
+    """What a failed step changed goes with the workspace."""
+
+
 class Executor:
     """Use it with `with`: what it made in its workspace is gone afterwards."""
 
-    def __init__(self, store: Store, inputs: BuildInputs, emit: Emit) -> None:
+    def __init__(
+        self,
+        store: Store,
+        inputs: BuildInputs,
+        emit: Emit,
+        keep_root: Callable[[Work, str], None] = _keep_nothing,
+    ) -> None:
         self._store = store
         self._inputs = inputs
         self._emit = emit
+        self._keep_root = keep_root
         self._workspace = store.workspace()
         self._runner: Runner | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self.reads = Reads(store, inputs, emit, self._stopped.is_set)
         self.scrub = inputs.scrub
+        self._explainer: Explainer | None = None
+        # The steps whose result is in the cache by now, by index.
+        self._known: dict[int, Work] = {}
         # When (seconds since 1970) the first result becomes too old; 0 = never.
         self.until = 0
 
@@ -53,13 +73,17 @@ class Executor:
         try:
             if self._runner is not None:
                 self._runner.close()
+            if self._explainer is not None and self._known:
+                self._explainer.remember([*self._known.values()])
             self.reads.close()
         finally:
             self._workspace.close()
 
-    def solver(self) -> Solver:
-        self.reads = Reads(store, inputs, emit, self._stopped.is_set)
+    def solver(self, graph: Graph) -> Solver:
         """What `solve` needs, with this executor's cache and steps."""
+        from lamina.builder.explain import Explainer
+
+        self._explainer = Explainer(self._store, self._inputs, graph, self.reads)
         return Solver(
             digests=self.reads.digests,
             lookup=self._lookup,
@@ -67,7 +91,15 @@ class Executor:
             emit=self._emit,
             jobs=self._inputs.jobs,
             stop=self.stop,
+            missed=self._missed,
+            keep_going=self._inputs.keep_going,
         )
+
+    def _missed(self, work: Work) -> None:
+        if self._inputs.explain:
+            assert self._explainer is not None
+            reasons = self._explainer.reasons(work)
+            self._emit(StepMissed(work.step.index, work.step.name, reasons))
 
     def prepare(self) -> None:
         """Start the runtime now: it boots while the recipe is still being read."""
@@ -92,6 +124,9 @@ class Executor:
                 return found, False
             made = self._carry_out(work)
             self._note_expiry(work)
+            if self._explainer is not None:
+                self._explainer.keep_files(work)
+            self._known[work.step.index] = work
             return made
 
     def _lookup(self, work: Work) -> Layers | None:
@@ -100,7 +135,9 @@ class Executor:
         `--no-cache` is about RUN, COPY and ADD, as in BuildKit.
         """
         operation = work.step.operation
-        fresh = self._inputs.no_cache and isinstance(operation, RunOp | CopyOp)
+        inputs = self._inputs
+        fresh = inputs.no_cache or work.step.stage in inputs.fresh_stages
+        fresh &= isinstance(operation, RunOp | CopyOp)
         if isinstance(operation, RunOp):
             fresh |= operation.no_cache
         if fresh:
@@ -108,6 +145,7 @@ class Executor:
         found = lookup(self._store, work.key, _max_age(work))
         if found is not None:
             self._note_expiry(work)
+            self._known[work.step.index] = work
         return found
 
     def _note_expiry(self, work: Work) -> None:
@@ -124,6 +162,10 @@ class Executor:
         try:
             since = self._perform(work, lowers, upper, place)
             return self._keep(work, lowers, upper, since)
+        except StepFailed as error:
+            if not self._stopped.is_set():
+                self._keep_root(work, upper)
+            raise placed(error, work.step.span) from error
         except LaminaError as error:
             raise placed(error, work.step.span) from error
 

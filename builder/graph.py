@@ -127,7 +127,7 @@ Operation = BaseOp | RunOp | CopyOp | WorkdirOp
 @value
 class Step:
     """A vertex. `name` is what people read: `[stage 2/5] RUN make`; `platform` is that
-    of its stage, `os/arch[/variant]`."""
+    of its stage, `os/arch[/variant]`; `stage` what that is called."""
 
     index: int
     name: str
@@ -135,6 +135,7 @@ class Step:
     parent: int
     span: Span | None
     platform: str = ""
+    stage: str = ""
 
     @property
     def is_test(self) -> bool:

@@ -46,6 +46,8 @@ class BuildInputs:
     `tools` are the variables that find git and its agent, `download_limit` is the
     largest file that is fetched (bytes, 0: `builder/remote.py`), and `elsewhere` says
     that the recipe came from elsewhere: it may read no repository of this machine.
+    `memory` (bytes) and `cpus` limit each step, 0: not; with `keep_going` a failure
+    ends only what stands on it.
     """
 
     recipe: RecipeInputs
@@ -81,3 +83,6 @@ class BuildInputs:
     download_limit: int = 0
     elsewhere: bool = False
     registries: Callable[[], Session] | None = None
+    memory: int = 0
+    cpus: float = 0
+    keep_going: bool = False

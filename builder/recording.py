@@ -89,8 +89,11 @@ class Recorder:
             self._journal = journal
             self._write(*lines)
 
-    def close(self, error: BaseException | None) -> None:
-        """Say how the build ended."""
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _: object) -> None:
+        """Say how the build ended, and in its error where to look."""
         if self._journal < 0:
             return
         outcome = "built"
@@ -105,6 +108,7 @@ class Recorder:
         self._journal = -1
         if isinstance(error, LaminaError) and self.failed:
             hints = (error.hint, self._ways_on())
+            error.build = self.id
             error.hint = "\n        ".join(hint for hint in hints if hint)
 
     def __call__(self, event: Event) -> None:

@@ -7,11 +7,13 @@ Everything that a step has started ends with its first process.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
+import time
 
 from lamina.builder.errors import StepFailed
-from lamina.builder.events import StepOutput
+from lamina.builder.events import Note, StepOutput
 from lamina.builder.step_mounts import StepMounts
 from lamina.builder.step_spec import ETC_FILES, etc_files, step_spec
 from lamina.lang.source import excerpt
@@ -29,9 +31,12 @@ from lamina.runtime.spec import (
 from lamina.runtime.stubs import stub_layer
 from lamina.runtime.userns import require_namespaces
 from lamina.runtime.zygote import ExitStatus, Options, Sandbox, Zygote
+from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lamina.builder.events import Emit
     from lamina.builder.graph import RunOp
     from lamina.builder.inputs import BuildInputs
@@ -39,11 +44,14 @@ if TYPE_CHECKING:
     from lamina.builder.solver import Work
     from lamina.oci.store import Store
     from lamina.oci.workspace import Workspace
+    from lamina.runtime.session import Console
     from lamina.runtime.uplink import Uplink
 
 # The last output that an error shows.
 _SHOWN_LINES = 30
 _KEPT_BYTES = 64 << 10
+# The kernel's usual one, in microseconds.
+_CPU_PERIOD = 100_000
 # Less than this is a full disk.
 _FULL = 1 << 20
 
@@ -113,25 +121,89 @@ class Runner:
         network = self._network(operation.network)
         os.mkdir(f"{place}/work")
         snapshot = Snapshot((*lowers, self._stubs), upper, f"{place}/work")
+        began = time.monotonic()
         with self._mounts.prepare(work, operation, place) as extra:
             files = self._file_mounts(operation.network)
             spec = step_spec(operation, self._inputs, extra.env, files)
             spec = extra.add_to(spec)
-            status, created, output = self._launch(
-                work,
-                spec,
-                snapshot,
-                network,
-                extra.fds,
-            )
+            with self._limits(work, spec) as group:
+                status, created, output = self._launch(
+                    work, spec, snapshot, network, extra.fds, group
+                )
+                out_of_memory = bool(status.code) and (group or self._cgroup).oom_killed
         _take_away(upper, created)
         if status.code:
-            raise _failure(work, status, output, self._hint(status))
+            hint = self._out_of_memory() if out_of_memory else self._hint(status)
+            raise _failure(work, status, output, hint, time.monotonic() - began)
+
+    def enter(
+        self,
+        work: Work,
+        operation: RunOp,
+        lowers: tuple[str, ...],
+        place: str,
+        console: Console,
+    ) -> int:
+        """Run a command on `console`, as a step would; its exit code."""
+        from lamina.runtime.session import Session, open_streams
+        from lamina.runtime.streams import size_of
+
+        network = self._network(operation.network)
+        for name in ("upper", "work"):
+            os.mkdir(f"{place}/{name}")
+        snapshot = Snapshot((*lowers, self._stubs), f"{place}/upper", f"{place}/work")
+        typed = console.terminal >= 0
+        with contextlib.ExitStack() as stack:
+            extra = stack.enter_context(self._mounts.prepare(work, operation, place))
+            files = self._file_mounts(operation.network)
+            spec = step_spec(operation, self._inputs, extra.env, files)
+            size = size_of(console.terminal) if typed else (0, 0)
+            process = replace(spec.process, terminal=typed, console_size=size)
+            spec = extra.add_to(replace(spec, process=process))
+            streams, ends = open_streams(typed, console.stdin >= 0, stack)
+            insecure = bool(spec.resources.devices)
+            sandbox = self._zygote.launch(
+                spec,
+                snapshot,
+                streams,
+                network,
+                extra.fds,
+                bpf=b"" if insecure else self._bpf,
+                cgroups=self._own_cgroup(insecure, None),
+            )
+        with sandbox:
+            return Session(sandbox, ends, console).run().code
+
+    @contextlib.contextmanager
+    def _limits(self, work: Work, spec: Spec) -> Iterator[Cgroup | None]:
+        """A cgroup of the step's own, where each has its limits."""
+        memory, cpus = self._inputs.memory, self._inputs.cpus
+        if not (memory or cpus):
+            yield None
+            return
+        limits = Resources(
+            memory=memory,
+            cpu_quota=int(cpus * _CPU_PERIOD),
+            cpu_period=_CPU_PERIOD if cpus else 0,
+            devices=spec.resources.devices,
+        )
+        label = f"step{work.step.index}"
+        group = Cgroup.create(label, limits, ceiling=BUILD_PIDS)
+        try:
+            if group.warning:
+                self._emit(Note(group.warning))
+            yield group
+        finally:
+            group.delete()
+
+    def _out_of_memory(self) -> str:
+        limit = self._inputs.memory
+        of = f"the limit of {limit >> 20} MiB" if limit else "the memory's end"
+        more = "; give it more with --memory" if limit else ""
+        return f"Out of memory: the kernel killed a process at {of}{more}."
 
     def _hint(self, status: ExitStatus) -> str:
         """What may have made a command fail that is not its own fault."""
-        if self._cgroup.oom_killed:
-            return "The kernel killed a process because the memory limit was reached."
         disk = os.statvfs(self._store.root)
         # btrfs counts no inodes: all its numbers of them are 0.
         no_inodes = disk.f_files and not disk.f_favail
@@ -151,6 +223,7 @@ class Runner:
         snapshot: Snapshot,
         network: int | str,
         fds: tuple[int, ...],
+        group: Cgroup | None,
     ) -> tuple[ExitStatus, tuple[object, ...], bytes]:
         """Start the process, pass its output on, wait for its end."""
         reader, writer = os.pipe2(os.O_CLOEXEC)
@@ -164,7 +237,7 @@ class Runner:
                     network,
                     fds,
                     bpf=b"" if insecure else self._bpf,
-                    cgroups=self._all_devices() if insecure else (),
+                    cgroups=self._own_cgroup(insecure, group),
                 )
             finally:
                 os.close(writer)
@@ -177,6 +250,11 @@ class Runner:
                     self._forget(sandbox)
         finally:
             os.close(reader)
+
+    def _own_cgroup(self, insecure: bool, group: Cgroup | None) -> tuple[str, ...]:
+        if group is not None:
+            return group.directories
+        return self._all_devices() if insecure else ()
 
     def _all_devices(self) -> tuple[str, ...]:
         """The cgroup of steps that are not isolated: the build's allows no device."""
@@ -248,20 +326,31 @@ def _made(path: str) -> str:
     return path
 
 
-def _failure(work: Work, status: ExitStatus, output: bytes, hint: str) -> StepFailed:
+def _failure(
+    work: Work, status: ExitStatus, output: bytes, hint: str, seconds: float
+) -> StepFailed:
     """What a failed step says: the place, its last lines, how it ended, what to do."""
     from lamina.builder.output import printable
 
     ended = f"ended with exit code {status.code}"
     if status.signal:
-        ended = f"was killed by signal {status.signal}"
+        ended = f"was killed by signal {status.signal} ({_signal_name(status.signal)})"
     span = work.step.span
     lines = printable(output).rstrip().split("\n")[-_SHOWN_LINES:]
     shown = "\n".join(f"  | {line}" for line in lines if output)
     parts = [part for part in (shown, excerpt(span) if span else "") if part]
     return StepFailed(
-        f"{work.step.name} {ended}.",
+        f"{work.step.name} {ended} after {seconds:.1f} s.",
         place=str(span) if span else "",
         excerpt="\n".join(parts),
         hint=hint,
     )
+
+
+def _signal_name(number: int) -> str:
+    import signal
+
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "a real-time signal"

@@ -27,14 +27,14 @@ class StepList:
     ) -> int:
         """Add what a stage of `platform` stands on; its index."""
         text = f"FROM {operation.name}"
-        return self._add(title, Step(0, text, operation, -1, span, platform))
+        return self._add(title, Step(0, text, operation, -1, span, platform, title))
 
     def step(
         self, title: str, parent: int, operation: Operation, text: str, span: Span
     ) -> int:
         """Add a step on top of `parent`, for the same platform; its index."""
         platform = self._steps[parent][1].platform
-        return self._add(title, Step(0, text, operation, parent, span, platform))
+        return self._add(title, Step(0, text, operation, parent, span, platform, title))
 
     def _add(self, title: str, step: Step) -> int:
         index = len(self._steps)

@@ -21,6 +21,8 @@ class LaminaError(Exception):
     """
 
     exit_code = 1
+    # The ID of the build in which a step failed.
+    build = ""
 
     def __init__(
         self, message: str, *, hint: str = "", place: str = "", excerpt: str = ""

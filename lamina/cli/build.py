@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
+from lamina.cli.cache_flags import add_cache_flags, cache_inputs
 from lamina.cli.console import PROGRESS, console, tell_error
-from lamina.cli.products import (
 from lamina.cli.contexts import add_context_flags, bring, context_inputs, is_elsewhere
+from lamina.cli.execution_flags import add_execution_flags, execution_inputs
+from lamina.cli.products import (
     add_product_flags,
     hand_out,
     identities,
@@ -29,13 +31,13 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping
 
-    from lamina.builder.events import Emit
     from lamina.builder.epoch import Epoch
+    from lamina.builder.events import Emit
     from lamina.builder.inputs import BuildInputs
     from lamina.builder.record import Built
     from lamina.cli.console import Console
-    from lamina.cli.settings import Settings
     from lamina.cli.contexts import Brought
+    from lamina.cli.settings import Settings
     from lamina.oci.registry.session import Session
     from lamina.oci.store import Store
 
@@ -61,13 +63,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("--skip-tests", action="store_true", help="leave the TESTs of a recipe out")
     flag("--build-arg", action="append", default=[], metavar="NAME[=VALUE]")
     flag("--label", action="append", default=[], metavar="KEY=VALUE")
-    flag("--no-cache", action="store_true", help="run every step")
+    add_cache_flags(parser)
     _add_pull(flag)
     flag("-q", "--quiet", action="store_true", help="print the image's ID only")
     flag("--progress", choices=PROGRESS, default="auto", help=_PROGRESS)
-    flag("--jobs", type=int, default=0, help="steps side by side (default: cores)")
     add_product_flags(parser)
     add_step_flags(parser)
+    add_execution_flags(parser)
+    add_context_flags(parser)
     flag("--source-date-epoch", metavar="SECONDS", help="the time of all new files")
     flag("--scrub", action="store_true", help="drop what package managers leave behind")
     flag("--report", metavar="FILE", help="write a page about the build (HTML)")
@@ -108,7 +111,11 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             built = build(store, inputs, show or silent)
         made = hand_out(store, built, wanted, inputs.epoch.seconds, show or silent)
     except LaminaError as error:
-        if not tell_error(show, error):
+        if arguments.on_error == "shell":
+            from lamina.cli.shell import after_failure
+
+            after_failure(store, inputs, settings, error, show)
+        elif not tell_error(show, error):
             raise
         return error.exit_code
     finally:
@@ -151,7 +158,7 @@ def _brought(arguments: argparse.Namespace, settings: Settings) -> Brought | Non
     environment = settings.environment
     given = context_inputs(arguments, environment)
     steps = step_inputs(arguments, environment)
-    proxies = _proxies(environment, build_args(arguments.build_arg, environment))
+    proxies = proxies_for(environment, build_args(arguments.build_arg, environment))
     origins = Origins(
         given["tools"],
         proxies,
@@ -179,11 +186,11 @@ def _inputs(
         context = brought.folder
         arguments.context, arguments.file = context or ".", brought.recipe
     recipe = recipe_inputs(arguments)
-    environment = settings.environment
-    args = build_args(arguments.build_arg, environment)
     if brought is not None and brought.recipe != "-":
         folder = recipe.folder if context else ""
         recipe = replace(recipe, name=brought.name, folder=folder)
+    environment = settings.environment
+    args = build_args(arguments.build_arg, environment)
     variable = args.get("SOURCE_DATE_EPOCH", environment.get("SOURCE_DATE_EPOCH"))
     return BuildInputs(
         recipe=recipe,
@@ -200,17 +207,15 @@ def _inputs(
         build_args=args,
         labels=_labels(arguments.label),
         scrub=arguments.scrub,
-        no_cache=arguments.no_cache,
         pull=arguments.pull == "always",
         registries=None if arguments.pull == "never" else registries(settings),
-        jobs=arguments.jobs if arguments.jobs > 0 else os.cpu_count() or 1,
-        proxies=_proxies(environment, args),
+        proxies=proxies_for(environment, args),
+        **cache_inputs(arguments),
+        **execution_inputs(arguments),
         **step_inputs(arguments, environment),
+        **context_inputs(arguments, environment),
     )
 
-
-def registries(settings: Settings) -> Callable[[], Session]:
-    """Opens a session with registries, and costs nothing until then."""
 
 def _epoch(
     option: str | None, variable: str | None, context: str, brought: Brought | None
@@ -223,6 +228,9 @@ def _epoch(
         return Epoch(brought.seconds, f"commit {brought.commit[:12]}")
     return found
 
+
+def registries(settings: Settings) -> Callable[[], Session]:
+    """Opens a session with registries, and costs nothing until then."""
 
     def open_session() -> Session:
         from lamina.cli.registries import open_session
@@ -255,7 +263,7 @@ def build_args(given: list[str], environment: Mapping[str, str]) -> dict[str, st
     return found
 
 
-def _proxies(
+def proxies_for(
     environment: Mapping[str, str], build_args: Mapping[str, str]
 ) -> dict[str, str]:
     """What reaches steps without ARG: of build arguments in both spellings, since

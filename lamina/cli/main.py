@@ -66,6 +66,8 @@ COMMANDS = {
     "load": ("lamina.cli.archives", "Load images from an archive"),
     "save": ("lamina.cli.archives", "Save images to an archive"),
     "import": ("lamina.cli.archives", "Make an image from a tar of files"),
+    "log": ("lamina.cli.log", "Show builds, and what their steps wrote"),
+    "shell": ("lamina.cli.shell", "Look around where a step of a build failed"),
     "lsp": ("lamina.cli.lsp", "Serve an editor: errors, completion, hover"),
     "system": ("lamina.cli.system", "Check, measure and prune the store"),
 }
