@@ -12,7 +12,7 @@ import os
 import sys
 
 # The module `signal` makes enums of its numbers, in 5 ms.
-from _signal import signal  # type: ignore[import-not-found]
+from _signal import getsignal, signal  # type: ignore[import-not-found]
 
 from lamina import __version__
 from lamina.cli.settings import settings_from
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, NoReturn
 
-_SIGTERM = 15
+_DEFAULT, _SIGHUP, _SIGTERM = 0, 1, 15
 
 # Each command: the module that adds it, and what `lamina --help` says of it.
 COMMANDS = {
@@ -74,11 +74,15 @@ COMMANDS = {
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: all that Ctrl-C cleans up is cleaned up for it too."""
+    """SIGTERM or SIGHUP: all that Ctrl-C cleans up is cleaned up for them too."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
-def _terminated(_number: int, _frame: object) -> None:
-    raise Terminated
+def _terminated(number: int, _frame: object) -> None:
+    raise Terminated(number)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -102,13 +106,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     signal(_SIGTERM, _terminated)
+    # nohup(1) has it ignored, and that is to stay.
+    if getsignal(_SIGHUP) == _DEFAULT:
+        signal(_SIGHUP, _terminated)
     try:
         return _main(arguments)
     except LaminaError as error:
         print_error(error)
         return error.exit_code
-    except Terminated:
-        return 128 + _SIGTERM
+    except Terminated as end:
+        return 128 + end.number
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
