@@ -375,5 +375,6 @@ def test_the_same_files(
     theirs.mkdir()
     subprocess.run(["tar", "-xpf", out, "-C", theirs, "--same-owner"], check=True)
     ours = tmp_path / "ours"
-    lamina.run("build", "-o", ours, "-f", "-", context, given=TREES)
+    output = f"type=local,dest={ours},owners=keep"
+    lamina.run("build", "-o", output, "-f", "-", context, given=TREES)
     assert tree(ours) == tree(theirs)
