@@ -6,6 +6,7 @@ gives the config and layers of an image. Only what the target needs is planned.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
 from lamina.builder.contexts import NamedContexts
@@ -84,6 +85,9 @@ class PlanOptions:
 
 def plan(recipe: Recipe, options: PlanOptions, resolve: Resolve) -> Graph:
     """The graph of the target stages; raises RecipeError and what `resolve` raises."""
+    # A stage is planned where another one first names it: five calls for each.
+    depth = 1000 + 8 * len(recipe.stages)
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), depth))
     steps = StepList(shared=len(options.platforms) > 1)
     scopes = [
         Planner(recipe, options, resolve, steps, platform)
