@@ -63,6 +63,9 @@ class Executor:
         self._explainer: Explainer | None = None
         # The steps whose result is in the cache by now, by index.
         self._known: dict[int, Work] = {}
+        # What this build made, by cache key: with --no-cache, too, equal steps of two
+        # stages run once.
+        self._made: dict[str, Layers] = {}
         # When (seconds since 1970) the first result becomes too old; 0 = never.
         self.until = 0
 
@@ -119,10 +122,13 @@ class Executor:
         the first one's result.
         """
         with self._store.alone(work.key.digest, self._stopped.is_set):
-            found = self._lookup(work)
+            found = self._made.get(work.key.digest)
+            if found is None:
+                found = self._lookup(work)
             if found is not None:
                 return found, False
             made = self._carry_out(work)
+            self._made[work.key.digest] = made[0]
             self._note_expiry(work)
             if self._explainer is not None:
                 self._explainer.keep_files(work)

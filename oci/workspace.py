@@ -40,9 +40,15 @@ class Workspace:
     def close(self) -> None:
         """Remove the directory and what is left in it."""
         if self._lock >= 0:
-            remove_tree(self.path)
-            os.close(self._lock)
-            self._lock = -1
+            try:
+                remove_tree(self.path)
+            except KeyboardInterrupt:
+                # Ctrl-C ends what was done in the directory, not its removal.
+                remove_tree(self.path)
+                raise
+            finally:
+                os.close(self._lock)
+                self._lock = -1
 
     def directory(self, name: str, mode: int = 0o755) -> str:
         """A new directory in the workspace, with exactly `mode`."""
