@@ -164,3 +164,22 @@ def test_an_interrupt_while_another_build_has_the_step(
     assert interrupt(second).code == 130
     first.communicate(timeout=60)
     assert first.returncode == 0
+
+
+def test_equal_steps_of_two_stages_run_once(lamina: Lamina, tmp_path: Path) -> None:
+    step = "RUN head -c 16 /dev/urandom > /x; echo ran$((1+1))\n"
+    recipe = (
+        f"FROM busybox AS a\n{step}FROM busybox\n{step}COPY --from=a /x /y\n"
+        "RUN cmp /x /y\n"
+    )
+    folder = project(tmp_path / "app", recipe)
+    done = lamina.run("build", "--no-cache", "--jobs", "3", folder)
+    assert sum(line.endswith(" ran2") for line in done.err.splitlines()) == 1
+
+
+def test_a_chain_of_300_stages(lamina: Lamina, tmp_path: Path) -> None:
+    chain = "FROM busybox AS s0\nRUN echo 0 > /n\n" + "".join(
+        f"FROM s{n - 1} AS s{n}\nENV N={n}\n" for n in range(1, 300)
+    )
+    folder = project(tmp_path / "app", chain + "RUN cat /n; test $N = 299\n")
+    lamina.run("build", folder)
