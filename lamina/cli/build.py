@@ -22,7 +22,7 @@ from lamina.cli.recipe_file import (
     ignore_patterns,
     recipe_inputs,
 )
-from lamina.cli.step_flags import add_step_flags, step_inputs
+from lamina.cli.step_flags import add_step_flags, proxies_for, step_inputs
 from lamina.errors import LaminaError
 from lamina.values import replace
 
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from lamina.cli.settings import Settings
     from lamina.oci.registry.session import Session
     from lamina.oci.store import Store
-
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 
 
 class BuildUsage(LaminaError):
@@ -261,22 +259,6 @@ def build_args(given: list[str], environment: Mapping[str, str]) -> dict[str, st
         elif name in environment:
             found[name] = environment[name]
     return found
-
-
-def proxies_for(
-    environment: Mapping[str, str], build_args: Mapping[str, str]
-) -> dict[str, str]:
-    """What reaches steps without ARG: of build arguments in both spellings, since
-    programs differ in which one they read."""
-    found = {name: given for name, given in environment.items() if _is_proxy(name)}
-    for name, given in build_args.items():
-        if _is_proxy(name):
-            found[name.upper()] = found[name.lower()] = given
-    return {name: given for name, given in found.items() if given}
-
-
-def _is_proxy(name: str) -> bool:
-    return name.upper() in _PROXIES
 
 
 def _labels(given: list[str]) -> dict[str, str]:

@@ -120,8 +120,7 @@ def _inputs(
     from lamina.builder.epoch import Epoch
     from lamina.builder.inputs import BuildInputs
     from lamina.builder.recipe import RecipeInputs
-    from lamina.cli.build import proxies_for
-    from lamina.cli.step_flags import agents, secrets
+    from lamina.cli.step_flags import agents, proxies_for, secrets
 
     environment = settings.environment
     return BuildInputs(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from lamina.runtime.spec import Rlimit
 
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 _SECRET_FIELDS = ("id", "type", "src", "source", "env")
 
 
@@ -179,3 +180,19 @@ def _limits(given: list[str]) -> tuple[Rlimit, ...]:
 
     limits = {limit.type: limit for limit in map(parse_rlimit, given)}
     return tuple(limits.values())
+
+
+def proxies_for(
+    environment: Mapping[str, str], build_args: Mapping[str, str]
+) -> dict[str, str]:
+    """What reaches steps without ARG: of build arguments in both spellings, since
+    programs differ in which one they read."""
+    found = {name: given for name, given in environment.items() if _is_proxy(name)}
+    for name, given in build_args.items():
+        if _is_proxy(name):
+            found[name.upper()] = found[name.lower()] = given
+    return {name: given for name, given in found.items() if given}
+
+
+def _is_proxy(name: str) -> bool:
+    return name.upper() in _PROXIES
