@@ -21,6 +21,7 @@ DIGEST = Digest.of(BODY)
 class Server(ThreadingHTTPServer):
     asked: list[str]
     agents: set[str]
+    told: list[str | None]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -32,8 +33,19 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append(self.path)
         self.server.agents.add(self.headers["User-Agent"])
         path = self.path.partition("?")[0]
+        self.server.told.append(self.headers["Authorization"])
         if path == "/moved":
             self._head(302, Location="/file.txt")
+        elif path == "/elsewhere":
+            port = self.server.server_port
+            self._head(302, Location=f"http://localhost:{port}/file.txt")
+        elif path == "/tagged":
+            if self.headers["If-None-Match"] == '"1"':
+                self._head(304)
+            else:
+                name = 'attachment; filename="../named.txt"'
+                self._head(200, ETag='"1"', **{"Content-Disposition": name})
+                self.wfile.write(BODY)
         elif path == "/away":
             self._head(302, Location="file:///etc/passwd")
         elif path == "/cut":
@@ -60,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[Server]:
     with Server(("127.0.0.1", 0), Handler) as serving:
-        serving.asked, serving.agents = [], set()
+        serving.asked, serving.agents, serving.told = [], set(), []
         thread = threading.Thread(target=serving.serve_forever)
         thread.start()
         yield serving
@@ -146,3 +158,55 @@ def test_a_proxy_is_used_unless_no_proxy_covers_the_host(
 )
 def test_the_name_of_a_download(address: str, name: str) -> None:
     assert file_name(address) == name
+
+
+class Notes:
+    """Memos, as a store has them."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], bytes] = {}
+
+    def recall(self, kind: str, key: str) -> bytes | None:
+        return self.rows.get((kind, key))
+
+    def remember(self, kind: str, key: str, data: bytes) -> None:
+        self.rows[kind, key] = data
+
+
+def test_a_later_build_asks_whether_it_changed(server: Server, tmp_path: Path) -> None:
+    notes = Notes()
+    address = url(server, "/tagged")
+    first = Downloads(str(tmp_path), {}, memos=notes).get(address, "")
+    again = Downloads(str(tmp_path), {}, memos=notes).get(address, "")
+    assert first == again
+    assert server.asked == ["/tagged", "/tagged"]
+    # With a checksum there is nothing to ask.
+    Downloads(str(tmp_path), {}, memos=notes).get(address, DIGEST)
+    assert len(server.asked) == 2
+    # What was removed is fetched again.
+    Path(first.file.path).unlink()
+    gone = Downloads(str(tmp_path), {}, memos=notes).get(address, "")
+    assert Path(gone.file.path).read_bytes() == BODY
+
+
+def test_a_large_file_is_refused_and_leaves_nothing(
+    server: Server, tmp_path: Path
+) -> None:
+    with pytest.raises(DownloadFailed, match="larger than 3 bytes") as caught:
+        Downloads(str(tmp_path), {}, limit=3).get(url(server, "/tagged"), "")
+    assert "--download-limit" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_asks_is_told_to_one_host_alone(server: Server, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("t0ken\n")
+    secrets = {"HTTP_AUTH_TOKEN_127.0.0.1": str(token)}
+    downloads = Downloads(str(tmp_path / "d"), {}, secrets=secrets)
+    downloads.get(url(server, "/elsewhere"), "")
+    assert server.told == ["Bearer t0ken", None]
+    plain = url(server, "/gone").replace("//", "//me:secret@")
+    with pytest.raises(DownloadFailed) as caught:
+        Downloads(str(tmp_path / "d"), {}).get(plain, "")
+    assert server.told[2] == "Basic bWU6c2VjcmV0"
+    assert "secret" not in str(caught.value.message)
