@@ -49,6 +49,7 @@ class Workspace:
             finally:
                 os.close(self._lock)
                 self._lock = -1
+            _open.discard(self.path)
 
     def directory(self, name: str, mode: int = 0o755) -> str:
         """A new directory in the workspace, with exactly `mode`."""
@@ -58,8 +59,21 @@ class Workspace:
         return path
 
 
+# The workspaces of this process that were not removed yet.
+_open: set[str] = set()
+
+
+def clear() -> None:
+    """Remove what an interrupt left between two lines: its process is about to end,
+    and nobody holds these workspaces any more."""
+    for path in list(_open):
+        with contextlib.suppress(OSError):
+            remove_tree(path)
+
+
 def _create(parent: str) -> tuple[str, int]:
     path = f"{parent}/{os.urandom(8).hex()}"
+    _open.add(path)
     with held(parent, alone=False):
         try:
             os.mkdir(path, 0o700)

@@ -114,14 +114,21 @@ def _run(arguments: list[str]) -> int:
     except LaminaError as error:
         print_error(error)
         return error.exit_code
-    except Terminated as end:
-        return 128 + end.number
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as end:
+        _clear()
+        return 128 + end.number if isinstance(end, Terminated) else 130
     except BrokenPipeError:
         # The reader of our output has gone (`lamina images | head -1`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
+
+
+def _clear() -> None:
+    """Finish what was being cleaned up when the signal came."""
+    if "lamina.oci.workspace" in sys.modules:
+        from lamina.oci.workspace import clear
+
+        clear()
 
 
 def _main(arguments: list[str]) -> int:

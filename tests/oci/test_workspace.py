@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lamina.oci.workspace import Workspace, collect, is_dead, remove_tree
+from lamina.oci.workspace import Workspace, clear, collect, is_dead, remove_tree
 
 
 @contextlib.contextmanager
@@ -32,6 +32,13 @@ def test_a_workspace_is_gone_after_its_block(tmp_path: Path) -> None:
         Path(inner, "file").write_text("x")
         assert os.stat(inner).st_mode & 0o7777 == 0o711
         assert not is_dead(workspace.path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_an_interrupt_left_is_cleared(tmp_path: Path) -> None:
+    """As when Ctrl-C comes after a workspace was made and before it is in use."""
+    Workspace(str(tmp_path)).directory("begun")
+    clear()
     assert os.listdir(tmp_path) == []
 
 
