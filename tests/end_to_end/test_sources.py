@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         thread.join()
 
 
-def archive(mode: str, **files: str) -> bytes:
+def archive(mode: Any, **files: str) -> bytes:
     """A tar, as `tarfile` writes it in `mode`."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode=mode) as tar:
