@@ -191,6 +191,8 @@ class Transaction:
                 raise _translated(failure, self._path) from failure
         finally:
             self._lock.release()
+        if isinstance(error, sqlite3.Error):
+            raise _translated(error, self._path) from error
 
 
 def _translated(error: sqlite3.Error, path: str) -> StoreError:

@@ -27,6 +27,7 @@ from lamina.values import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterable, Iterator
 
     from lamina.oci.config import ImageConfig
@@ -139,27 +140,48 @@ class Store:
         """
         # In one transaction: garbage collection comes before it or after it, and a
         # directory in place has its row unless the machine stopped between the two.
-        with self.transaction() as run:
-            found = self.layer(layer.content)
-            if found is None:
-                self._place(directory, layer, skeleton)
-                self._published = True
-            now = int(time.time())
-            run.execute(
-                "INSERT INTO layer VALUES (?,?,?,?,?,?,?,?) "
-                "ON CONFLICT (content) DO UPDATE SET used=excluded.used",
-                (
-                    *(layer.content, layer.diff_id, layer.bytes, layer.entries),
-                    *(layer.since, boot_id(), now, now),
-                ),
-            )
-            if found is not None and found.diff_id != layer.diff_id:
-                return found
-            run.execute(
-                "INSERT OR REPLACE INTO diff VALUES (?,?,?)",
-                (layer.content, _NO_EPOCH if epoch is None else epoch, layer.diff_id),
-            )
+        try:
+            with self.transaction() as run:
+                return self._publish(run, directory, layer, skeleton, epoch)
+        except BaseException:
+            # The index could not take the row (the disk is full, perhaps).
+            self._unplace(layer.content)
+            raise
+
+    def _publish(
+        self,
+        run: sqlite3.Connection,
+        directory: str,
+        layer: Layer,
+        skeleton: str | None,
+        epoch: int | None,
+    ) -> Layer:
+        found = self.layer(layer.content)
+        if found is None:
+            self._place(directory, layer, skeleton)
+            self._published = True
+        now = int(time.time())
+        run.execute(
+            "INSERT INTO layer VALUES (?,?,?,?,?,?,?,?) "
+            "ON CONFLICT (content) DO UPDATE SET used=excluded.used",
+            (
+                *(layer.content, layer.diff_id, layer.bytes, layer.entries),
+                *(layer.since, boot_id(), now, now),
+            ),
+        )
+        if found is not None and found.diff_id != layer.diff_id:
+            return found
+        run.execute(
+            "INSERT OR REPLACE INTO diff VALUES (?,?,?)",
+            (layer.content, _NO_EPOCH if epoch is None else epoch, layer.diff_id),
+        )
         return found or layer
+
+    def _unplace(self, content: str) -> None:
+        """Away with a layer that has no row; garbage collection would find it, too."""
+        with contextlib.suppress(StoreError, OSError), self.transaction():
+            if self.layer(content) is None:
+                self.discard(self.layer_path(content))
 
     def _place(self, directory: str, layer: Layer, skeleton: str | None) -> None:
         target = self.layer_path(layer.content)

@@ -38,7 +38,6 @@ def test_text(capsys: pytest.CaptureFixture[str]) -> None:
         "    1 | >>> FROM a:1 AS Build\n"
         "                     ^^^^^^^^\n"
         "    2 |     ENV\n"
-        "    3 |\n"
         "  hint: Write build.\n"
         "  see docs/checks.md#stagenamecasing\n"
         "\n"
@@ -46,7 +45,6 @@ def test_text(capsys: pytest.CaptureFixture[str]) -> None:
         "    1 |     FROM a:1 AS Build\n"
         "    2 | >>> ENV\n"
         "            ^^^\n"
-        "    3 |\n"
         "\n"
         "Dockerfile: 1 error, 1 warning\n"
     )

@@ -182,7 +182,7 @@ def test_run_gives_output_errors_and_exit_code(lamina: Machine) -> None:
         (("busybox", "/etc"), 126),
         (("--user", "nobody-here", "busybox", "true"), 125),
         (("--name", "-", "busybox"), 125),
-        (("no-such-image",), 125),
+        (("--pull", "never", "no-such-image"), 125),
         (("-v", "/no/such/source:/x:bad", "busybox"), 125),
     ],
 )
@@ -196,8 +196,11 @@ def test_what_cannot_start_says_so(
 
 
 def test_a_missing_image_says_where_it_was_looked_for(lamina: Machine) -> None:
-    done = lamina("run", "nowhere:1", code=125)
+    done = lamina("run", "--pull", "never", "nowhere:1", code=125)
     assert str(lamina.store).encode() in done.stderr
+    # Port 1 refuses: no registry is there.
+    done = lamina("run", "localhost:1/nowhere:1", code=125)
+    assert b"'localhost:1/nowhere:1' locally" in done.stderr
     assert b"bootstrap" in done.stderr
 
 

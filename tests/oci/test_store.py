@@ -54,6 +54,21 @@ def test_the_same_content_is_kept_once(store: Store) -> None:
     assert os.listdir(f"{store.root}/tmp") == []
 
 
+def test_a_layer_that_the_index_cannot_take_leaves_no_directory(store: Store) -> None:
+    with store.transaction() as run:
+        run.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON diff "
+            "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        )
+    with pytest.raises(StoreError, match="No space left"):
+        publish(store, "file", "hello")
+    assert not list(Path(store.root, "layers").rglob("file"))
+    with store.transaction() as run:
+        run.execute("DROP TRIGGER full")
+    layer = publish(store, "file", "hello")
+    assert Path(store.layer_path(layer.content), "file").read_text() == "hello"
+
+
 def test_an_epoch_gives_the_same_diff_id_whenever_the_files_were_made(
     store: Store, tmp_path: Path
 ) -> None:
