@@ -11,8 +11,8 @@ import posixpath
 import stat
 import threading
 
+from lamina.builder.context_read import ContextRead
 from lamina.builder.errors import MissingSource
-from lamina.builder.record import ContextRead
 from lamina.builder.selection import TreeItem
 from lamina.runtime import paths, syscalls
 from lamina.runtime.snapshot import Snapshot, mount

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from lamina.builder.events import Emit
     from lamina.builder.graph import Graph, Product
     from lamina.builder.inputs import BuildInputs
+    from lamina.builder.layers import Layers
     from lamina.builder.plan import PlanOptions
-    from lamina.builder.solver import Layers
     from lamina.lang.nodes import Recipe
     from lamina.oci.config import ImageConfig
     from lamina.oci.store import Image, Store

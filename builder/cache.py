@@ -9,7 +9,7 @@ from lamina.oci.digest import Digest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.builder.cachekey import CacheKey
-    from lamina.builder.solver import Layers
+    from lamina.builder.layers import Layers
     from lamina.oci.store import Store
 
 _COARSE = 3600

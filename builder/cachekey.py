@@ -50,11 +50,6 @@ def cache_key(
     return CacheKey(Digest.of(text.encode()), text)
 
 
-def result_digest(layers: tuple[Digest, ...]) -> str:
-    """The digest of a chain of layers, bottom first: what a child's key holds."""
-    return Digest.of(" ".join(layers).encode()) if layers else ""
-
-
 def _is_detached(operation: Operation) -> bool:
     """Whether the step makes the same layer on any parent."""
     return isinstance(operation, CopyOp) and operation.is_detached

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lamina.builder.files import Fetched
+    from lamina.builder.fetched import Fetched
     from lamina.builder.graph import WorkdirOp
     from lamina.builder.inputs import BuildInputs
     from lamina.builder.previous import Previous
@@ -53,7 +53,8 @@ def copy_step(
         onto = Onto((), None, upper) if operation.link else Onto(lowers, parent, upper)
         items = (*_sources(reads, work, operation), *_inline(operation))
         if operation.add:
-            from lamina.builder.add import Unpacking, add_into
+            from lamina.builder.add import add_into
+            from lamina.builder.unpacking import Unpacking
 
             rule = Unpacking(operation.unpack, inputs.unpack_limit)
             add_into(items, onto, arrival, rule)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from lamina.builder.explain import Explainer
     from lamina.builder.graph import Graph
     from lamina.builder.inputs import BuildInputs
+    from lamina.builder.layers import Layers
     from lamina.builder.run_step import Runner
-    from lamina.builder.solver import Layers
     from lamina.oci.store import Store
 
 # CLOCK_REALTIME_COARSE, linux/time.h: the clock that stamps files.

@@ -12,8 +12,8 @@ import json
 import time
 import zlib
 
+from lamina.builder.context_read import ContextRead
 from lamina.builder.graph import CONTEXT_ORIGIN, BaseOp, CopyOp, RunOp
-from lamina.builder.record import ContextRead
 from lamina.builder.stat_cache import unpack_record
 from lamina.oci.digest import Digest
 from lamina.values import value

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from lamina.builder.chmod import parse_mode
 from lamina.builder.copier import Copier, Known, TreeCopy, changed
 from lamina.builder.errors import CopyConflict, CopyFailed
+from lamina.builder.fetched import Fetched
 from lamina.builder.reading import carried
 from lamina.builder.resolve import open_directory, resolve
 from lamina.builder.selection import FileItem, TreeItem
@@ -45,16 +46,6 @@ class Inline:
     name: str
     content: bytes
     mode: int = 0o644
-
-
-@value
-class Fetched:
-    """A file that was downloaded to `path`; `mtime` in ns, None when nobody told."""
-
-    name: str
-    path: str
-    mtime: int | None
-    mode: int = 0o600
 
 
 @value

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from lamina.builder.events import Emit
     from lamina.builder.graph import Graph, Step
     from lamina.builder.inputs import BuildInputs
+    from lamina.builder.layers import Layers
     from lamina.builder.plan import BaseRequest
-    from lamina.builder.solver import Layers, Solver
+    from lamina.builder.solver import Solver
     from lamina.oci.store import Store
 
 
@@ -117,7 +118,8 @@ def _found(
 ) -> Layers | None:
     """The layers of a step in the cache; None as well where it cannot be asked for,
     since a source is not there."""
-    from lamina.builder.cachekey import cache_key, result_digest
+    from lamina.builder.cachekey import cache_key
+    from lamina.builder.layers import result_digest
     from lamina.builder.solver import Work
 
     below = results[step.parent] if step.parent >= 0 else ()

@@ -10,7 +10,7 @@ import json
 import os
 import threading
 
-from lamina.builder.cachekey import result_digest
+from lamina.builder.context_read import ContextRead
 from lamina.builder.errors import MissingSource, OutsideContext, placed
 from lamina.builder.events import Note
 from lamina.builder.graph import (
@@ -20,7 +20,7 @@ from lamina.builder.graph import (
     CopyOp,
     RunOp,
 )
-from lamina.builder.record import ContextRead
+from lamina.builder.layers import result_digest
 from lamina.errors import LaminaError
 from lamina.lang.quirks import EXCLUDED_FILES
 from lamina.oci.digest import Digest
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
     from lamina.builder.context import Context
     from lamina.builder.events import Emit
-    from lamina.builder.files import Fetched
+    from lamina.builder.fetched import Fetched
     from lamina.builder.git_source import GitSource
     from lamina.builder.graph import Step
     from lamina.builder.inputs import BuildInputs
+    from lamina.builder.layers import Layers
     from lamina.builder.remote import Downloads
     from lamina.builder.selection import Item, Selection
-    from lamina.builder.solver import Layers
     from lamina.builder.sources import Sources
     from lamina.oci.store import Store
 

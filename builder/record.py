@@ -12,6 +12,7 @@ import os
 import time
 
 from lamina import __version__
+from lamina.builder.context_read import ContextRead
 from lamina.builder.events import Planned, StepCached
 from lamina.builder.recipe import files_hold
 from lamina.oci.digest import Digest
@@ -29,19 +30,6 @@ if TYPE_CHECKING:
 
 # A change of what is written or checked here needs another version.
 VERSION = 4
-
-
-@value
-class ContextRead:
-    """A choice of files from the context, as COPY names it."""
-
-    sources: tuple[str, ...]
-    exclude: tuple[str, ...]
-    parents: bool
-    # What is not there is no error.
-    if_exists: bool = False
-    # `exclude` is about files that wildcards among the sources match, too.
-    exclude_matches: bool = True
 
 
 @value

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lamina import __version__
 from lamina.builder.errors import DownloadFailed
-from lamina.builder.files import Fetched
+from lamina.builder.fetched import Fetched
 from lamina.builder.git_source import is_git, shown
 from lamina.builder.inputs import NOTHING
 from lamina.builder.kept import Kept, KeptFile

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lamina.builder.inputs import BuildInputs
-    from lamina.builder.solver import Layers
+    from lamina.builder.layers import Layers
     from lamina.builder.trace import StepTrace, Trace
     from lamina.oci.store import Store
     from lamina.runtime.session import Console

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from queue import SimpleQueue
 
-from lamina.builder.cachekey import CacheKey, cache_key, result_digest
+from lamina.builder.cachekey import CacheKey, cache_key
 from lamina.builder.errors import together
 from lamina.builder.events import (
     StepCached,
@@ -25,6 +25,7 @@ from lamina.builder.events import (
     StepStarted,
 )
 from lamina.builder.graph import BaseOp
+from lamina.builder.layers import Layers, result_digest
 from lamina.errors import LaminaError
 from lamina.values import value
 
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 
     from lamina.builder.events import Emit
     from lamina.builder.graph import Graph, Step
-    from lamina.oci.digest import Digest
-
-    Layers = tuple[Digest, ...]
 
 
 @value

@@ -97,7 +97,7 @@ class Sources:
 
     def archive(self, archive: int, what: str) -> Fetched:
         """The files of an archive, an open file; `what` is it for messages."""
-        from lamina.builder.add import is_archive
+        from lamina.builder.unpacking import is_archive
 
         if not is_archive(archive):
             raise DownloadFailed(
@@ -150,7 +150,7 @@ class Sources:
         )
 
     def _unpack(self, archive: int, folder: str) -> None:
-        from lamina.builder.add import Unpacking
+        from lamina.builder.unpacking import Unpacking
         from lamina.oci.compression import open_stream
         from lamina.oci.decompress import Bounds
         from lamina.oci.errors import ArchiveTooLarge

@@ -13,6 +13,7 @@ import os
 import stat
 
 from lamina.builder.graph import BaseOp
+from lamina.builder.layers import Layers
 from lamina.oci.config import History
 from lamina.oci.digest import Digest
 from lamina.oci.store import Layer
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from lamina.oci.store import Store
     from lamina.oci.workspace import Workspace
 
-    Layers = tuple[Digest, ...]
 
 _OPAQUE = b"y"
 

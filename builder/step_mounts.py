@@ -10,8 +10,8 @@ import os
 
 from lamina.builder.bind_mounts import Binds
 from lamina.builder.cache_mounts import CacheMounts, cache_name
+from lamina.builder.context_read import ContextRead
 from lamina.builder.errors import MissingSource
-from lamina.builder.record import ContextRead
 from lamina.builder.upper import give_away
 from lamina.runtime import syscalls
 from lamina.runtime.spec import Mount, Spec

@@ -205,7 +205,7 @@ def _from_stdin(sources: Any, root: str) -> Fetched:
 
 
 def _is_archive(path: str) -> bool:
-    from lamina.builder.add import is_archive
+    from lamina.builder.unpacking import is_archive
 
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

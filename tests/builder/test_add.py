@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from lamina.builder.add import Unpacking, add_into, is_archive
+from lamina.builder.add import add_into
 from lamina.builder.context import open_context
 from lamina.builder.errors import CopyConflict
-from lamina.builder.files import Arrival, Fetched, Inline, Onto
+from lamina.builder.fetched import Fetched
+from lamina.builder.files import Arrival, Inline, Onto
+from lamina.builder.unpacking import Unpacking, is_archive
 from lamina.oci.errors import InvalidArchive
 
 

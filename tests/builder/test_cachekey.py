@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lamina.builder.cachekey import cache_key, result_digest
+from lamina.builder.cachekey import cache_key
 from lamina.builder.graph import (
     CopyOp,
     Inline,
@@ -16,6 +16,7 @@ from lamina.builder.graph import (
     Step,
     WorkdirOp,
 )
+from lamina.builder.layers import result_digest
 from lamina.oci.digest import Digest
 from lamina.values import replace
 

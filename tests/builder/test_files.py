@@ -15,14 +15,8 @@ import pytest
 
 from lamina.builder.context import open_context, open_root
 from lamina.builder.errors import CopyConflict, InvalidMode, SourceChanged
-from lamina.builder.files import (
-    Arrival,
-    Copied,
-    Fetched,
-    Inline,
-    copy_into,
-    make_directory,
-)
+from lamina.builder.fetched import Fetched
+from lamina.builder.files import Arrival, Copied, Inline, copy_into, make_directory
 from lamina.errors import LaminaError
 
 OLD = 1_234_567_890_123_456_789
