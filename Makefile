@@ -1,5 +1,6 @@
 # make demo    builds a web application into an image and serves it
-# make test    every test        make check   format, lint, types, imports
+# make test    every test; as root, those from end to end a second time as a user
+# make check   format, lint, types, imports
 # make bench   Lamina beside its peers
 #
 # Each sets up what it needs on a fresh Debian: a virtual environment in .venv, and
@@ -16,12 +17,13 @@ BIN := $(VENV)/bin
 # uidmap         an ordinary user's ranges of ids (newuidmap)
 RUN_PACKAGES := python3-venv mmdebstrap passt uidmap
 # The tests exchange images with real programs, and need a static one to run:
-# docker.io podman skopeo buildah and runc, busybox-static; gcc for a static C
+# docker.io podman skopeo buildah, runc and crun, busybox-static; gcc for a static C
 # program; git and iproute2 to make what is tested; docker-registry to pull from and
-# push to, openssl for its certificates; chromium for the report's page.
-TEST_PACKAGES := docker.io podman skopeo buildah runc busybox-static gcc \
+# push to, openssl for its certificates; chromium for the report's page; zsh and fish
+# to complete in.
+TEST_PACKAGES := docker.io podman skopeo buildah runc crun busybox-static gcc \
 	libc6-dev git iproute2 iptables nftables docker-registry openssl chromium \
-	qemu-user-static
+	qemu-user-static slirp4netns fuse-overlayfs zsh fish
 
 .PHONY: demo test check bench format setup setup-tests
 
@@ -30,6 +32,8 @@ demo: setup
 
 test: setup-tests
 	@tests/with-peers $(BIN)/python -m pytest -q -n auto --dist worksteal
+	@[ $$(id -u) -ne 0 ] || tests/as-user $(BIN)/python -m pytest -q -n auto \
+		--dist worksteal -p no:cacheprovider tests/end_to_end
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -53,5 +57,5 @@ $(VENV)/.ready: pyproject.toml
 	@tests/install-packages $(RUN_PACKAGES)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install -q -e . --group dev
+	@$(BIN)/python -m pip install -q -e . --group dev --config-settings editable_mode=compat
 	@touch $@

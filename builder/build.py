@@ -9,31 +9,46 @@ from __future__ import annotations
 
 import time
 
+from lamina.builder.caching.record import Built, Seen, recall_build, remember_build
 from lamina.builder.events import ImageBuilt, Note, Planned, StepPlanned
-from lamina.builder.record import Built, Seen, recall_build, remember_build
 from lamina.errors import LaminaError
 from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from lamina.builder.epoch import Epoch
     from lamina.builder.events import Emit
-    from lamina.builder.graph import Graph, Product
-    from lamina.builder.inputs import BuildInputs
-    from lamina.builder.layers import Layers
-    from lamina.builder.plan import PlanOptions
-    from lamina.lang.nodes import Recipe
+    from lamina.builder.inputs.build import BuildInputs
+    from lamina.builder.inputs.epoch import Epoch
+    from lamina.builder.planning.options import PlanOptions
+    from lamina.builder.sharing.exports import Solved
+    from lamina.builder.solving.cancellation import Cancellation
+    from lamina.builder.solving.graph import Graph, Product
+    from lamina.builder.solving.layers import Layers
+    from lamina.lang.recipe import Recipe
     from lamina.oci.config import ImageConfig
-    from lamina.oci.store import Image, Store
+    from lamina.oci.store.store import Image, Store
 
 
-def build(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
-    """Build the targets; their images in the store. Raises LaminaError."""
+def build(
+    store: Store,
+    inputs: BuildInputs,
+    emit: Emit,
+    share: Callable[[Solved], None] | None = None,
+    cancellation: Cancellation | None = None,
+    ahead: bool = True,
+) -> tuple[Built, ...]:
+    """Build the targets; their images in the store. Raises LaminaError, of which
+    Cancelled when the `cancellation` was asked for.
+
+    `share` gets what the build knows in the end; then every step is asked for. With
+    `ahead` the runtime boots before it is known that a step needs it.
+    """
     emit(Note(str(inputs.epoch)))
     try:
-        made = _recalled(store, inputs, emit) or _walk(store, inputs, emit)
+        made = None if share is not None else _recalled(store, inputs, emit)
+        made = made or _walk(store, inputs, emit, share, cancellation, ahead)
         for number, image in enumerate(made):
             name = image.name
             if len(inputs.platforms) > 1:
@@ -41,6 +56,9 @@ def build(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
             emit(ImageBuilt(name, image.id, store.bytes_of(image.id)))
         return made
     except LaminaError as error:
+        if cancellation is not None:
+            # What ended because of it failed by it.
+            cancellation.check()
         # 125 to 127 are for `run`: a build fails with 1, whatever part of it failed.
         error.exit_code = 1
         raise
@@ -56,22 +74,36 @@ def _recalled(
     return recall_build(store, inputs, emit)
 
 
-def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
-    from lamina.builder.bases import BaseFinder
-    from lamina.builder.checking import checked
+def _walk(
+    store: Store,
+    inputs: BuildInputs,
+    emit: Emit,
+    share: Callable[[Solved], None] | None,
+    cancellation: Cancellation | None,
+    ahead: bool,
+) -> tuple[Built, ...]:
+    from lamina.builder.bases.archived import ArchivedBases
+    from lamina.builder.bases.finder import BaseFinder
+    from lamina.builder.checking.recipe_checks import checked
     from lamina.builder.executor import Executor
-    from lamina.builder.graph import BaseOp
-    from lamina.builder.plan import plan
-    from lamina.builder.recipe import parse_reading, read
-    from lamina.builder.recording import Recorder
-    from lamina.builder.solver import solve
+    from lamina.builder.inputs.recipe import parse_reading, read
+    from lamina.builder.planning.plan import plan
+    from lamina.builder.solving.cancellation import Cancellation
+    from lamina.builder.solving.graph import BaseOp
+    from lamina.builder.traces.recording import Recorder
 
     cache = ParseCache(store)
     recorder = Recorder(store, inputs, emit)
     emit = recorder
-    with recorder, Executor(store, inputs, emit, recorder.keep_root) as executor:
+    cancellation = cancellation or Cancellation()
+    asked = (recorder.keep_root, cancellation)
+    with (
+        recorder,
+        Executor(store, inputs, emit, *asked) as executor,
+        cancellation.told(executor.stop),
+    ):
         text = inputs.recipe.data.upper()
-        if b"RUN" in text or b"TEST" in text:
+        if ahead and (b"RUN" in text or b"TEST" in text):
             executor.prepare()
         reading = read(inputs.recipe, cache)
         executor.reads.recipe = reading.files
@@ -82,6 +114,7 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
             store,
             emit,
             pull=inputs.pull,
+            archived=ArchivedBases(store, inputs.context, elsewhere=inputs.elsewhere),
             registries=inputs.registries,
             sources=executor.reads.sources,
         )
@@ -93,23 +126,26 @@ def _walk(store: Store, inputs: BuildInputs, emit: Emit) -> tuple[Built, ...]:
             base = isinstance(step.operation, BaseOp)
             emit(StepPlanned(step.index, step.name, step.inputs, step.span, base))
         recorder.begin(graph)
-        results = solve(graph, executor.solver(graph))
+        results = executor.solve(graph)
         # While the executor's workspace is open, nothing collects these layers.
         images = [
             (made.name, _assemble(store, *_final(store, inputs, graph, made, results)))
             for made in graph.products
         ]
+        if share is not None:
+            share(executor.solved(graph, results))
     reads = executor.reads
     # What lies elsewhere is asked for every time.
     files = None if finder.has_trees else reads.seen
-    seen = Seen(finder.found, reads.recipe, files, executor.until)
+    keys = tuple(work.key.digest for work in executor.known.values())
+    seen = Seen(finder.found, reads.recipe, files, executor.until, keys)
     remember_build(store, inputs, graph, seen, images)
     return tuple(Built(name, image.id) for name, image in images)
 
 
 def plan_options(inputs: BuildInputs) -> PlanOptions:
     """What of `inputs` the plan depends on."""
-    from lamina.builder.plan import PlanOptions
+    from lamina.builder.planning.options import PlanOptions
 
     return PlanOptions(
         inputs.platform,
@@ -157,7 +193,7 @@ def _final(
     """What an image is made of, squashed where that was asked for."""
     config, layers = made.config, results[made.tip]
     if inputs.squash:
-        from lamina.builder.squash import base_layers, squash
+        from lamina.builder.exports.squash import base_layers, squash
 
         kept = 0 if inputs.squash == "all" else base_layers(graph, made.tip)
         config, layers = squash(store, config, layers, kept, inputs.epoch.seconds)
@@ -166,7 +202,7 @@ def _final(
 
 def _assemble(store: Store, config: ImageConfig, layers: Layers, epoch: Epoch) -> Image:
     """The image of `layers`: diff_ids under the epoch, and one time for all of it."""
-    created = _created(store, layers, epoch)
+    created = _created(store, config, layers, epoch)
     history = tuple(
         entry if entry.created else replace(entry, created=created)
         for entry in config.history
@@ -177,10 +213,13 @@ def _assemble(store: Store, config: ImageConfig, layers: Layers, epoch: Epoch) -
     return store.put_image(config, layers)
 
 
-def _created(store: Store, layers: Layers, epoch: Epoch) -> str:
-    """The epoch; without one, when the youngest layer was made, so that a build
-    that found everything in the cache gives the same image again."""
+def _created(store: Store, config: ImageConfig, layers: Layers, epoch: Epoch) -> str:
+    """The epoch; without one, when the youngest of its steps made a layer, so that a
+    build that found everything in a cache, be it another machine's, gives the same
+    image again. Without any step it is as old as its base."""
     seconds = epoch.seconds
     if seconds is None:
         seconds = store.layers_created(layers)
+        if not seconds and config.created:
+            return config.created
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

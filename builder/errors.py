@@ -30,6 +30,14 @@ class StepsFailed(LaminaError):
     """Several steps failed, in a build that went on after the first."""
 
 
+class LayersLost(LaminaError):
+    """What a shared cache promised and does not give; their steps have to run."""
+
+
+class Stopped(LaminaError):
+    """What was under way when the build ended, and ended with it."""
+
+
 class InvalidOption(LaminaError):
     """A build option that cannot be met."""
 

@@ -60,12 +60,17 @@ class StepOutput:
 
 @value
 class StepCached:
-    """`key` is the step's cache key, `layers` what it added (contents)."""
+    """`key` is the step's cache key, `layers` what it added (contents); `source` the
+    cache of another machine that knew it, "" for this one's.
+
+    After StepStarted: another build made it meanwhile.
+    """
 
     step: int
     name: str
     key: str = ""
     layers: tuple[str, ...] = ()
+    source: str = ""
 
 
 @value
@@ -131,6 +136,17 @@ class ImageBuilt:
     bytes: int
 
 
+@value
+class CacheWritten:
+    """A cache for other machines was written: where, how many steps and layers it has,
+    and how many bytes were new there."""
+
+    place: str
+    steps: int
+    layers: int
+    sent: int
+
+
 Event = (
     Planned
     | Note
@@ -144,6 +160,7 @@ Event = (
     | StepCancelled
     | Transfer
     | ImageBuilt
+    | CacheWritten
 )
 
 if TYPE_CHECKING:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from lamina.builder.graph import BaseOp, CopyOp
-from lamina.builder.plan import Base
+from lamina.builder.bases.archived import KINDS
+from lamina.builder.planning.base import Base
+from lamina.builder.solving.graph import BaseOp, CopyOp
 from lamina.errors import LaminaError
 from lamina.values import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lamina.builder.bases import BaseFinder
+    from lamina.builder.bases.finder import BaseFinder
     from lamina.builder.events import Emit
-    from lamina.builder.graph import Graph, Step
-    from lamina.builder.inputs import BuildInputs
-    from lamina.builder.layers import Layers
-    from lamina.builder.plan import BaseRequest
-    from lamina.builder.solver import Solver
-    from lamina.oci.store import Store
+    from lamina.builder.inputs.build import BuildInputs
+    from lamina.builder.planning.base import BaseRequest
+    from lamina.builder.solving.graph import Graph, Step
+    from lamina.builder.solving.layers import Layers
+    from lamina.builder.solving.solver import Solver
+    from lamina.oci.store.store import Store
 
 
 @value
@@ -41,11 +42,11 @@ def preview(
     A base that is not here is drawn all the same, as an empty one: nothing is pulled,
     loaded or made. Raises RecipeError.
     """
-    from lamina.builder.bases import BaseFinder
+    from lamina.builder.bases.finder import BaseFinder
     from lamina.builder.build import ParseCache, plan_options
     from lamina.builder.executor import Executor
-    from lamina.builder.plan import plan
-    from lamina.builder.recipe import parse_reading, read
+    from lamina.builder.inputs.recipe import parse_reading, read
+    from lamina.builder.planning.plan import plan
 
     cache = ParseCache(store)
     reading = read(inputs.recipe, cache)
@@ -73,11 +74,7 @@ class _Bases:
 
         kind = request.name.partition(":")[0]
         # Making one, or unpacking an archive, is work of a build.
-        if not request.tree and kind not in (
-            "bootstrap",
-            "oci-layout",
-            "docker-archive",
-        ):
+        if not request.tree and kind not in ("bootstrap", *KINDS):
             try:
                 return self._finder(request)
             except LaminaError:
@@ -118,9 +115,9 @@ def _found(
 ) -> Layers | None:
     """The layers of a step in the cache; None as well where it cannot be asked for,
     since a source is not there."""
-    from lamina.builder.cachekey import cache_key
-    from lamina.builder.layers import result_digest
-    from lamina.builder.solver import Work
+    from lamina.builder.solving.cachekey import cache_key
+    from lamina.builder.solving.layers import result_digest
+    from lamina.builder.solving.work import Work
 
     below = results[step.parent] if step.parent >= 0 else ()
     origins = {index: results[index] for index in step.reads}
@@ -130,5 +127,5 @@ def _found(
         return None
     platform = step.platform or graph.platform
     key = cache_key(step, result_digest(below), digests, platform)
-    added = solver.lookup(Work(step, key, below, origins))
-    return None if added is None else (*below, *added)
+    found = solver.lookup(Work(step, key, below, origins))
+    return None if found is None else (*below, *found.layers)

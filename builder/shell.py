@@ -11,12 +11,12 @@ import contextlib
 import fcntl
 import os
 
-from lamina.builder.cachekey import CacheKey
 from lamina.builder.errors import StepFailed
-from lamina.builder.graph import Inline, RunMount, RunOp, Step
-from lamina.builder.solver import Work
-from lamina.builder.state import DEFAULT_PATH
-from lamina.builder.trace import JOURNAL, NoSuchBuild, builds_folder
+from lamina.builder.planning.state import DEFAULT_PATH
+from lamina.builder.solving.cachekey import CacheKey
+from lamina.builder.solving.graph import Inline, RunMount, RunOp, Step
+from lamina.builder.solving.work import Work
+from lamina.builder.traces.trace import JOURNAL, NoSuchBuild, builds_folder
 from lamina.oci.digest import Digest
 from lamina.values import replace, value
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-    from lamina.builder.inputs import BuildInputs
-    from lamina.builder.layers import Layers
-    from lamina.builder.trace import StepTrace, Trace
-    from lamina.oci.store import Store
-    from lamina.runtime.session import Console
+    from lamina.builder.inputs.build import BuildInputs
+    from lamina.builder.solving.layers import Layers
+    from lamina.builder.traces.trace import StepTrace, Trace
+    from lamina.oci.store.store import Store
+    from lamina.runtime.containers.console import Console
 
 # bash where there is one: it has a history and completes names.
 _SHELL = ("/bin/sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
@@ -108,8 +108,8 @@ def open_shell(
     """Run `command` (none: a shell) there, with a terminal if the console has one;
     its exit code."""
     from lamina.builder.events import silent
-    from lamina.builder.reads import Reads
-    from lamina.builder.run_step import Runner
+    from lamina.builder.ops.run_step import Runner
+    from lamina.builder.sources.reads import Reads
 
     origins = {
         index: _contents(trace.chain(index))
@@ -144,12 +144,12 @@ def open_shell(
 
 @contextlib.contextmanager
 def _in_use(store: Store, trace: Trace) -> Iterator[None]:
-    """Nobody collects the build while its lock is held."""
+    """Nobody removes what the build left while its lock is shared."""
     path = f"{builds_folder(store.root)}/{trace.id}/{JOURNAL}"
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         yield
     finally:
         os.close(descriptor)

@@ -11,6 +11,21 @@ A broken invariant of our own is an `assert`, never one of these.
 
 from __future__ import annotations
 
+# Control characters have pictures in Unicode; blanks of other scripts are harmless.
+_PICTURES = {**{code: 0x2400 + code for code in range(32)}, 127: 0x2421}
+_KEPT = "\n\t\u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+
+
+def visible(text: str) -> str:
+    """A text that others wrote, as a terminal may be given it: what would steer it is a
+    picture of itself (`␛`), or `�`. Newlines and tabs stay, and the length does."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in _KEPT else chr(_PICTURES.get(ord(c), 0xFFFD))
+        for c in text
+    )
+
 
 class LaminaError(Exception):
     """One sentence that says what is wrong, where, and how to get on.

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from lamina.lang import quirks
-from lamina.lang.nodes import Command, ExecForm, Heredoc, ShellForm
-from lamina.lang.source import RecipeError
+from lamina.lang.source import RecipeError, UnclosedQuote
+from lamina.lang.words import Command, ExecForm, Heredoc, ShellForm, Word
 from lamina.values import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from lamina.lang.lines import Fragment
     from lamina.lang.statement import Statement, Token
 
@@ -39,8 +37,10 @@ def parse_command(statement: Statement, text: Fragment) -> Command:
     """The exec form where `text` is a JSON array, else the shell form."""
     args = parse_strings(statement, text)
     if args is None:
-        return ShellForm(text.text)
-    return ExecForm(tuple(arg.text for arg in args))
+        return ShellForm(text.text, text.span)
+    return ExecForm(
+        tuple(arg.text for arg in args), tuple(arg.span for arg in args), text.span
+    )
 
 
 def parse_items(statement: Statement, text: Fragment) -> list[Item]:
@@ -55,6 +55,30 @@ def parse_items(statement: Statement, text: Fragment) -> list[Item]:
         part = text.part(token.start_pos, token.end_pos)
         items.append(Item(part, heredocs.get(part.start)))
     return items
+
+
+def item_word(statement: Statement, item: Item) -> Word:
+    """The word that an item is. Raises UnclosedQuote with a way on: quotes keep no
+    blanks here."""
+    try:
+        return statement.word(item.text)
+    except UnclosedQuote as error:
+        error.hint = (
+            "Blanks part words here, in quotes too. Paths that have some stand in a "
+            f"JSON array: {statement.keyword} {_as_json(statement.arguments.text)}"
+        )
+        raise
+
+
+def _as_json(text: str) -> str:
+    """The words that quotes were meant to make, as an array."""
+    import json
+    import shlex
+
+    try:
+        return json.dumps(shlex.split(text), ensure_ascii=False)
+    except ValueError:
+        return '["a b", "c"]'
 
 
 def parse_strings(statement: Statement, text: Fragment) -> list[Fragment] | None:
@@ -80,6 +104,8 @@ def parse_strings(statement: Statement, text: Fragment) -> list[Fragment] | None
 
 
 def _string(text: Fragment) -> str:
+    if "\\" not in text.text:
+        return text.text[1:-1]
     import json
 
     string: str = json.loads(text.text)
@@ -110,7 +136,8 @@ def parse_duration(statement: Statement, name: str, days: bool = False) -> int:
     if given is None or given.text == "0":
         return 0
     total = 0
-    tokens: tuple[Any, ...] = statement.tree("duration", given)
+    leaves: tuple[Token, ...] = statement.tree("duration", given)
+    tokens = [given.text[leaf.start_pos : leaf.end_pos] for leaf in leaves]
     if len(tokens) > 16 or len(given.text) > 100:
         raise RecipeError(f"--{name} is too long for a time.", given.span)
     if not days and "d" in tokens:
@@ -122,8 +149,8 @@ def parse_duration(statement: Statement, name: str, days: bool = False) -> int:
             f"--{name} needs a unit.", given.span, hint=f"Write {given.text}s."
         )
     for number, unit in zip(tokens[::2], tokens[1::2], strict=True):
-        amount, _, fraction = str(number).partition(".")
-        scale = NANOSECONDS[str(unit)]
+        amount, _, fraction = number.partition(".")
+        scale = NANOSECONDS[unit]
         total += int(amount or 0) * scale
         total += int(fraction or 0) * scale // 10 ** len(fraction)
     if 0 < total < 10**6 or total >= 2**63:

@@ -1,21 +1,21 @@
 """Parsed recipes and grammar tables as JSON, for a ParseCache.
 
 A node is a list that starts with the number of its class, a tuple one that starts
-with 0; a Span is two numbers in its node's list. A recipe is lines: a checksum, what
-every reader needs (the FROMs, global ARGs, directives), then the instructions of one
-stage each, which are decoded when they are first asked for. Reading runs nothing of
-what it reads, and what does not fit is None, as if it had never been cached.
+with 0; a Span is two numbers, in its node's list or a list of its own. A recipe is
+lines: a checksum, its head (global ARGs, directives), then one for each stage, which is
+read when it is first asked for. Reading runs nothing of what it reads, and what does
+not fit is None, as if it had never been cached.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from functools import partial
 from zlib import crc32
 
 from lamina import __version__
-from lamina.lang import nodes
+from lamina.lang import nodes, words
+from lamina.lang.recipe import Directive, Recipe, Stage
 from lamina.lang.source import Source, Span
 
 TYPE_CHECKING = False
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 TUPLE = 0
 # The numbers of classes in one version's cache; keys of the cache name the version.
 CLASSES: tuple[type, ...] = (
-    nodes.Word,
-    nodes.Substitution,
-    nodes.Pair,
-    nodes.Heredoc,
-    nodes.ExecForm,
-    nodes.ShellForm,
-    nodes.Mount,
+    words.Word,
+    words.Substitution,
+    words.Pair,
+    words.Heredoc,
+    words.ExecForm,
+    words.ShellForm,
+    words.Mount,
     nodes.From,
     nodes.Arg,
     nodes.Env,
@@ -52,22 +52,32 @@ CLASSES: tuple[type, ...] = (
     nodes.Onbuild,
     nodes.Maintainer,
     nodes.Unset,
-    nodes.Directive,
-    Span,
+    Directive,
 )
 NUMBERS = {cls: number for number, cls in enumerate(CLASSES, 1)}
-# A class, its fields, and which of them is the span.
+SPAN = len(CLASSES) + 1
+# A class, its fields, and which of them are spans of its own.
 SHAPES = tuple(
-    (cls, tuple(cls.__annotations__), [*cls.__annotations__, "span"].index("span"))
+    (
+        cls,
+        tuple(cls.__annotations__),
+        tuple(
+            n for n, kind in enumerate(cls.__annotations__.values()) if kind == "Span"
+        ),
+    )
     for cls in CLASSES
 )
+_write = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def cache_key(kind: str, text: str) -> str:
     """The key of what this version of the language makes of `text`."""
-    from hashlib import sha256
-
-    edited = sha256("\0".join((_edition(), text)).encode())
+    try:
+        # The module `hashlib` loads OpenSSL, in 3 ms.
+        from _blake2 import blake2b
+    except ImportError:
+        from hashlib import blake2b
+    edited = blake2b("\0".join((_edition(), text)).encode(), digest_size=32)
     return f"{kind}-{edited.hexdigest()}"
 
 
@@ -83,39 +93,42 @@ def _edition() -> str:
             stamps = sorted(
                 f"{entry.name}:{entry.stat().st_mtime_ns}"
                 for entry in entries
-                if entry.name.endswith((".py", ".lark"))
+                if entry.name.endswith((".py", ".lark", ".json"))
             )
         _editions.append("\0".join((__version__, *stamps)))
     return _editions[0]
 
 
-def encode(recipe: nodes.Recipe) -> bytes:
+def encode(recipe: Recipe) -> bytes:
     """The recipe without its source and dialect, which `decode` is given again."""
-    bases = tuple(stage.base for stage in recipe.stages)
-    head = (recipe.escape, recipe.global_args, recipe.directives, bases)
-    parts = (head, *(stage.instructions for stage in recipe.stages))
-    lines = b"\n".join(
-        json.dumps(_plain(part), separators=(",", ":")).encode() for part in parts
-    )
+    head = (recipe.escape, recipe.global_args, recipe.directives)
+    stages = ((stage.base, *stage.instructions) for stage in recipe.stages)
+    lines = "\n".join(_write(_plain(part)) for part in (head, *stages)).encode()
     return b"%08x\n%b" % (crc32(lines), lines)
 
 
 def _plain(node: Any) -> Any:
-    if isinstance(node, tuple):
+    kind = type(node)
+    if kind is tuple:
         return [TUPLE, *map(_plain, node)]
-    number = NUMBERS.get(type(node))
+    if kind is Span:
+        return [SPAN, node.start, node.end]
+    number = NUMBERS.get(kind)
     if number is None:
         return node
     plain: list[Any] = [number]
-    for name, given in node.__dict__.items():
-        if name == "span":
+    spans = SHAPES[number - 1][2]
+    for place, given in enumerate(node.__dict__.values()):
+        if place in spans:
             plain += (given.start, given.end)
+        elif given is None or type(given) is str:
+            plain.append(given)
         else:
-            plain.append(None if name == "source" else _plain(given))
+            plain.append(_plain(given))
     return plain
 
 
-def decode(data: bytes, source: Source, dialect: Dialect) -> nodes.Recipe | None:
+def decode(data: bytes, source: Source, dialect: Dialect) -> Recipe | None:
     """The recipe that `encode` wrote, all its spans in `source`; None for others."""
     checksum, _, lines = data.partition(b"\n")
     if checksum != b"%08x" % crc32(lines):
@@ -123,22 +136,42 @@ def decode(data: bytes, source: Source, dialect: Dialect) -> nodes.Recipe | None
     head, *stages = lines.split(b"\n")
     decoder = _Decoder(source)
     try:
-        escape, global_args, directives, bases = decoder.decode(head)
-        if len(bases) != len(stages):
-            return None
+        escape, global_args, directives = decoder.node(json.loads(head))
     except (ValueError, TypeError, IndexError, RecursionError):
         return None
-    return nodes.Recipe(
+    return Recipe(
         source,
         escape,
         global_args,
         tuple(
-            nodes.Stage.later(index, base, partial(decoder.decode, stages[index]))
-            for index, base in enumerate(bases)
+            Stage.later(index, _Encoded(decoder, line))
+            for index, line in enumerate(stages)
         ),
         directives,
         dialect,
     )
+
+
+class _Encoded:
+    """A stage as `encode` wrote it."""
+
+    __slots__ = ("_decoder", "_line", "_plain")
+
+    def __init__(self, decoder: _Decoder, line: bytes) -> None:
+        self._decoder = decoder
+        self._line = line
+        self._plain: list[Any] = []
+
+    def base(self) -> Any:
+        return self._decoder.node(self._read()[1])
+
+    def instructions(self) -> tuple[Any, ...]:
+        return tuple(map(self._decoder.node, self._read()[2:]))
+
+    def _read(self) -> list[Any]:
+        if not self._plain:
+            self._plain = json.loads(self._line)
+        return self._plain
 
 
 class _Decoder:
@@ -147,28 +180,27 @@ class _Decoder:
     def __init__(self, source: Source) -> None:
         self.source = source
 
-    def decode(self, line: bytes) -> Any:
-        return self.node(json.loads(line))
-
     def node(self, plain: list[Any]) -> Any:
         node = self.node
         given = [node(item) if type(item) is list else item for item in plain]
         number = given[0]
         if number == TUPLE:
             return tuple(given[1:])
-        cls, fields, span = SHAPES[number - 1]
-        if span < len(fields):
-            place = object.__new__(Span)
-            place.__dict__.update(
-                source=self.source, start=given[span + 1], end=given[span + 2]
-            )
-            given[span + 1 : span + 3] = (place,)
-        elif fields[0] == "source":
-            given[1] = self.source
-        if len(given) != len(fields) + 1:
+        if number == SPAN:
+            return self.span(given[1], given[2])
+        cls, fields, spans = SHAPES[number - 1]
+        del given[0]
+        for place in spans:
+            given[place : place + 2] = (self.span(given[place], given[place + 1]),)
+        if len(given) != len(fields):
             raise ValueError(number)
         made = object.__new__(cls)
-        made.__dict__.update(zip(fields, given[1:], strict=True))
+        made.__dict__.update(zip(fields, given))  # noqa: B905 (strict costs a fifth)
+        return made
+
+    def span(self, start: int, end: int) -> Span:
+        made = object.__new__(Span)
+        made.__dict__.update(source=self.source, start=start, end=end)
         return made
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lamina.lang import nodes, quirks
+from lamina.lang import nodes, quirks, words
 from lamina.lang.arguments import (
     parse_choice,
     parse_command,
@@ -10,8 +10,8 @@ from lamina.lang.arguments import (
     parse_duration,
 )
 from lamina.lang.mounts import check_mount, field_name
-from lamina.lang.nodes import Command, ExecForm, ShellForm
 from lamina.lang.source import RecipeError
+from lamina.lang.words import Command, ExecForm, ShellForm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,10 +31,8 @@ def parse_run(statement: Statement) -> nodes.Run:
     command = _program(
         statement, "A step without a command does nothing; leave it out."
     )
-    if command == ExecForm(()):
-        raise RecipeError(
-            f"{statement.keyword} needs a command.", statement.arguments.span
-        )
+    if _is_nothing(command):
+        raise RecipeError(f"{statement.keyword} needs a command.", command.span)
     max_age = parse_duration(statement, "max-age", days=True)
     no_cache = bool(statement.truth("no-cache"))
     if no_cache and max_age:
@@ -61,7 +59,7 @@ def parse_run(statement: Statement) -> nodes.Run:
     )
 
 
-def _mount(statement: Statement, text: Fragment) -> nodes.Mount:
+def _mount(statement: Statement, text: Fragment) -> words.Mount:
     fields = []
     for key, equals, given in statement.tree("mount", text):
         name = text.part(key.start_pos, key.end_pos)
@@ -72,7 +70,7 @@ def _mount(statement: Statement, text: Fragment) -> nodes.Mount:
                 part = part.unquoted(part.text.replace('""', '"'))
             word = statement.word(part)
         fields.append((field_name(name), word))
-    mount = nodes.Mount(tuple(fields), text.span)
+    mount = words.Mount(tuple(fields), text.span)
     return check_mount(mount, statement.dialect)
 
 
@@ -118,12 +116,17 @@ def _program(statement: Statement, hint: str) -> Command:
     if statement.rest is not None:
         return parse_command(statement, statement.rest)
     if statement.dialect.keeps(quirks.EMPTY_COMMANDS):
-        return ShellForm("")
+        return ShellForm("", statement.span)
     raise RecipeError(
         f"{statement.keyword} needs a command.",
         statement.span,
         hint=hint.format(keyword=statement.keyword),
     )
+
+
+def _is_nothing(command: Command) -> bool:
+    """Whether it is `[]`."""
+    return isinstance(command, ExecForm) and not command.args
 
 
 def parse_shell(statement: Statement) -> nodes.Shell:
@@ -134,26 +137,26 @@ def parse_shell(statement: Statement) -> nodes.Shell:
             statement.arguments.span,
             hint='Write it like SHELL ["/bin/bash", "-c"].',
         )
-    return nodes.Shell(command.args, statement.span)
+    return nodes.Shell(command.args, command.places, statement.span)
 
 
 def parse_healthcheck(statement: Statement) -> nodes.Healthcheck:
     text = statement.arguments
     kind, *rest = statement.tree("healthcheck", text)
-    command = None
     if kind.type == "NONE":
-        if statement.flags:
+        if statement.flags and not statement.dialect.keeps(quirks.HEALTH_FLAGS):
             raise RecipeError(
                 "HEALTHCHECK NONE takes no flags.", statement.flags[0].place.span
             )
-    elif rest[0] is None:
-        raise RecipeError("HEALTHCHECK CMD needs a command.", text.span)
-    else:
+        return nodes.Healthcheck(None, 0, 0, 0, 0, 0, statement.span)
+    statement.check_flags(HEALTHCHECK_FLAGS)
+    command = None
+    if rest[0] is not None:
         command = parse_command(
             statement, text.part(rest[0].start_pos, rest[0].end_pos)
         )
-        if command == ExecForm(()):
-            raise RecipeError("HEALTHCHECK CMD needs a command.", text.span)
+    if command is None or _is_nothing(command):
+        raise RecipeError("HEALTHCHECK CMD needs a command.", text.span)
     return nodes.Healthcheck(
         command,
         parse_duration(statement, "interval"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from lamina.lang import nodes, quirks
-from lamina.lang.arguments import parse_items
+from lamina.lang.arguments import item_word, parse_items
 from lamina.lang.dialect import SWITCH
-from lamina.lang.nodes import Heredoc, Word
+from lamina.lang.lines import content_line
 from lamina.lang.source import RecipeError
+from lamina.lang.words import Heredoc, Word
 from lamina.values import replace
 
 TYPE_CHECKING = False
@@ -35,9 +36,9 @@ def parse_copy(statement: Statement) -> nodes.Copy:
     from_ = statement.text("from")
     copy = nodes.Copy(
         statement.keyword == "ADD",
-        tuple(statement.word(i.text) for i in items if i.heredoc is None),
+        tuple(item_word(statement, i) for i in items if i.heredoc is None),
         tuple(_document(statement, i.heredoc) for i in items if i.heredoc is not None),
-        statement.word(dest.text),
+        item_word(statement, dest),
         None if from_ is None else _stage(statement, from_),
         statement.flag_word("chown"),
         statement.flag_word("chmod"),
@@ -72,8 +73,8 @@ def _document(statement: Statement, heredoc: Heredoc) -> Heredoc:
     """The heredoc with its body taken apart, where that expands."""
     if not heredoc.expand:
         return heredoc
-    parts = statement.parts("document", heredoc.content, lambda _: heredoc.span)
-    return replace(heredoc, parts=parts)
+    line = content_line(heredoc, statement.line.anchor)
+    return replace(heredoc, parts=statement.parts("document", line.text, line.span))
 
 
 def _check(statement: Statement, copy: nodes.Copy) -> None:
@@ -89,7 +90,10 @@ def _check(statement: Statement, copy: nodes.Copy) -> None:
     if copy.checksum is not None and several:
         raise RecipeError("--checksum is for one source only.", copy.checksum.span)
     for word in copy.sources:
-        if not copy.add and copy.from_ is None and word.text.startswith(REMOTE):
+        remote = word.text.startswith(REMOTE)
+        if word.text.startswith("file://"):
+            remote = not statement.dialect.keeps(quirks.COPY_ADDRESSES)
+        if remote and not copy.add and copy.from_ is None:
             raise RecipeError(
                 "COPY does not fetch from elsewhere.", word.span, hint="ADD does."
             )

@@ -108,8 +108,10 @@ def dialect_of(name: str, text: str, compat: bool = False) -> Dialect:
     found = heading(text)
     for setting in found:
         _check_setting(setting, name, text)
+    # Who asks for BuildKit's behaviour asks for nothing beyond it.
+    extends = any(setting.name != "compat" for setting in found)
     return Dialect(
-        extended=bool(found) or is_recipe_name(name),
+        extended=extends or is_recipe_name(name),
         compat=compat or any(setting.name == "compat" for setting in found),
     )
 
@@ -121,11 +123,11 @@ def _check_setting(setting: Heading, name: str, text: str) -> None:
     known = SETTINGS.get(setting.name)
     if known is None:
         everything = [*SETTINGS, VARIABLE]
+        word = setting.name.partition(" ")[0]
         raise RecipeError(
-            f"`# lamina:` knows no {setting.name!r}.",
+            f"`# lamina:` knows no {word!r}.",
             span,
-            hint=did_you_mean(setting.name, everything)
-            or f"It knows {', '.join(everything)}.",
+            hint=did_you_mean(word, everything) or f"It knows {', '.join(everything)}.",
         )
     if setting.value not in (known or ("",)):
         raise RecipeError(
@@ -137,3 +139,32 @@ def _check_setting(setting: Heading, name: str, text: str) -> None:
             )
             + ".",
         )
+
+
+def foreign_syntax(text: str) -> str | None:
+    """The frontend that a file names in one of the ways that only files of other
+    languages can: `// syntax=image`, and JSON with a `syntax`."""
+    text = text.removeprefix("\ufeff")
+    if text.startswith("#!"):
+        text = text.partition("\n")[2]
+    if text.startswith("//"):
+        found = directive(text[1:].partition("\n")[0])
+        return found[1].split(" ", 1)[0] if found and found[0] == "syntax" else None
+    if not text.lstrip().startswith("{"):
+        return None
+    import json
+
+    try:
+        syntax = json.loads(text).get("syntax")
+    except (ValueError, RecursionError):
+        return None
+    return syntax if isinstance(syntax, str) else None
+
+
+def directive(text: str) -> tuple[str, str] | None:
+    """The key, in lower case, and value of a comment `# key=value`."""
+    key, equals, given = text[1:].partition("=")
+    key = key.strip().lower()
+    if not equals or not given.strip() or not (key.isascii() and key.isalnum()):
+        return None
+    return key, given.strip()

@@ -13,9 +13,9 @@ from lamina.lang.arguments import parse_strings
 from lamina.lang.dialect import dialect_of
 from lamina.lang.grammar import Grammar
 from lamina.lang.lines import Fragment, scan
-from lamina.lang.nodes import Substitution
 from lamina.lang.source import RecipeError, Source, Span
 from lamina.lang.statement import parse_statement
+from lamina.lang.words import Substitution
 from lamina.values import replace
 
 TYPE_CHECKING = False
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lamina.lang.dialect import Dialect
-    from lamina.lang.grammar import ParseCache
-    from lamina.lang.nodes import Recipe
+    from lamina.lang.lalr import ParseCache
+    from lamina.lang.recipe import Recipe
     from lamina.lang.statement import Statement
 
     Splitter = Callable[[Statement, Fragment], Iterator[str]]
@@ -85,23 +85,31 @@ def _quoted(character: str) -> str:
 
 
 def _dump(statement: Statement, splitters: dict[str, Splitter]) -> str:
-    parts = [statement.keyword.lower()]
-    if statement.flags:
-        given = (
-            f"--{flag.name}" + ("" if flag.value is None else f"={flag.value.text}")
-            for flag in statement.flags
-        )
-        parts.append(f"[{' '.join(map(quote, given))}]")
+    """One instruction; an ONBUILD in an ONBUILD ... is none, and yet has a dump."""
+    heads = []
+    while statement.keyword == "ONBUILD" and statement.rest is not None:
+        heads.append(f"({_head(statement)} ")
+        statement = statement.inner(statement.rest)
+    parts = [_head(statement)]
     split = splitters.get(statement.keyword)
     if split is None:
         # BuildKit keeps an empty word of what it does not know.
         parts.append(quote(""))
     elif statement.rest is not None:
-        if statement.keyword == "ONBUILD":
-            parts.append(_dump(statement.inner(statement.rest), splitters))
-        else:
-            parts += map(quote, split(statement, statement.rest))
-    return f"({' '.join(parts)})"
+        parts += map(quote, split(statement, statement.rest))
+    return f"{''.join(heads)}({' '.join(parts)}){')' * len(heads)}"
+
+
+def _head(statement: Statement) -> str:
+    """The name and the flags."""
+    name = statement.keyword.lower()
+    if not statement.flags:
+        return name
+    given = (
+        f"--{flag.name}" + ("" if flag.value is None else f"={flag.value.text}")
+        for flag in statement.flags
+    )
+    return f"{name} [{' '.join(map(quote, given))}]"
 
 
 # The splitters: those of parser.go's dispatch table.
@@ -205,6 +213,7 @@ def as_json(recipe: Recipe) -> dict[str, Any]:
                 "index": stage.index,
                 "base": plain(stage.base),
                 "instructions": plain(stage.instructions),
+                "span": plain(stage.span),
             }
             for stage in recipe.stages
         ],
@@ -233,7 +242,8 @@ class _Plain:
             name.removesuffix("_"): self.plain(inner)
             for name, inner in node.__dict__.items()
         }
-        return {**typed, **fields}
+        # That of a pair is worked out.
+        return {**typed, **fields, "span": self.plain(node.span)}
 
     def place(self, span: Span) -> dict[str, Any]:
         if self.source.origins:

@@ -8,7 +8,7 @@ read on in silence.
 from __future__ import annotations
 
 from lamina.lang import nodes, quirks
-from lamina.lang.arguments import parse_items
+from lamina.lang.arguments import item_word, parse_items
 from lamina.lang.commands import (
     EXTENDED_RUN_FLAGS,
     HEALTHCHECK_FLAGS,
@@ -21,9 +21,9 @@ from lamina.lang.commands import (
 )
 from lamina.lang.copies import ADD_FLAGS, COPY_FLAGS, EXTENDED_COPY_FLAGS, parse_copy
 from lamina.lang.dialect import SWITCH
-from lamina.lang.nodes import Pair, Word
 from lamina.lang.source import RecipeError
 from lamina.lang.suggest import did_you_mean
+from lamina.lang.words import Pair, Word
 from lamina.values import value
 
 TYPE_CHECKING = False
@@ -39,6 +39,7 @@ BOOTSTRAP_FLAGS = ("include", "variant", "mirror", "snapshot")
 WITH_NAMES = ("ENV", "LABEL", "EXPOSE", "VOLUME")
 UNSETTABLE = (*WITH_NAMES, "ENTRYPOINT", "CMD", "USER", "HEALTHCHECK", "STOPSIGNAL")
 NOTHING: frozenset[str] = frozenset()
+_BLANKS = str.maketrans("\t\v\f\r", "    ")
 
 
 @value
@@ -46,13 +47,15 @@ class Form:
     """An instruction: the function that makes its node, and its flags.
 
     `extended_flags` are there in extended recipes only; so is all of it where
-    `extended` says so.
+    `extended` says so. With `late_flags` the function itself checks them, since they
+    depend on the arguments.
     """
 
     build: Callable[[Statement], Instruction | From]
     flags: frozenset[str] = NOTHING
     extended_flags: frozenset[str] = NOTHING
     extended: bool = False
+    late_flags: bool = False
 
 
 def parse_instruction(statement: Statement) -> Instruction | From:
@@ -60,24 +63,32 @@ def parse_instruction(statement: Statement) -> Instruction | From:
     form = TABLE.get(statement.keyword)
     if form is None or (form.extended and not statement.dialect.extended):
         raise _unknown(statement, form)
-    if statement.keyword == "FROM":
-        return form.build(statement)  # which flags it has depends on the image
-    if statement.keyword not in FLAGS_IGNORED or not statement.dialect.keeps(
+    ignored = statement.keyword in FLAGS_IGNORED and statement.dialect.keeps(
         quirks.IGNORED_FLAGS
-    ):
+    )
+    if not (form.late_flags or ignored):
         statement.check_flags(form.flags, form.extended_flags)
     return form.build(statement)
 
 
 def _unknown(statement: Statement, form: Form | None) -> RecipeError:
-    written = statement.whole.text.split(None, 1)[0]
-    span = statement.whole.part(0, len(written)).span
+    # Not by `split`: a no-break space is part of it.
+    written = statement.whole.text.translate(_BLANKS).partition(" ")[0]
+    span = statement.whole.within(0, len(written))
     if form is not None:
         return RecipeError(
             f"{statement.keyword} is Lamina's own, and this file is a Dockerfile.",
             span,
             hint=SWITCH,
         )
+    for at, sign in enumerate(written):
+        if sign.isspace() or not sign.isprintable():
+            return RecipeError(
+                f"There is {_name(sign)} in the instruction's name.",
+                statement.whole.at(at),
+                hint="It looks like a blank, or like nothing: write an ordinary blank, "
+                "or nothing.",
+            )
     known = [
         name
         for name, form in TABLE.items()
@@ -86,6 +97,14 @@ def _unknown(statement: Statement, form: Form | None) -> RecipeError:
     return RecipeError(
         f"There is no instruction {written}.", span, hint=did_you_mean(written, known)
     )
+
+
+def _name(sign: str) -> str:
+    """A character that cannot be seen, in words."""
+    import unicodedata
+
+    name = unicodedata.name(sign, "character").lower()
+    return f"a {name} (U+{ord(sign):04X})"
 
 
 def _from(statement: Statement) -> From:
@@ -211,7 +230,7 @@ def _volume(statement: Statement) -> nodes.Volume:
             raise RecipeError("The path of a volume cannot be empty.", item.text.span)
     if not items:
         raise RecipeError("VOLUME needs a path.", statement.arguments.span)
-    paths = tuple(statement.word(item.text) for item in items)
+    paths = tuple(item_word(statement, item) for item in items)
     return nodes.Volume(paths, statement.span)
 
 
@@ -252,7 +271,7 @@ def _unset(statement: Statement) -> nodes.Unset:
 
 FLAGS_IGNORED = ("ARG", "STOPSIGNAL")
 TABLE: dict[str, Form] = {
-    "FROM": Form(_from),
+    "FROM": Form(_from, late_flags=True),
     "ARG": Form(_arg),
     "ENV": Form(_env),
     "LABEL": Form(_label),
@@ -267,7 +286,7 @@ TABLE: dict[str, Form] = {
     "SHELL": Form(parse_shell),
     "EXPOSE": Form(_expose),
     "VOLUME": Form(_volume),
-    "HEALTHCHECK": Form(parse_healthcheck, HEALTHCHECK_FLAGS),
+    "HEALTHCHECK": Form(parse_healthcheck, HEALTHCHECK_FLAGS, late_flags=True),
     "ONBUILD": Form(_onbuild),
     "MAINTAINER": Form(_maintainer),
     "UNSET": Form(_unset, extended=True),

@@ -10,14 +10,18 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from lamina.lang import quirks
-from lamina.lang.dialect import DOCKERFILE, Dialect, lamina_setting
-from lamina.lang.nodes import Directive, Heredoc
+from lamina.lang.dialect import DOCKERFILE, Dialect, directive, lamina_setting
+from lamina.lang.recipe import Directive
 from lamina.lang.source import RecipeError, Source, Span
+from lamina.lang.words import Heredoc
 from lamina.values import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    # The heredocs that a line opens.
+    Openings = Callable[["Line", Dialect], tuple["Opening", ...]]
 
 # BuildKit reads no longer lines, so a recipe with one would not build elsewhere.
 LONGEST_LINE = 65535
@@ -47,6 +51,9 @@ class Line:
         """Where the characters from `start` up to `end` of `text` were written."""
         if self.anchor is not None:
             return self.anchor
+        if len(self.starts) == 1:
+            offset = self.offsets[0]
+            return Span(self.source, offset + start, offset + end)
         first = self._offset(start)
         last = self._offset(end - 1) + 1 if end > start else first
         return Span(self.source, first, last)
@@ -78,7 +85,14 @@ class Fragment:
 
     def at(self, place: int) -> Span:
         """Where one character of `text` was written."""
-        return self.part(place, place + 1).span
+        return self.within(place, place + 1)
+
+    def within(self, start: int, end: int) -> Span:
+        """Where the characters from `start` up to `end` of `text` were written; the
+        whole of it, if it has lost its quotes."""
+        if len(self.text) != self.end - self.start:
+            return self.span
+        return self.line.span(self.start + start, self.start + end)
 
     def unquoted(self, text: str) -> Fragment:
         """The same place, with what is left of the text without quotes and escapes."""
@@ -112,7 +126,7 @@ def stop(error: RecipeError) -> None:
 
 def scan(
     source: Source,
-    openings: Callable[[Line], tuple[Opening, ...]],
+    openings: Openings,
     report: Callable[[RecipeError], None] = stop,
     dialect: Dialect = DOCKERFILE,
 ) -> Scan:
@@ -132,12 +146,18 @@ def scan(
 
 
 def trigger_line(
-    source: Source, openings: Callable[[Line], tuple[Opening, ...]], escape: str
+    source: Source,
+    openings: Openings,
+    escape: str,
+    anchor: Span,
+    dialect: Dialect,
 ) -> tuple[Line, ...]:
-    """The lines of an ONBUILD trigger: no directives, an escape that is given."""
-    scanner = _Scanner(source, stop)
+    """The lines of an ONBUILD trigger: no directives, an escape that is given, and all
+    of it stands at `anchor`."""
+    scanner = _Scanner(source, stop, dialect)
     scanner.escape = escape
     scanner.heading = scanner.top = False
+    scanner.anchor = anchor
     return scanner.scan(openings).lines
 
 
@@ -153,33 +173,38 @@ def line_again(span: Span, escape: str) -> tuple[Line, int]:
     return line, scanner.at
 
 
-def foreign_syntax(text: str) -> str | None:
-    """The frontend that a file names in one of the ways that only files of other
-    languages can: `// syntax=image`, and JSON with a `syntax`."""
-    text = text.removeprefix("\ufeff")
-    if text.startswith("#!"):
-        text = text.partition("\n")[2]
-    if text.startswith("//"):
-        found = directive(text[1:].partition("\n")[0])
-        return found[1].split(" ", 1)[0] if found and found[0] == "syntax" else None
-    if not text.lstrip().startswith("{"):
-        return None
-    import json
-
-    try:
-        syntax = json.loads(text).get("syntax")
-    except (ValueError, RecursionError):
-        return None
-    return syntax if isinstance(syntax, str) else None
+def content_line(heredoc: Heredoc, anchor: Span | None = None) -> Line:
+    """A heredoc's content, whose characters know their places."""
+    source, start = heredoc.lines.source, heredoc.lines.start
+    if anchor is not None or not heredoc.strip_tabs:
+        return Line(source, heredoc.content, (0,), (start,), anchor=anchor)
+    starts, offsets, length = [], [], 0
+    for line in heredoc.body.split("\n"):
+        kept = line.lstrip("\t")
+        starts.append(length)
+        offsets.append(start + len(line) - len(kept))
+        length += len(kept) + 1
+        start += len(line) + 1
+    return Line(source, heredoc.content, tuple(starts), tuple(offsets))
 
 
-def directive(text: str) -> tuple[str, str] | None:
-    """The key, in lower case, and value of a comment `# key=value`."""
-    key, equals, given = text[1:].partition("=")
-    key = key.strip().lower()
-    if not equals or not given.strip() or not (key.isascii() and key.isalnum()):
-        return None
-    return key, given.strip()
+def _placed(
+    pieces: tuple[tuple[int, str], ...], lead: int
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Where the pieces that hold text start in a line without the `lead` characters at
+    its start, and in the source."""
+    if len(pieces) == 1:
+        return (0,), (pieces[0][0] + lead,)
+    starts: list[int] = []
+    length = 0
+    for _, piece in pieces:
+        starts.append(length)
+        length += len(piece)
+    first = bisect_right(starts, lead) - 1
+    offsets = [offset for offset, _ in pieces[first:]]
+    # The first starts with the first character.
+    offsets[0] += lead - starts[first]
+    return (0, *(start - lead for start in starts[first + 1 :])), tuple(offsets)
 
 
 class _Scanner:
@@ -193,6 +218,7 @@ class _Scanner:
     ) -> None:
         self.source = source
         self.report = report
+        self.dialect = dialect
         self.last_only = dialect.keeps(quirks.ESCAPED_ESCAPE)
         self.start = self.at = 1 if source.text.startswith("\ufeff") else 0
         self.escape = "\\"
@@ -203,8 +229,9 @@ class _Scanner:
         self.top = True
         self.directives: list[Directive] = []
         self.comments: list[str] = []
+        self.anchor: Span | None = None
 
-    def scan(self, openings: Callable[[Line], tuple[Opening, ...]]) -> Scan:
+    def scan(self, openings: Openings) -> Scan:
         lines: list[Line] = []
         while self.at < len(self.source.text):
             line = self.line()
@@ -217,7 +244,7 @@ class _Scanner:
                         )
                     )
                     break
-                found = openings(line) if "<<" in line.text else ()
+                found = openings(line, self.dialect) if "<<" in line.text else ()
                 bodies = tuple(
                     (opening.start, self.heredoc(line, opening)) for opening in found
                 )
@@ -244,28 +271,15 @@ class _Scanner:
 
     def line(self) -> Line | None:
         """The next logical line, or None for a comment or a blank line."""
-        pieces: list[str] = []
-        starts: list[int] = []
-        offsets: list[int] = []
-        length = 0
-        for offset, piece in self.pieces():
-            pieces.append(piece)
-            starts.append(length)
-            offsets.append(offset)
-            length += len(piece)
-        text = "".join(pieces).rstrip()
-        lead = len(text) - len(text.lstrip())
+        pieces = tuple(self.pieces())
+        text = "".join(piece for _, piece in pieces).rstrip()
         if not text:
             return None
-        # Keep the pieces that hold text; the first starts with the first character.
-        first = bisect_right(starts, lead) - 1
-        offsets[first] += lead - starts[first]
-        moved = (0, *(start - lead for start in starts[first + 1 :]))
+        lead = len(text) - len(text.lstrip())
+        starts, offsets = _placed(pieces, lead)
         comment = "\n".join(self.comments)
         self.comments = []
-        return Line(
-            self.source, text[lead:], moved, tuple(offsets[first:]), comment=comment
-        )
+        return Line(self.source, text[lead:], starts, offsets, (), self.anchor, comment)
 
     def pieces(self) -> Iterator[tuple[int, str]]:
         """What one logical line is joined from, and where each piece starts."""
@@ -350,13 +364,7 @@ class _Scanner:
             end, text = self.physical()
             text = text.rstrip("\r")
             if (text.lstrip("\t") if opening.strip_tabs else text) == opening.name:
-                return Heredoc(
-                    opening.name,
-                    self.source.text[start:end],
-                    opening.expand,
-                    opening.strip_tabs,
-                    span,
-                )
+                return self.body(opening, span, start, end)
         self.report(
             RecipeError(
                 f"No line `{opening.name}` ends this heredoc.",
@@ -364,5 +372,14 @@ class _Scanner:
                 hint="Quote the `<<` if it is not meant to open one.",
             )
         )
-        body = self.source.text[start:]
-        return Heredoc(opening.name, body, opening.expand, opening.strip_tabs, span)
+        return self.body(opening, span, start, len(self.source.text))
+
+    def body(self, opening: Opening, span: Span, start: int, end: int) -> Heredoc:
+        return Heredoc(
+            opening.name,
+            self.source.text[start:end],
+            opening.expand,
+            opening.strip_tabs,
+            span,
+            self.anchor or Span(self.source, start, end),
+        )

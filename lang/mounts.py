@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lamina.lang.lines import Fragment
-    from lamina.lang.nodes import Mount, Word
     from lamina.lang.source import Span
+    from lamina.lang.words import Mount, Word
 
 SPELLINGS = {
     "dst": "target",

@@ -1,118 +1,13 @@
-"""What a recipe says: frozen nodes, each with its Span.
-
-A `Word` is text as it was written, quotes and `$NAME` included; `lang.expand`
-turns it into a value once an environment is known. Text that the language never
-expands (commands) is a plain `str`.
-"""
+"""The instructions of a recipe: frozen nodes, each with its Span."""
 
 from __future__ import annotations
 
-from lamina.lang.dialect import DOCKERFILE, Dialect
-from lamina.lang.source import Source, Span
 from lamina.values import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-@value
-class Substitution:
-    """`$name` or `${name}`, or `${name` operator argument `}`.
-
-    `operator` is one of "" `-` `:-` `+` `:+` `?` `:?` `#` `##` `%` `%%` `/` `//` `//$`;
-    only the last three have a `replacement` (`//$`: with `$0`, see `quirks.GROUPS`).
-    A `quoted` one (between double quotes) is never split into words.
-    """
-
-    name: str
-    operator: str
-    argument: tuple[str | Substitution, ...]
-    replacement: tuple[str | Substitution, ...]
-    quoted: bool
-
-
-Parts = tuple[str | Substitution, ...]
-
-
-@value
-class Word:
-    """Text that may hold `$NAME`, quotes and escapes, as written.
-
-    `parts` is the same taken apart: literal text, quotes and escapes gone, and
-    substitutions. None where `text` holds nothing special, or of a word that did not
-    come from `parse`; `lang.expand` takes that one apart when it needs to.
-    """
-
-    text: str
-    span: Span
-    parts: Parts | None = None
-
-
-@value
-class Pair:
-    """`KEY=value` of ENV and LABEL; both sides expand."""
-
-    key: Word
-    value: Word
-
-
-@value
-class Heredoc:
-    """`<<NAME` and its lines. `expand` is false when any part of NAME was quoted.
-
-    `body` is raw: line ends as they are, leading tabs there although `<<-` has
-    `strip_tabs`. `content` is the text that a file of it gets. `parts` as
-    `Word.parts`, of `content`.
-    """
-
-    name: str
-    body: str
-    expand: bool
-    strip_tabs: bool
-    span: Span
-    parts: Parts | None = None
-
-    @property
-    def content(self) -> str:
-        """The lines, without their leading tabs where `<<-` opened them."""
-        if not self.strip_tabs:
-            return self.body
-        lines = self.body.split("\n")
-        return "\n".join(line.lstrip("\t") for line in lines)
-
-
-@value
-class ExecForm:
-    """`["a", "b"]`: an argument vector."""
-
-    args: tuple[str, ...]
-
-
-@value
-class ShellForm:
-    """The rest of the line, for the shell that SHELL names.
-
-    `text` is the line after continuations; a RUN's heredocs stand in `Run.heredocs`.
-    """
-
-    text: str
-
-
-Command = ExecForm | ShellForm
-
-
-@value
-class Mount:
-    """One `RUN --mount=`: its `key=value` fields in order; a bare key has None.
-
-    Keys are in lower case and have one spelling each: `target` (also for `dst`,
-    `destination`), `source` (`src`), `readonly` (`ro`), `readwrite` (`rw`). Values
-    expand, but for `from`; `lang.mounts` gives them their types.
-    """
-
-    fields: tuple[tuple[str, Word | None], ...]
-    span: Span
+    from lamina.lang.source import Span
+    from lamina.lang.words import Command, Heredoc, Mount, Pair, Word
 
 
 @value
@@ -232,7 +127,10 @@ class Entrypoint:
 
 @value
 class Shell:
+    """SHELL: the program that runs shell forms, its arguments, and their places."""
+
     args: tuple[str, ...]
+    places: tuple[Span, ...]
     span: Span
 
 
@@ -310,79 +208,3 @@ Instruction = (
     | Maintainer
     | Unset
 )
-
-
-@value
-class Stage:
-    """FROM and what follows it. `index` counts from 0."""
-
-    index: int
-    base: From
-    instructions: tuple[Instruction, ...]
-
-    @classmethod
-    def later(
-        cls, index: int, base: From, decode: Callable[[], tuple[Instruction, ...]]
-    ) -> Stage:
-        """A stage whose instructions are read when they are first asked for: a build
-        needs few of the stages that a cache brings back."""
-        stage = object.__new__(cls)
-        stage.__dict__.update(index=index, base=base, _decode=decode)
-        return stage
-
-    if not TYPE_CHECKING:  # for a type checker it would make every name an attribute
-
-        def __getattr__(self, name: str) -> object:
-            """The instructions, which only a stage made by `later` lacks."""
-            if name != "instructions" or "_decode" not in self.__dict__:
-                raise AttributeError(name)
-            decode = self.__dict__.pop("_decode")
-            self.__dict__["instructions"] = found = decode()
-            return found
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Stage) and self._fields() == other._fields()
-
-    def __hash__(self) -> int:
-        return hash(self._fields())
-
-    def __repr__(self) -> str:
-        return f"Stage{self._fields()!r}"
-
-    def _fields(self) -> tuple[object, ...]:
-        return self.index, self.base, self.instructions
-
-
-@value
-class Finding:
-    """What a check has to say: a rule's name, `error` or `warning`, and where."""
-
-    rule: str
-    level: str
-    message: str
-    hint: str
-    span: Span
-
-
-@value
-class Directive:
-    """A comment that means something: `# syntax=`, `# escape=`, `# check=` at the top
-    of the file (the heading), `# check=` above an instruction, `# lamina: ...` among
-    the comments before the first instruction."""
-
-    name: str
-    value: str
-    heading: bool
-    span: Span
-
-
-@value
-class Recipe:
-    """A parsed recipe. `escape` is the escape character that its directive chose."""
-
-    source: Source
-    escape: str
-    global_args: tuple[Arg, ...]
-    stages: tuple[Stage, ...]
-    directives: tuple[Directive, ...] = ()
-    dialect: Dialect = DOCKERFILE

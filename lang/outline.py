@@ -23,8 +23,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from lamina.lang.nodes import Instruction, Mount, Recipe, Stage, Word
+    from lamina.lang.nodes import Instruction
+    from lamina.lang.recipe import Recipe, Stage
     from lamina.lang.source import Span
+    from lamina.lang.words import Mount, Word
 
 # A longer value is not worked out: variables that double each other grow without end.
 LONGEST = 4096

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from lamina.lang.dialect import EXTENDED, Dialect, dialect_of
+from lamina.lang.dialect import EXTENDED, Dialect, dialect_of, foreign_syntax
 from lamina.lang.grammar import Grammar
 from lamina.lang.instructions import parse_instruction
-from lamina.lang.lines import Fragment, Line, foreign_syntax, scan, stop, trigger_line
-from lamina.lang.nodes import Arg, From, Onbuild, Recipe
+from lamina.lang.lines import Fragment, Line, scan, stop, trigger_line
+from lamina.lang.nodes import Arg, From, Onbuild
+from lamina.lang.recipe import Recipe
 from lamina.lang.source import RecipeError, Source, Span
 from lamina.lang.stages import assemble, check_references, nothing_built
 from lamina.lang.statement import parse_statement
-from lamina.values import replace, value
+from lamina.values import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from lamina.lang.grammar import ParseCache
+    from lamina.lang.lalr import ParseCache
     from lamina.lang.nodes import Instruction
 
 
@@ -26,7 +27,8 @@ def parse(
     """The recipe in `source`. Raises RecipeError at the first thing that is wrong.
 
     Without a `dialect`, the source's name and heading say it. With a `cache`, text
-    that was parsed before costs no parsing and no import.
+    that was parsed before costs no parsing and no import, and in the same process
+    nothing.
     """
     if dialect is None:
         dialect = dialect_of(source.name, source.text)
@@ -36,11 +38,30 @@ def parse(
 
     key = cache_key("recipe", f"{dialect}{source.text}")
     known = cache.get(key)
-    recipe = None if known is None else decode(known, source, dialect)
+    recipe = None
+    if known is not None:
+        recipe = _recent.get((source, dialect)) or decode(known, source, dialect)
     if recipe is None:
         recipe = parse_with(Grammar(cache), source, dialect)
         cache.put(key, encode(recipe))
+    _remember(recipe)
     return recipe
+
+
+# A process reads few recipes, and some of them again and again (`watch`, `fmt`).
+MOST_RECENT = 4
+_recent: dict[tuple[Source, Dialect], Recipe] = {}
+
+
+def _remember(recipe: Recipe) -> None:
+    """Keep the nodes of what was read last, for this process."""
+    if recipe.source.origins:
+        return  # each rendering is another text
+    key = (recipe.source, recipe.dialect)
+    _recent.pop(key, None)
+    if len(_recent) == MOST_RECENT:
+        del _recent[next(iter(_recent))]
+    _recent[key] = recipe
 
 
 # Nobody reads more, and a file with as many is something else than a recipe.
@@ -96,21 +117,37 @@ def parse_trigger(
     dialect = Dialect(extended=True, compat=compat)
     grammar = Grammar(None)
     try:
-        lines = trigger_line(Source("ONBUILD", text), grammar.openings, escape)
+        source = Source("ONBUILD", text)
+        lines = trigger_line(source, grammar.openings, escape, span, dialect)
         if len(lines) != 1:
             raise RecipeError("It is not one instruction.", span)
-        line = replace(lines[0], anchor=span)
-        instruction = _instruction(line, escape, grammar, dialect)
+        instruction = _instruction(lines[0], escape, grammar, dialect)
         if isinstance(instruction, From | Onbuild):
             raise RecipeError("This instruction cannot be a trigger.", span)
     except RecipeError as error:
-        shown = text if len(text) < 60 else f"{text[:57]}..."
-        raise RecipeError(
-            f"The base image brings a trigger that is wrong. {error.message}",
-            span,
-            hint=f"The trigger is {shown!r}. {error.hint}".strip(),
-        ) from None
+        wrong = RecipeError(error.message, span, hint=error.hint)
+        raise of_trigger(wrong, text) from None
     return instruction
+
+
+def triggered(texts: Iterable[str], escape: str, span: Span) -> tuple[Instruction, ...]:
+    """The instructions in triggers; without those that cannot be read, of which the
+    build tells."""
+    found = []
+    for text in texts:
+        try:
+            found.append(parse_trigger(text, escape, span))
+        except RecipeError:
+            continue
+    return tuple(found)
+
+
+def of_trigger(error: RecipeError, text: str) -> RecipeError:
+    """The same error, which says that a trigger has it: at its place there is none."""
+    shown = text if len(text) < 60 else f"{text[:57]}..."
+    error.message = f"The base brings a trigger that is wrong here. {error.message}"
+    error.hint = f"The trigger is {shown!r}. {error.hint}".strip()
+    return error
 
 
 def parse_with(grammar: Grammar, source: Source, dialect: Dialect) -> Recipe:

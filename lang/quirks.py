@@ -53,6 +53,48 @@ GROUPS = Quirk(
     "In `${N//p/r}`, r is text: a `$1` that got there by escapes stays.",
     "r is a template of Go's regular expressions: `$0` is the match, `$1` nothing.",
 )
+DOUBLED_SIGNS = Quirk(
+    "doubled-signs",
+    "In `${N#p}` and `${N%p}`, all that p becomes is the pattern.",
+    "If p begins with `#` (`%`) without its quotes and variables, that is `##` (`%%`).",
+)
+PATTERN_ESCAPES = Quirk(
+    "pattern-escapes",
+    "In a pattern, a backslash or the escape character makes any character literal.",
+    "A backslash does, before `*` `?` `\\` `/` `}`; elsewhere it is an error.",
+)
+NAMELESS = Quirk(
+    "nameless-variables",
+    "`${+x}`, `${%x}` and `${/x/y}` are errors: a name is missing.",
+    "The variable without a name is unset.",
+)
+COLON_TRIMS = Quirk(
+    "colon-trims",
+    "`${N:#p}` and `${N:%p}` are errors.",
+    "The colon is ignored.",
+)
+HEREDOC_WORDS = Quirk(
+    "heredoc-words",
+    "`<<` in `$((1 << 2))` opens no heredoc; elsewhere it does, whatever else the line "
+    "holds.",
+    "It opens one there; and none where the line has a `${` that the language does not "
+    "know, as in `${x^^}`.",
+)
+HEALTH_FLAGS = Quirk(
+    "health-flags",
+    "HEALTHCHECK NONE takes no flags.",
+    "It ignores all flags.",
+)
+COPY_ADDRESSES = Quirk(
+    "copy-addresses",
+    "COPY of `file://...` is an error, as of every other address.",
+    "It is a path in the context.",
+)
+EMPTY_NAMES = Quirk(
+    "empty-names",
+    "A name in ENV or LABEL that is empty once its variables are replaced is an error.",
+    "The image gets a variable or a label without a name.",
+)
 ESCAPED_ESCAPE = Quirk(
     "escaped-escape",
     "Of three escape characters at the end of a line the last one continues it.",
@@ -119,6 +161,14 @@ QUIRKS = (
     MALFORMED_JSON,
     LATE_WORDS,
     GROUPS,
+    DOUBLED_SIGNS,
+    PATTERN_ESCAPES,
+    NAMELESS,
+    COLON_TRIMS,
+    HEREDOC_WORDS,
+    HEALTH_FLAGS,
+    COPY_ADDRESSES,
+    EMPTY_NAMES,
     ESCAPED_ESCAPE,
     FROM_CASE,
     LAST_STAGE,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from lamina.errors import LaminaError
+from lamina.errors import LaminaError, visible
 from lamina.values import value
 
 TYPE_CHECKING = False
@@ -59,11 +59,15 @@ class Frame:
     end: int = 0
 
     @property
+    def caused(self) -> Span:
+        """What brought it about, in the parent's template."""
+        assert self.parent is not None
+        return Span(self.parent.source, self.start, self.end)
+
+    @property
     def cause(self) -> str:
         """File and line of what brought it about."""
-        assert self.parent is not None
-        line = self.parent.source.line_of(self.start)
-        return f"{self.parent.source.name}:{line}"
+        return f"{self.caused.source.name}:{self.caused.line}"
 
     @property
     def shown(self) -> tuple[tuple[str, str], ...]:
@@ -241,6 +245,10 @@ class RecipeError(LaminaError):
         self.span = span
 
 
+class UnclosedQuote(RecipeError):
+    """A quote without its other half; perhaps blanks were meant to be kept in it."""
+
+
 def decode(name: str, data: bytes) -> Source:
     """The Source in a file's bytes. Raises RecipeError where they are not UTF-8."""
     try:
@@ -338,12 +346,27 @@ def _excerpt(span: Span, around: int) -> str:
                 shown.append("      | >>> ...")
             continue
         column = source.column_of(start) if number == first else 1
-        line, cut = _clip(lines[number - low], column)
+        line, cut = _clip(visible(lines[number - low].removesuffix("\r")), column)
         shown.append(f"{number:5} | {'>>>' if inside else '   '} {line}")
         if inside and first == last:
-            width = max(1, min(span.end - start, len(line) + cut - column + 1))
-            shown.append(" " * (11 + column - cut) + "^" * width)
+            at = column - cut - 1
+            text = line[at : at + max(1, span.end - start)] or " "
+            shown.append(" " * 12 + _cells(line[:at], " ") + (_cells(text, "^") or "^"))
     return "\n".join(line.rstrip() for line in shown)
+
+
+def _cells(text: str, sign: str) -> str:
+    """What takes as many cells of a terminal as a text does: a tab for a tab, two of
+    the signs for a wide character, none for one that stands on the one before."""
+    if text.isascii():
+        return "\t".join(sign * len(part) for part in text.split("\t"))
+    from unicodedata import combining, east_asian_width
+
+    return "".join(
+        "\t" if c == "\t" else sign * (2 if east_asian_width(c) in "WF" else 1)
+        for c in text
+        if not combining(c)
+    )
 
 
 def _clip(line: str, column: int) -> tuple[str, int]:

@@ -6,7 +6,8 @@ from bisect import bisect_left
 
 from lamina.lang import quirks
 from lamina.lang.dialect import DOCKERFILE, Dialect
-from lamina.lang.nodes import Arg, Copy, From, Instruction, Run, Stage
+from lamina.lang.nodes import Arg, Copy, From, Instruction, Run
+from lamina.lang.recipe import Stage
 from lamina.lang.source import RecipeError, Source, Span
 from lamina.values import value
 
@@ -14,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from lamina.lang.nodes import Word
+    from lamina.lang.words import Word
 
 
 def assemble(

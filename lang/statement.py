@@ -5,15 +5,17 @@ from __future__ import annotations
 from lamina.lang import quirks
 from lamina.lang.dialect import DOCKERFILE, SWITCH, Dialect
 from lamina.lang.lines import Fragment, Line
-from lamina.lang.nodes import Parts, Word
 from lamina.lang.source import RecipeError, Span
 from lamina.lang.suggest import did_you_mean
+from lamina.lang.words import Parts, Word
 from lamina.values import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Protocol
+
+    Locate = Callable[[int, int], Span]
 
     class Token(Protocol):
         """What a grammar's leaf is: its type and its place in the fragment."""
@@ -35,10 +37,10 @@ if TYPE_CHECKING:
             """Raise RecipeError where `text` looks like a JSON array and is none."""
 
         def parts(
-            self, start: str, text: str, place: Callable[[int], Span], escape: str
+            self, start: str, text: str, place: Locate, escape: str
         ) -> Parts | None:
-            """A word taken apart; None where nothing in it is special. Errors stand
-            at `place(n)`, for the character n of the text."""
+            """A word taken apart; None where nothing in it is special. `place` says
+            where the characters from `start` up to `end` of the text stand."""
 
 
 REPEATABLE = frozenset({"mount", "exclude", "device", "env"})
@@ -122,6 +124,8 @@ class Statement:
 
     def all(self, name: str) -> tuple[Fragment, ...]:
         """The values of a flag that may stand several times."""
+        if not self.flags:
+            return ()
         found = [flag for flag in self.flags if flag.name == name]
         if self.dialect.keeps(quirks.EMPTY_FLAGS):
             found = [f for f in found if f.value is None or f.value.text]
@@ -129,7 +133,7 @@ class Statement:
 
     def text(self, name: str) -> Fragment | None:
         """The value of a flag, or None when it is not there."""
-        return next(iter(self.all(name)), None)
+        return next(iter(self.all(name)), None) if self.flags else None
 
     def flag_word(self, name: str) -> Word | None:
         given = self.text(name)
@@ -148,11 +152,9 @@ class Statement:
         return None
 
     def word(self, text: Fragment) -> Word:
-        return Word(text.text, text.span, self.parts("word", text.text, text.at))
+        return Word(text.text, text.span, self.parts("word", text.text, text.within))
 
-    def parts(
-        self, start: str, text: str, place: Callable[[int], Span]
-    ) -> Parts | None:
+    def parts(self, start: str, text: str, place: Locate) -> Parts | None:
         """A word or, with the start `document`, a heredoc's text taken apart."""
         escape = "\\" if start == "document" else self.escape
         try:
@@ -161,9 +163,9 @@ class Statement:
             if self.dialect.keeps(quirks.LATE_WORDS):
                 return None  # expanding it will say so again
             raise
-        if parts is not None and self.dialect.keeps(quirks.GROUPS):
-            parts = with_groups(parts)
-        return parts
+        if parts is None:
+            return None
+        return as_upstream(parts) if self.dialect.keeps(quirks.GROUPS) else named(parts)
 
     def tree(self, start: str, text: Fragment) -> tuple[Any, ...]:
         """The children of the grammar's rule `start` in `text`."""
@@ -174,19 +176,42 @@ class Statement:
         return parse_statement(text, self.escape, self.grammar, self.dialect)
 
 
-def with_groups(parts: Parts) -> Parts:
-    """The parts with the operator `//$` for `//`."""
+def as_upstream(parts: Parts) -> Parts:
+    """The parts with operators that do what BuildKit's do: `//$` for `//`."""
     return tuple(
         part
         if isinstance(part, str)
         else replace(
             part,
-            operator="//$" if part.operator == "//" else part.operator,
-            argument=with_groups(part.argument),
-            replacement=with_groups(part.replacement),
+            operator=_UPSTREAM.get(part.operator, part.operator),
+            argument=as_upstream(part.argument),
+            replacement=as_upstream(part.replacement),
         )
         for part in parts
     )
+
+
+_UPSTREAM = {sign: f"{sign}$" for sign in ("#", "##", "%", "%%", "/", "//")}
+_UPSTREAM |= {f":{sign}": f"{sign}$" for sign in ("#", "##", "%", "%%")}
+
+
+def named(parts: Parts) -> Parts:
+    """The parts, if they are none that only BuildKit takes."""
+    for part in parts:
+        if isinstance(part, str) or not part.operator:
+            continue
+        if not part.name:
+            raise RecipeError("No variable's name follows this ${.", part.span)
+        if part.operator[0] == ":" and part.operator[1] in "#%":
+            sign = part.operator[1:]
+            raise RecipeError(
+                f"A colon means nothing before {sign}.",
+                part.span,
+                hint=f"Write ${{{part.name}{sign}...}}.",
+            )
+        named(part.argument)
+        named(part.replacement)
+    return parts
 
 
 def parse_statement(
@@ -198,7 +223,7 @@ def parse_statement(
     rest = None
     for child in others:
         if isinstance(child, tuple):
-            flags.append(_flag(text, *child))
+            flags.append(_flag(text, escape, *child))
         else:
             rest = text.part(child.start_pos, child.end_pos)
     name = text.text[keyword.start_pos : keyword.end_pos].upper()
@@ -208,14 +233,18 @@ def parse_statement(
 
 
 def _flag(
-    text: Fragment, name: Token, equals: Token | None, given: Token | None
+    text: Fragment,
+    escape: str,
+    name: Token,
+    equals: Token | None,
+    given: Token | None,
 ) -> Flag:
     end = (given or equals or name).end_pos
     value = None
     if equals is not None:
         value = text.part(equals.end_pos, end)
-        if any(sign in value.text for sign in "\\\"'"):
-            value = value.unquoted(unquote(value.text))
+        if any(sign in value.text for sign in (escape, '"', "'")):
+            value = value.unquoted(unquote(value.text, escape))
     return Flag(
         text.text[name.start_pos + 2 : name.end_pos],
         value,
@@ -223,13 +252,14 @@ def _flag(
     )
 
 
-def unquote(text: str) -> str:
-    """`text` without its quotes and the backslashes that escape in it."""
+def unquote(text: str, escape: str) -> str:
+    """`text` without its quotes and the escape characters that escape in it."""
     import re
 
-    inside = re.compile(r"\\(.)|\\\Z", re.DOTALL)
-    pieces = re.split(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""", text)
+    sign = re.escape(escape)
+    inside = re.compile(rf"{sign}(.)|{sign}\Z", re.DOTALL)
+    string = rf"""("(?:[^"{sign}]|{sign}.)*"|'(?:[^'{sign}]|{sign}.)*')"""
     return "".join(
         inside.sub(r"\1", piece[1:-1] if place % 2 else piece)
-        for place, piece in enumerate(pieces)
+        for place, piece in enumerate(re.split(string, text, flags=re.DOTALL))
     )

@@ -7,10 +7,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`Did you mean X?` for the nearest of `known`, or "" when none is near."""
+def did_you_mean(name: str, known: Iterable[str], near: float = 0.6) -> str:
+    """`Did you mean X?` for the nearest of `known`, or "" when none is near: 1 is the
+    same name, 0 one without a common letter."""
     import difflib  # only where an error is on its way: 8 ms
 
     spelled = {candidate.lower(): candidate for candidate in known}
-    near = difflib.get_close_matches(name.lower(), spelled, n=1)
-    return f"Did you mean {spelled[near[0]]}?" if near else ""
+    found = difflib.get_close_matches(name.lower(), spelled, n=1, cutoff=near)
+    return f"Did you mean {spelled[found[0]]}?" if found else ""

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from lamina.lang.nodes import (
-    Arg,
-    Env,
-    Heredoc,
-    Parts,
-    Substitution,
-    Word,
-)
+from lamina.lang.nodes import Arg, Env
+from lamina.lang.words import Heredoc, Parts, Substitution, Word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from lamina.oci.digest import Digest
-from lamina.values import value
+from lamina.values import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,3 +70,21 @@ class ImageConfig:
     # What others wrote beside these, kept as it was: top level, and under `config`.
     other: Mapping[str, Any] = EMPTY
     other_config: Mapping[str, Any] = EMPTY
+
+
+def with_whole_history(config: ImageConfig, layers: int) -> ImageConfig:
+    """`config` with a line of history that is not empty for each of `layers`, so that
+    the lines of further layers stand beside theirs.
+
+    Where lines are missing, some are put last; where there are too many, the upper ones
+    are said to be empty (as BuildKit's exporter/containerimage/writer.go does).
+    """
+    lines, seen = list(config.history), 0
+    for index, entry in enumerate(lines):
+        if not entry.empty_layer and seen == layers:
+            lines[index] = replace(entry, empty_layer=True)
+        else:
+            seen += not entry.empty_layer
+    lines += [History()] * (layers - seen)
+    history = tuple(lines)
+    return config if history == config.history else replace(config, history=history)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from lamina.oci.errors import InvalidDigest
 
 _HEX = frozenset("0123456789abcdef")
+# From here on (bytes) OpenSSL is worth loading, if it is asked for a few times.
+_LONG = 1 << 16
 
 
 class Digest(str):
@@ -29,9 +31,11 @@ class Digest(str):
     @classmethod
     def of(cls, data: bytes) -> Digest:
         """The digest of `data`."""
-        import hashlib  # OpenSSL: 3 ms that a command without digests saves
-
-        return cls("sha256:" + hashlib.sha256(data).hexdigest())
+        if len(data) < _LONG:
+            from lamina.oci.sha256 import sha256
+        else:
+            from hashlib import sha256
+        return cls("sha256:" + sha256(data).hexdigest())
 
     @property
     def hex(self) -> str:

@@ -43,6 +43,14 @@ _ARCHITECTURES: Mapping[str, tuple[str, str]] = MappingProxyType(
 _IMPLIED = frozenset({("arm64", "v8"), ("arm64", "8"), ("amd64", "v1")})
 _WITH_VARIANTS = frozenset({"arm", "arm64", "amd64", "aarch64", "x86_64"})
 _SYSTEMS = frozenset({"linux", "windows", "darwin", "freebsd", "netbsd", "openbsd"})
+# Go's names, and those of the table above.
+ARCHITECTURES = frozenset(
+    (
+        *("386", "amd64", "arm", "arm64", "loong64", "mips", "mipsle", "mips64"),
+        *("mips64le", "ppc", "ppc64", "ppc64le", "riscv", "riscv64", "s390", "s390x"),
+        *("sparc", "sparc64", "wasm", *_ARCHITECTURES),
+    )
+)
 
 
 @value
@@ -76,9 +84,31 @@ def parse_platform(text: str, host: Platform | None = None) -> Platform:
     if len(parts) == 1 and parts[0] in _SYSTEMS:
         return replace(host, os=parts[0])
     if len(parts) == 1:
+        if parts[0] not in ARCHITECTURES:
+            raise broken(
+                f"{text[:60]!r} is neither an operating system nor an architecture",
+                hint=_meant(parts[0]) or "Write it as in `linux/amd64`.",
+            )
         parts = [host.os, *parts]
     variant = parts[2] if len(parts) == 3 else ""
     return normalise(Platform(parts[0], parts[1], variant))
+
+
+def _meant(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, sorted(ARCHITECTURES | _SYSTEMS), n=1)
+    return f"Did you mean {near[0]}?" if near else ""
+
+
+def unknown_architecture(text: str) -> str:
+    """What to say of a platform whose architecture nobody knows: it may be misspelt, or
+    newer than we are. "" of the others."""
+    architecture = text.split("/")[1]
+    if architecture in ARCHITECTURES:
+        return ""
+    said = f"{text}: there is no architecture {architecture} that Lamina knows."
+    return f"{said} {_meant(architecture)}".rstrip()
 
 
 def normalise(platform: Platform) -> Platform:

@@ -36,12 +36,10 @@ _GO_ESCAPES = str.maketrans(
 Object = Mapping[str, "Any"]
 
 
-def parse_json(data: bytes, what: str) -> Any:
+def parse_json(data: bytes, what: str, limit: int = MAX_DOCUMENT) -> Any:
     """`data` as JSON; `what` names it in errors. Raises InvalidImage."""
-    if len(data) > MAX_DOCUMENT:
-        raise broken(
-            f"{what} has {len(data)} bytes; more than {MAX_DOCUMENT} are not read"
-        )
+    if len(data) > limit:
+        raise broken(f"{what} has {len(data)} bytes; more than {limit} are not read")
     try:
         document = json.loads(
             data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse
@@ -52,9 +50,9 @@ def parse_json(data: bytes, what: str) -> Any:
     return document
 
 
-def parse_object(data: bytes, what: str) -> Object:
+def parse_object(data: bytes, what: str, limit: int = MAX_DOCUMENT) -> Object:
     """`data` as a JSON object."""
-    document = parse_json(data, what)
+    document = parse_json(data, what, limit)
     if not isinstance(document, dict):
         raise broken(f"{what} is not a JSON object")
     return document

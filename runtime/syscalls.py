@@ -35,6 +35,7 @@ CLONE_NEWNET = 0x40000000
 
 MS_BIND = 0x1000
 MS_REC = 0x4000
+MS_UNBINDABLE = 0x20000
 MS_PRIVATE = 0x40000
 MS_SLAVE = 0x80000
 MS_SHARED = 0x100000
@@ -48,6 +49,7 @@ MOUNT_ATTR_ATIME = 0x70
 MOUNT_ATTR_NOATIME = 0x10
 MOUNT_ATTR_STRICTATIME = 0x20
 MOUNT_ATTR_NODIRATIME = 0x80
+MOUNT_ATTR_IDMAP = 0x100000
 MOUNT_ATTR_NOSYMFOLLOW = 0x200000
 
 RESOLVE_NO_XDEV = 0x01
@@ -55,6 +57,9 @@ RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
+
+SECCOMP_TSYNC, SECCOMP_LOG, SECCOMP_SPEC_ALLOW = 1, 2, 4
+SECCOMP_NEW_LISTENER, SECCOMP_WAIT_KILLABLE_RECV = 8, 32
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -66,6 +71,7 @@ PR_SET_SECUREBITS = 28
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_RAISE = 2
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 _X86_64 = os.uname().machine == "x86_64"
@@ -84,8 +90,12 @@ _KEYCTL = 250 if _X86_64 else 219
 _SETHOSTNAME = 170 if _X86_64 else 161
 _SETDOMAINNAME = 171 if _X86_64 else 162
 _SYNCFS = 306 if _X86_64 else 267
+_FSTATFS = 138 if _X86_64 else 44
 _RT_SIGACTION = 13 if _X86_64 else 134
 _PRLIMIT64 = 302 if _X86_64 else 261
+_SCHED_SETATTR = 314 if _X86_64 else 274
+_IOPRIO_SET = 251 if _X86_64 else 30
+_PERSONALITY = 135 if _X86_64 else 92
 _PIDFD_SEND_SIGNAL = 424
 _OPEN_TREE = 428
 _MOVE_MOUNT = 429
@@ -104,7 +114,7 @@ _MOVE_FROM_FD = 0x04
 _MOVE_TO_FD = 0x40
 _FSCONFIG_FLAG, _FSCONFIG_STRING, _FSCONFIG_FD, _FSCONFIG_CREATE = 0, 1, 5, 6
 _CLOSE_RANGE_CLOEXEC = 4
-_SECCOMP_FILTER, _SECCOMP_SPEC_ALLOW = 1, 4
+_SECCOMP_FILTER = 1
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -278,10 +288,18 @@ def move_mount(mount_fd: int, target_fd: int) -> None:
 
 
 def mount_setattr(
-    fd: int, set_: int, clear: int = 0, propagation: int = 0, recursive: bool = False
+    fd: int,
+    set_: int,
+    clear: int = 0,
+    propagation: int = 0,
+    recursive: bool = False,
+    userns: int = 0,
 ) -> None:
-    """Change the attributes of the mount that `fd` is the root of (or of a tree)."""
-    attributes = pack("4Q", set_, clear, propagation, 0)
+    """Change the attributes of the mount that `fd` is the root of (or of a tree).
+
+    `userns` is a user namespace's descriptor, for MOUNT_ATTR_IDMAP.
+    """
+    attributes = pack("4Q", set_, clear, propagation, userns)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     _call("mount_setattr", _MOUNT_SETATTR, fd, b"\0", flags, attributes, 32)
 
@@ -336,11 +354,38 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
     _call("capset", _CAPSET, pack("II", _CAPABILITY_VERSION_3, 0), data)
 
 
-def seccomp(bpf: bytes) -> None:
-    """Load a filter: struct sock_filter's, 8 bytes each. Needs no_new_privs or root."""
+def seccomp(bpf: bytes, flags: int = SECCOMP_SPEC_ALLOW) -> int:
+    """Load a filter: struct sock_filter's, 8 bytes each. Needs no_new_privs or root.
+
+    `flags`: SECCOMP_*, here and in seccomp(2); with SECCOMP_NEW_LISTENER the result is
+    a descriptor.
+    """
     program = ctypes.create_string_buffer(bpf, len(bpf))
     header = pack("@HP", len(bpf) // 8, ctypes.addressof(program))
-    _call("seccomp", _SECCOMP, _SECCOMP_FILTER, _SECCOMP_SPEC_ALLOW, header)
+    return _call("seccomp", _SECCOMP, _SECCOMP_FILTER, flags, header)
+
+
+def arguments_place() -> tuple[int, int]:
+    """Where this process's command line lies in its memory: address and length.
+
+    From /proc/self/stat (proc_pid_stat(5), fields 48 and 49), to be read while /proc is
+    the host's. (0, 0) where that says nothing.
+    """
+    with open("/proc/self/stat", "rb", buffering=0) as stat:
+        fields = stat.read(4096).rpartition(b")")[2].split()
+    start, end = int(fields[45]), int(fields[46])
+    return start, max(end - start, 0)
+
+
+def set_arguments(place: tuple[int, int], name: bytes) -> None:
+    """Show `name` as the command line, and nothing of what it was.
+
+    A last byte that is not zero tells the kernel so (setproctitle(3)).
+    """
+    start, length = place
+    if length > len(name) + 1:
+        text = name.ljust(length - 1, b"\0") + b"."
+        ctypes.memmove(start, text, length)
 
 
 def join_session_keyring() -> None:
@@ -362,6 +407,21 @@ def setrlimit(number: int, soft: int, hard: int) -> None:
     _call("setrlimit", _PRLIMIT64, 0, number, limit, None)
 
 
+def sched_setattr(attributes: bytes) -> None:
+    """Set own scheduling policy: a struct sched_attr of 48 bytes (sched_setattr(2))."""
+    _call("sched_setattr", _SCHED_SETATTR, 0, attributes, 0)
+
+
+def ioprio_set(priority: int) -> None:
+    """Set own I/O class and priority: class << 13 | data (ioprio_set(2))."""
+    _call("ioprio_set", _IOPRIO_SET, 1, 0, priority)
+
+
+def personality(domain: int) -> None:
+    """Set own execution domain: 0 PER_LINUX, 8 PER_LINUX32 (personality(2))."""
+    _call("personality", _PERSONALITY, domain)
+
+
 def default_signal(number: int) -> None:
     """Undo that a signal is ignored, which would last across execve.
 
@@ -373,3 +433,10 @@ def default_signal(number: int) -> None:
 def syncfs(fd: int) -> None:
     """Write out the file system that `fd` lies on."""
     _call("syncfs", _SYNCFS, fd)
+
+
+def filesystem(fd: int) -> int:
+    """The magic number of the file system that `fd` lies on (statfs(2), f_type)."""
+    buffer = ctypes.create_string_buffer(256)
+    _call("fstatfs", _FSTATFS, fd, ctypes.addressof(buffer))
+    return int.from_bytes(buffer.raw[:8], "little")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from lamina.oci.config import ImageConfig
-from lamina.oci.pack import Times, pack
+from lamina.oci.layers.pack import Times, pack
 from lamina.oci.platforms import host_platform
 from lamina.oci.reference import parse_reference
-from lamina.oci.store import Image, Layer, Store
+from lamina.oci.store.store import Image, Layer, Store
+from lamina.runtime.isolation import userns
 from lamina.values import replace
 
 BUSYBOX = "/bin/busybox"
@@ -19,6 +23,29 @@ BUSYBOX = "/bin/busybox"
 
 def open_store(root: Path) -> Store:
     return Store.open(str(root / "store"))
+
+
+def make_base(place: Path, **images: Mapping[str, object]) -> None:
+    """The store of `open_store(place)` with the images named, for whom `lamina` runs.
+
+    An ordinary user's is made by another process: in it the user is root, and owns
+    files as root, and a process that has become that cannot go back.
+    """
+    if os.geteuid() == 0:
+        store = open_store(place)
+        for name, changes in images.items():
+            make_image(store, name, **changes)
+        store.close()
+        return
+    program = "import sys; from tests import busybox; busybox.main(*sys.argv[1:])"
+    command = (sys.executable, "-c", program, str(place), repr(images))
+    subprocess.run(command, check=True, cwd=Path(__file__).parents[1])
+
+
+def main(place: str, images: str) -> None:
+    """`make_base` as root of a user namespace."""
+    userns.enter()
+    make_base(Path(place), **ast.literal_eval(images))
 
 
 def make_image(store: Store, name: str = "busybox", **changes: object) -> Image:

@@ -9,14 +9,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lamina.builder.apt_sources import host_mirrors
+from lamina.builder.bases.apt_sources import host_mirrors
 from lamina.builder.errors import BootstrapFailed
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.get_closest_marker("root") and os.geteuid() != 0:
-            item.add_marker(pytest.mark.skip(reason="needs the super-user"))
+        root = item.get_closest_marker("root")
+        if root is not None and os.geteuid() != 0:
+            why = ": ".join(("needs the super-user", *root.args))
+            item.add_marker(pytest.mark.skip(reason=why))
         if item.get_closest_marker("network") and not _mirror_answers():
             item.add_marker(pytest.mark.skip(reason="no package mirror answers"))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
 from lamina.builder.watch.settle import Batch
+from lamina.builder.watch.temporary import is_lock
 from lamina.builder.watch.watcher import Listener, Watcher
 from lamina.values import value
 
@@ -32,19 +34,24 @@ class Changed:
 
 
 class Changes:
-    """An iterator over Changed; `close` ends it. Times are time.monotonic."""
+    """An iterator over Changed; `close` ends it. Times are time.monotonic.
+
+    Without `events` the file system tells of none, and is looked at instead.
+    """
 
     def __init__(
         self,
         wanted: Wanted,
         limited: Callable[[WatchLimit], None],
         pauses: Pauses | None = None,
+        events: bool = True,
     ) -> None:
         self._condition = threading.Condition()
         self._batch = Batch(pauses)
         self._closed = False
         self._first = 0.0
-        self._watcher = Watcher(Listener(self._changed, self._lost, limited), wanted)
+        listener = Listener(self._changed, self._lost, limited)
+        self._watcher = Watcher(listener, wanted, events=events)
 
     def __enter__(self) -> Changes:
         return self
@@ -89,6 +96,10 @@ class Changes:
     def _changed(self, path: str, to_be_written: bool) -> None:
         with self._condition:
             now = time.monotonic()
+            if is_lock(path):
+                self._batch.hold(os.path.lexists(path), now)
+                self._condition.notify_all()
+                return
             if not self._batch:
                 self._first = now
             self._batch.add(path, now, to_be_written=to_be_written)

@@ -49,9 +49,16 @@ class Listener:
 
 
 class Watcher:
-    """Watches areas from `watch` until `close`."""
+    """Watches areas from `watch` until `close`; without `events` by looking alone."""
 
-    def __init__(self, listener: Listener, wanted: Wanted, poll: float = POLL) -> None:
+    def __init__(
+        self,
+        listener: Listener,
+        wanted: Wanted,
+        poll: float = POLL,
+        *,
+        events: bool = True,
+    ) -> None:
         self._listener = listener
         self._wanted = wanted
         self._poll = poll
@@ -66,7 +73,7 @@ class Watcher:
         self._limited = False
         self._closed = threading.Event()
         self._poller: threading.Thread | None = None
-        self._inotify = self._opened()
+        self._inotify = self._opened() if events else None
 
     def _opened(self) -> Inotify | None:
         try:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
-from lamina.cli.image_json import image_json, index_json
+from lamina.cli.formats.tables import ago, human_size, one_line, parse_time, show
+from lamina.cli.images.image_json import image_json, index_json
 from lamina.cli.opened import opened
-from lamina.cli.tables import ago, human_size, parse_time, show
 from lamina.oci.errors import NotFound
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from lamina.cli.settings import Settings
-    from lamina.oci.store import Image, Store
+    from lamina.oci.store.store import Image, Store
 
 _COLUMNS = {
     "ID": "IMAGE",
@@ -31,13 +31,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register `inspect` and `history`."""
     parser = commands.add_parser(
         "inspect",
-        help="Show images and containers as JSON",
-        description="Show all that is known of images and containers, as JSON.",
+        help="Show containers, images, networks and volumes as JSON",
+        description="Show all that is known of containers, images, networks and "
+        "volumes, as JSON.",
     )
     flag = parser.add_argument
     flag("names", nargs="+", metavar="NAME|ID")
-    flag("-f", "--format", default="", metavar="TEMPLATE", help="json or Go template")
-    flag("--type", choices=("image", "container"), default="", help="only these")
+    flag("-f", "--format", default="", metavar="TEMPLATE", help="json or a template")
+    flag("--type", choices=_TYPES, default="", help="only these")
     flag("--platform", default="", metavar="OS/ARCH", help="of several, this one")
     flag("-s", "--size", action="store_true", help="count a container's files too")
     flag("--remote", action="store_true", help="what registries have, without pulling")
@@ -53,10 +54,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("-q", "--quiet", action="store_true", help="print IDs only")
     flag("-H", "--human", default="true", choices=("true", "false"), help=_HUMAN)
     flag("--no-trunc", action="store_true", help="show whole commands")
-    flag("--format", default="", metavar="TEMPLATE", help="json, table, Go template")
+    flag("--format", default="", metavar="TEMPLATE", help="table, json or a template")
     parser.set_defaults(call=history)
 
 
+_TYPES = ("container", "image", "network", "volume")
 _HUMAN = "sizes and times for people (default: true)"
 
 
@@ -67,11 +69,12 @@ def inspect(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print what is found as one JSON list; 1 when a name meant nothing."""
     from lamina.cli.main import print_error
 
+    text = _text(arguments.format)
     if arguments.remote:
-        from lamina.cli.remote_json import remote_json
+        from lamina.cli.registries.remote_json import remote_json
 
         platform = arguments.platform
-        _print([remote_json(settings, n, platform) for n in arguments.names], arguments)
+        print(text([remote_json(settings, n, platform) for n in arguments.names]))
         return 0
     found, missing = [], []
     with opened(settings) as store:
@@ -81,37 +84,57 @@ def inspect(arguments: argparse.Namespace, settings: Settings) -> int:
                 missing.append(name)
             else:
                 found.append(document)
-    _print(found, arguments)
+    if found or not arguments.format:
+        print(text(found), flush=True)
     for name in missing:
         print_error(NotFound(f"No such {arguments.type or 'object'}: {name}"))
     return 1 if missing else 0
 
 
-def _print(found: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
-    if not arguments.format:
-        print(json.dumps(found, indent=4, ensure_ascii=False))
-    else:
-        for document in found:
-            print(_formatted(document, arguments.format))
-    sys.stdout.flush()
+def _text(style: str) -> Callable[[list[dict[str, Any]]], str]:
+    """What `--format` makes of the documents; raises LaminaError for a wrong one."""
+    if not style:
+        return lambda found: json.dumps(found, indent=4, ensure_ascii=False)
+    if style == "json":
+        return lambda found: json.dumps(
+            found, ensure_ascii=False, separators=(",", ":")
+        )
+    from lamina.cli.formats.template import compiled
+
+    render = compiled(style)
+    return lambda found: "\n".join(map(render, found))
 
 
 def _document(
     store: Store, name: str, arguments: argparse.Namespace
 ) -> dict[str, Any] | None:
-    """A container first, as Docker looks, then an image."""
-    kind, size, platform = arguments.type, arguments.size, arguments.platform
-    if kind != "image":
-        from lamina.cli.container_json import find_container_json
+    """A container first, as Docker looks, then an image, a network, a volume."""
+    kind = arguments.type
+    for looked_for, find in _KINDS.items():
+        if kind in ("", looked_for):
+            document = find(store, name, arguments)
+            if document is not None:
+                return document
+    return None
 
-        document = find_container_json(store, name, size)
-        if document is not None:
-            return document
-    found = None if kind == "container" else store.resolve_any(name)
+
+def _container(
+    store: Store, name: str, arguments: argparse.Namespace
+) -> dict[str, Any] | None:
+    from lamina.cli.containers.container_json import find_container_json
+
+    return find_container_json(store, name, arguments.size)
+
+
+def _image(
+    store: Store, name: str, arguments: argparse.Namespace
+) -> dict[str, Any] | None:
+    platform = arguments.platform
+    found = store.resolve_any(name)
     if found is None:
         return None
     if platform:
-        from lamina.oci.image_index import require_platform
+        from lamina.oci.store.image_index import require_platform
 
         found = require_platform(store, name, platform)
     chosen = store.resolve_id(found)
@@ -120,12 +143,32 @@ def _document(
     return document if chosen == found else document | index_json(store, found)
 
 
-def _formatted(document: dict[str, Any], style: str) -> str:
-    if style == "json":
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    from lamina.cli.template import render, unescape
+def _network(store: Store, name: str, _: argparse.Namespace) -> dict[str, Any] | None:
+    from lamina.cli.networks.listing import network_json
+    from lamina.runtime.network.definitions import NoSuchNetwork
 
-    return render(unescape(style), document)
+    try:
+        return network_json(store, name)
+    except NoSuchNetwork:
+        return None
+
+
+def _volume(store: Store, name: str, _: argparse.Namespace) -> dict[str, Any] | None:
+    from lamina.cli.volumes.volume import volume_json
+    from lamina.runtime.volumes import stored
+
+    try:
+        return volume_json(stored.load(store.root, name))
+    except stored.NoSuchVolume:
+        return None
+
+
+_KINDS = {
+    "container": _container,
+    "image": _image,
+    "network": _network,
+    "volume": _volume,
+}
 
 
 # history
@@ -148,7 +191,10 @@ def history(arguments: argparse.Namespace, settings: Settings) -> int:
     for entry, size in reversed(list(zip(image.config.history, sizes, strict=True))):
         first = image.id if whole else image.id.short
         created = parse_time(entry.created)
-        command = entry.created_by.replace("\t", " ")
+        # A script has lines, which a table has not.
+        command = entry.created_by
+        if not arguments.format or not whole:
+            command = one_line(" ".join(command.split()))
         rows.append(
             {
                 "ID": "<missing>" if rows else first,

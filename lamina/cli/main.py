@@ -6,7 +6,6 @@ argparse and not click: 15 ms against 50 (docs/decisions/0002-lean-start.md).
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import sys
@@ -16,7 +15,8 @@ from _signal import getsignal, signal  # type: ignore[import-not-found]
 
 from lamina import __version__
 from lamina.cli.settings import settings_from
-from lamina.errors import LaminaError
+from lamina.cli.untranslated import argparse
+from lamina.errors import LaminaError, visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,49 +27,107 @@ _DEFAULT, _SIGHUP, _SIGTERM = 0, 1, 15
 
 # Each command: the module that adds it, and what `lamina --help` says of it.
 COMMANDS = {
-    "build": ("lamina.cli.build", "Build an image from a recipe"),
-    "check": ("lamina.cli.check", "Show what is wrong with a recipe, or not meant"),
-    "graph": ("lamina.cli.graph", "Show the steps that a build consists of"),
-    "fmt": ("lamina.cli.fmt", "Give recipes their one layout"),
-    "outline": ("lamina.cli.outline", "Show what a recipe offers and asks for"),
-    "parse": ("lamina.cli.parse", "Show the tree of a recipe"),
-    "render": ("lamina.cli.render", "Show what a recipe's template gives"),
-    "bootstrap": ("lamina.cli.bootstrap", "Make a base image from a distribution"),
-    "run": ("lamina.cli.run", "Run a command in a new container"),
-    "exec": ("lamina.cli.exec", "Run a command in a running container"),
-    "ps": ("lamina.cli.containers", "List containers"),
-    "logs": ("lamina.cli.containers", "Show what a container wrote"),
-    "stop": ("lamina.cli.containers", "Stop containers"),
-    "kill": ("lamina.cli.containers", "Send a signal to containers"),
-    "wait": ("lamina.cli.containers", "Wait until containers stop"),
-    "rm": ("lamina.cli.containers", "Remove containers"),
-    "rename": ("lamina.cli.containers", "Give a container another name"),
-    "top": ("lamina.cli.containers", "List the processes of a container"),
-    "port": ("lamina.cli.containers", "List the published ports of a container"),
+    "build": ("lamina.cli.building.build", "Build an image from a recipe"),
+    "watch": (
+        "lamina.cli.watching.watch",
+        "Build, run, and do it again with each save",
+    ),
+    "check": (
+        "lamina.cli.recipes.check",
+        "Show what is wrong with a recipe, or not meant",
+    ),
+    "graph": ("lamina.cli.building.graph", "Show the steps that a build consists of"),
+    "fmt": ("lamina.cli.recipes.fmt", "Give recipes their one layout"),
+    "outline": ("lamina.cli.recipes.outline", "Show what a recipe offers and asks for"),
+    "parse": ("lamina.cli.recipes.parse", "Show the tree of a recipe"),
+    "render": ("lamina.cli.recipes.render", "Show what a recipe's template gives"),
+    "bootstrap": (
+        "lamina.cli.building.bootstrap",
+        "Make a base image from a distribution",
+    ),
+    "run": ("lamina.cli.containers.run", "Run a command in a new container"),
+    "create": ("lamina.cli.containers.create", "Make a container, without starting it"),
+    "start": ("lamina.cli.containers.start", "Start containers that do not run"),
+    "attach": (
+        "lamina.cli.containers.start",
+        "Watch a running container, and type into it",
+    ),
+    "exec": ("lamina.cli.containers.exec", "Run a command in a running container"),
+    "ps": ("lamina.cli.containers.ps", "List containers"),
+    "events": ("lamina.cli.system.events", "Show what happens in the store"),
+    "logs": ("lamina.cli.containers.logs", "Show what a container wrote"),
+    "top": ("lamina.cli.containers.top", "List the processes of a container"),
+    "stats": ("lamina.cli.containers.stats", "Show what containers use"),
+    "port": ("lamina.cli.containers.port", "List the published ports of a container"),
+    "wait": ("lamina.cli.containers.lifecycle", "Wait until containers stop"),
+    "stop": ("lamina.cli.containers.lifecycle", "Stop containers"),
+    "restart": ("lamina.cli.containers.start", "Restart containers"),
+    "kill": ("lamina.cli.containers.lifecycle", "Send a signal to containers"),
+    "pause": ("lamina.cli.containers.lifecycle", "Let containers stand still"),
+    "unpause": ("lamina.cli.containers.lifecycle", "Let paused containers go on"),
+    "update": (
+        "lamina.cli.containers.update",
+        "Change limits and the restart policy of containers",
+    ),
+    "rename": ("lamina.cli.containers.lifecycle", "Give a container another name"),
+    "rm": ("lamina.cli.containers.lifecycle", "Remove containers"),
+    "cp": ("lamina.cli.containers.cp", "Copy files between a container and the host"),
     "diff": (
-        "lamina.cli.changes",
+        "lamina.cli.containers.changes",
         "Show what a container changed, or how images differ",
     ),
-    "commit": ("lamina.cli.changes", "Make an image of a container's changes"),
-    "export": ("lamina.cli.changes", "Write a container's files as a tar"),
-    "images": ("lamina.cli.images", "List images"),
-    "rmi": ("lamina.cli.images", "Remove images"),
-    "tag": ("lamina.cli.images", "Give an image another name"),
+    "commit": (
+        "lamina.cli.containers.changes",
+        "Make an image of a container's changes",
+    ),
+    "export": ("lamina.cli.containers.changes", "Write a container's files as a tar"),
+    "network": (
+        "lamina.cli.networks.network",
+        "Make, list, show, join and remove networks",
+    ),
+    "volume": (
+        "lamina.cli.volumes.volume",
+        "Make, list, show and remove volumes",
+    ),
+    "container": (
+        "lamina.cli.groups.container",
+        "Containers, in docker's other spelling",
+    ),
+    "image": (
+        "lamina.cli.groups.image",
+        "Images, in docker's other spelling",
+    ),
+    "images": ("lamina.cli.images.images", "List images"),
+    "rmi": ("lamina.cli.images.images", "Remove images"),
+    "tag": ("lamina.cli.images.images", "Give an image another name"),
     "history": ("lamina.cli.inspection", "Show how an image was made"),
-    "layers": ("lamina.cli.layers", "Show what each layer of an image brings"),
+    "layers": ("lamina.cli.images.layers", "Show what each layer of an image brings"),
     "inspect": ("lamina.cli.inspection", "Show images and containers as JSON"),
-    "pull": ("lamina.cli.pull", "Get an image from a registry"),
-    "push": ("lamina.cli.push", "Send an image to a registry"),
-    "copy": ("lamina.cli.copy_image", "Copy an image between registries and archives"),
-    "login": ("lamina.cli.login", "Log in to a registry"),
-    "logout": ("lamina.cli.login", "Log out of a registry"),
-    "load": ("lamina.cli.archives", "Load images from an archive"),
-    "save": ("lamina.cli.archives", "Save images to an archive"),
-    "import": ("lamina.cli.archives", "Make an image from a tar of files"),
-    "log": ("lamina.cli.log", "Show builds, and what their steps wrote"),
-    "shell": ("lamina.cli.shell", "Look around where a step of a build failed"),
-    "lsp": ("lamina.cli.lsp", "Serve an editor: errors, completion, hover"),
-    "system": ("lamina.cli.system", "Check, measure and prune the store"),
+    "pull": ("lamina.cli.registries.pull", "Get an image from a registry"),
+    "push": ("lamina.cli.registries.push", "Send an image to a registry"),
+    "copy": (
+        "lamina.cli.registries.copy_image",
+        "Copy an image between registries and archives",
+    ),
+    "login": ("lamina.cli.registries.login", "Log in to a registry"),
+    "logout": ("lamina.cli.registries.login", "Log out of a registry"),
+    "load": ("lamina.cli.images.archives", "Load images from an archive"),
+    "save": ("lamina.cli.images.archives", "Save images to an archive"),
+    "import": ("lamina.cli.images.archives", "Make an image from a tar of files"),
+    "log": ("lamina.cli.building.log", "Show builds, and what their steps wrote"),
+    "shell": (
+        "lamina.cli.building.shell",
+        "Look around where a step of a build failed",
+    ),
+    "lsp": ("lamina.cli.editor.lsp", "Serve an editor: errors, completion, hover"),
+    "completion": (
+        "lamina.cli.completion.completion",
+        "Print a shell's script for completion",
+    ),
+    "system": (
+        "lamina.cli.system.system",
+        "Check and prune the store, start what is to run",
+    ),
 }
 
 
@@ -109,11 +167,15 @@ def _run(arguments: list[str]) -> int:
     # nohup(1) has it ignored, and that is to stay.
     if getsignal(_SIGHUP) == _DEFAULT:
         signal(_SIGHUP, _terminated)
+    name = _command_name(arguments)
+    if name in ("container", "image"):
+        from lamina.cli.spellings import spelled_out
+
+        arguments = spelled_out(name, arguments)
     try:
         return _main(arguments)
     except LaminaError as error:
-        print_error(error)
-        return error.exit_code
+        return _failed(error, arguments)
     except KeyboardInterrupt as end:
         _clear()
         return 128 + end.number if isinstance(end, Terminated) else 130
@@ -121,14 +183,39 @@ def _run(arguments: list[str]) -> int:
         # The reader of our output has gone (`lamina images | head -1`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
+    except OSError as error:
+        from lamina.cli.machine import machine_error
+
+        told = machine_error(error)
+        if told is None:
+            raise
+        return _failed(told, arguments)
+
+
+def _failed(error: LaminaError, arguments: list[str]) -> int:
+    """Tell of an error; the exit code for it.
+
+    1 may be the container's own, so `run` says 125; where no command of a container's
+    is run, nothing can be mistaken, and 1 is what docker says.
+    """
+    print_error(error)
+    name, code = _command_name(arguments), error.exit_code
+    if name in ("run", "create"):
+        return 125 if code == 1 else code
+    about = COMMANDS.get(name, ("",))[0].startswith("lamina.cli.containers.")
+    return 1 if about and name != "exec" and code == 125 else code
 
 
 def _clear() -> None:
-    """Finish what was being cleaned up when the signal came."""
-    if "lamina.oci.workspace" in sys.modules:
-        from lamina.oci.workspace import clear
+    """Finish what was being cleaned up, or had just been made, when the signal came."""
+    if "lamina.oci.files.workspace" in sys.modules:
+        from lamina.oci.files import workspace
 
-        clear()
+        workspace.clear()
+    if "lamina.runtime.cgroups.cgroup" in sys.modules:
+        from lamina.runtime.cgroups import cgroup
+
+        cgroup.clear()
 
 
 def _main(arguments: list[str]) -> int:
@@ -162,6 +249,16 @@ class Help(argparse.HelpFormatter):
         super().__init__(prog, width=min(width, 100) - 2)
 
 
+def plain_switches(parser: argparse.ArgumentParser, arguments: list[str]) -> list[str]:
+    """`--rm=true` as argparse takes it."""
+    if any("=" in text for text in arguments):
+        from lamina.cli.switches import has_words, without_words
+
+        if has_words(arguments):
+            return without_words(arguments, parser._option_string_actions)
+    return arguments
+
+
 class Parser(argparse.ArgumentParser):
     """The parser of `lamina` and, since argparse makes more of its kind, of each
     command."""
@@ -173,6 +270,7 @@ class Parser(argparse.ArgumentParser):
         self, args: Any = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
         """Unknown words are an error of the command that got them, with its usage."""
+        args = plain_switches(self, args)
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             kind = "unknown flag:" if unknown[0].startswith("-") else "one too many:"
@@ -195,10 +293,12 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser.add_argument("--root", metavar="DIR", help="where the store lies")
     # With `prog` argparse need not format a usage, for which it imports shutil.
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", prog="lamina")
-    if name in COMMANDS:
+    # What the scripts of `completion` ask is no command for people.
+    module = "completion" if name == "__complete" else name
+    if module in COMMANDS:
         from importlib import import_module
 
-        import_module(COMMANDS[name][0]).add(commands)
+        import_module(COMMANDS[module][0]).add(commands)
         return parser
     for known, (_, about) in COMMANDS.items():
         commands.add_parser(known, help=about)
@@ -226,4 +326,4 @@ def print_error(error: LaminaError) -> None:
         lines.append(error.excerpt)
     if error.hint:
         lines.append(f"  hint: {error.hint}")
-    print("\n".join(lines), file=sys.stderr)
+    print(visible("\n".join(lines)), file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -10,14 +11,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lamina.cli.settings import Settings
-    from lamina.oci.store import Store
+    from lamina.oci.store.store import Store
 
 
-def become_root() -> None:
-    """As an ordinary user, become root of a namespace; say what that one lacks."""
-    from lamina.runtime.userns import enter
+def become_root(root: str) -> str:
+    """As an ordinary user, become root of a namespace: that of the containers of the
+    store at `root` where some run. What it lacks, or ""."""
+    if os.geteuid() == 0:
+        return ""
+    from lamina.runtime.containers.living import keepers
+    from lamina.runtime.isolation.userns import enter
 
-    lacking = enter()
+    return enter(members=keepers(root))
+
+
+def tell_lacking(lacking: str) -> None:
+    """Say what a user's namespace lacks, where files get their owners."""
     if lacking:
         print(f"lamina: warning: {lacking}", file=sys.stderr)
 
@@ -28,9 +37,9 @@ def opened(settings: Settings) -> Iterator[Store]:
 
     No thread may exist yet (unshare(2), CLONE_NEWUSER).
     """
-    from lamina.oci.store import Store
+    from lamina.oci.store.store import Store
 
-    become_root()
+    become_root(settings.root)
     store = Store.open(settings.root)
     try:
         yield store

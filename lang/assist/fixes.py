@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from lamina.lang.checks.rules import RULES
-from lamina.lang.lines import DIRECTIVES, directive
+from lamina.lang.dialect import directive
+from lamina.lang.lines import DIRECTIVES
 from lamina.values import value
 
 TYPE_CHECKING = False

@@ -12,10 +12,10 @@ from bisect import bisect_right
 from lamina.lang.dialect import EXTENDED, Dialect, dialect_of
 from lamina.lang.grammar import Grammar
 from lamina.lang.lines import Fragment, Line, scan
-from lamina.lang.nodes import Heredoc
 from lamina.lang.source import RecipeError, Source, Span
 from lamina.lang.statement import Statement, parse_statement
 from lamina.lang.templates.render import is_template
+from lamina.lang.words import Heredoc
 from lamina.values import value
 
 TYPE_CHECKING = False

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lamina.lang.assist.reading import Reading, Written
-    from lamina.lang.nodes import Word
     from lamina.lang.statement import Statement
+    from lamina.lang.words import Word
 
 VARIABLE = re.compile(r"\$(\{)?([^\W\d]\w*)")
 # A longer value is not told: variables that double each other grow without end.

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from lamina.lang.checks.reading import SCHEMES
 from lamina.lang.checks.rule import Found
-from lamina.lang.nodes import Substitution
 from lamina.lang.suggest import did_you_mean
 from lamina.lang.variables import AUTOMATIC, plain_variables, variables, words
+from lamina.lang.words import Substitution
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lamina.lang.checks.reading import Reading
-    from lamina.lang.nodes import Stage
+    from lamina.lang.recipe import Stage
 
 # Other names for architectures, in the platform's normal form.
 _ARCHITECTURES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64"}
@@ -130,11 +130,22 @@ def untagged_base(reading: Reading) -> Iterator[Found]:
     """Without a tag `latest` is meant, which is another image every month."""
     for stage, name in _images(reading):
         if ":" not in name.rpartition("/")[2] and "@" not in name:
+            tag = (
+                f"Write FROM {name}:TAG, or {name}@sha256:... for the very same bytes."
+            )
             yield Found(
                 f"The base {name} has no tag, so each build may get another one",
                 stage.base.image.span,
-                f"Write FROM {name}:TAG, or {name}@sha256:... for the very same bytes.",
+                f"{_other_stage(reading, stage, name)} {tag}".lstrip(),
             )
+
+
+def _other_stage(reading: Reading, stage: Stage, name: str) -> str:
+    """Whether a base is perhaps a stage whose name is misspelt."""
+    names = [other for other in reading.names.places if other != stage.base.name]
+    # It is an image's name first of all.
+    near = did_you_mean(name, names, 0.75) if len(names) < _MOST_NAMES else ""
+    return near.replace("mean", "mean the stage", 1)
 
 
 def latest_base(reading: Reading) -> Iterator[Found]:

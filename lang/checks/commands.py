@@ -122,7 +122,7 @@ def shell_check(reading: Reading) -> Iterator[Found]:
     for run in reading.runs:
         for script in run.scripts:
             if script.shell in _EXAMINED and script.text.strip():
-                script.variables = tuple(sorted(reading.variables(run.stage)))
+                script.variables = script.mentioned(reading.variables(run.stage))
                 scripts.append(script)
     if not scripts:
         return

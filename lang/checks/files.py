@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lamina.lang.checks.reading import Reading
-    from lamina.lang.nodes import Copy, Word
+    from lamina.lang.nodes import Copy
+    from lamina.lang.words import Word
 
 # How ADD's sources begin that are not files of the context.
 _REMOTE = ("http://", "https://", "git://", "git@", "ssh://")

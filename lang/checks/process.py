@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lamina.lang import nodes
 from lamina.lang.checks.rule import Found
-from lamina.lang.nodes import ShellForm
+from lamina.lang.words import ShellForm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,10 +10,13 @@ from lamina.lang import nodes
 from lamina.lang.checks.script import scripts
 from lamina.lang.checks.surroundings import BaseFacts
 from lamina.lang.expand import expand
-from lamina.lang.nodes import From, Run, Stage, Word
+from lamina.lang.nodes import From, Run
+from lamina.lang.parser import triggered
+from lamina.lang.recipe import Stage
 from lamina.lang.source import RecipeError
 from lamina.lang.stages import stage_names
 from lamina.lang.variables import AUTOMATIC, plain_variables, set_by
+from lamina.lang.words import Word
 from lamina.values import replace, value
 
 TYPE_CHECKING = False
@@ -23,10 +26,13 @@ if TYPE_CHECKING:
     from lamina.lang.checks.script import Script
     from lamina.lang.checks.shell import ShellCommand
     from lamina.lang.checks.surroundings import Surroundings
-    from lamina.lang.nodes import Instruction, Recipe
+    from lamina.lang.nodes import Instruction
+    from lamina.lang.recipe import Recipe
 
 # Images that have no reference: Lamina makes or reads them.
 SCHEMES = ("bootstrap:", "oci-layout:", "docker-archive:")
+# No longer value is part of a base's name.
+_LONGEST = 4096
 # With so many names known in a stage, those of the next are not collected.
 _MOST_NAMES = 1000
 
@@ -154,9 +160,11 @@ class Reading:
             for name, default in arg.args:
                 if default is not None:
                     try:
-                        found[name] = expand(default, found, self.recipe.escape)
+                        text = expand(default, found, self.recipe.escape)
                     except RecipeError:
                         continue
+                    if len(text) <= _LONGEST:
+                        found[name] = text
         return found
 
     def facts(self, stage: Stage) -> BaseFacts | None:
@@ -181,6 +189,14 @@ class Reading:
         # Docker gives a PATH to images without one.
         return replace(found, variables=found.variables | {"PATH"})
 
+    def triggers(self, stage: Stage) -> tuple[Instruction, ...]:
+        """What the stage below makes run in `stage`, before its own instructions. What
+        an image makes run there is among the facts about it."""
+        parent = self.parent(stage)
+        below = () if parent is None else parent.instructions
+        texts = [i.text for i in below if isinstance(i, nodes.Onbuild)]
+        return triggered(texts, self.recipe.escape, stage.base.span)
+
     @property
     def placed(self) -> Iterator[Named]:
         """Every instruction of a stage with the SHELL that is in force there."""
@@ -190,6 +206,9 @@ class Reading:
             shell = facts.shell if facts is not None else ()
             if parent is not None:
                 shell = ends[parent.index]
+            for trigger in self.triggers(stage):
+                if isinstance(trigger, nodes.Shell):
+                    shell = trigger.args
             for instruction in stage.instructions:
                 if isinstance(instruction, nodes.Shell):
                     shell = instruction.args
@@ -255,7 +274,8 @@ class Reading:
             below = self._variables[parent.index]
         if len(below) > _MOST_NAMES:
             return below  # a set for each of thousands of stages has to stay small
-        own: set[str] = set().union(*map(set_by, stage.instructions))
+        instructions = (*self.triggers(stage), *stage.instructions)
+        own: set[str] = set().union(*map(set_by, instructions))
         return below | own if own - below else below
 
 

@@ -37,7 +37,8 @@ class Rule:
 
     `name` is BuildKit's where BuildKit has the check; `alias` is hadolint's code, for
     `# hadolint ignore=`. `what` is one sentence for lists; docs/checks.md has a section
-    of the rule's name with the reasons. An `experimental` rule has to be asked for.
+    of the rule's name with the reasons (`checks.explained`). An `experimental` rule has
+    to be asked for.
     """
 
     name: str
@@ -46,8 +47,3 @@ class Rule:
     find: Callable[[Reading], Iterator[Found]]
     alias: str = ""
     experimental: bool = False
-
-    @property
-    def link(self) -> str:
-        """Where this rule is documented, in this repository."""
-        return f"docs/checks.md#{self.name.lower()}"

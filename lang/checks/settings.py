@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from lamina.lang.checks.reading import Reading
     from lamina.lang.checks.rule import Rule
-    from lamina.lang.nodes import Recipe
+    from lamina.lang.recipe import Recipe
 
 ALL = "all"
 OPTIONS = ("skip", "error", "experimental")
@@ -59,6 +59,18 @@ def skips(skip: frozenset[str], *names: str) -> bool:
     return bool(skip) and (
         ALL in skip or any(name and name.lower() in skip for name in names)
     )
+
+
+SHELLCHECK = "ShellCheck"
+
+
+def shellcheck_wanted(skip: Iterable[str], only: Iterable[str]) -> bool:
+    """Whether options ask for what ShellCheck says, or for one of its codes."""
+    skipped, chosen = (frozenset(map(str.lower, names)) for names in (skip, only))
+    if skips(skipped, SHELLCHECK):
+        return False
+    codes = (name for name in chosen if name.startswith("sc") and is_code(name))
+    return not chosen or skips(chosen, SHELLCHECK) or any(codes)
 
 
 def parse_settings(text: str) -> Settings:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from lamina.lang import nodes
 from lamina.lang.checks.rule import Found
-from lamina.lang.nodes import ShellForm
 from lamina.lang.source import Span
+from lamina.lang.words import ShellForm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lamina.lang.checks.reading import Reading
-    from lamina.lang.nodes import From, Word
+    from lamina.lang.nodes import From
+    from lamina.lang.words import Word
 
 
 def keyword(span: Span) -> tuple[str, Span]:

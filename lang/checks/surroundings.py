@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 @value
 class BaseFacts:
-    """What an image brings to the stage that stands on it. `platform` is os/arch."""
+    """What an image brings to the stage that stands on it, its triggers included.
+    `platform` is os/arch."""
 
     variables: frozenset[str]
     shell: tuple[str, ...]

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from lamina.lang.checks.reading import Reading
-    from lamina.lang.nodes import Heredoc, Instruction, Stage, Word
+    from lamina.lang.nodes import Instruction
+    from lamina.lang.recipe import Stage
     from lamina.lang.source import Span
+    from lamina.lang.words import Heredoc, Word
 
     # Names, and how many more settings of each were added.
     Changes = list[tuple[str, int]]
@@ -95,6 +97,8 @@ def _uses(reading: Reading) -> Iterator[tuple[str, Word | Heredoc, dict[str, int
         facts = reading.facts(stage)
         if reading.parent(stage) is None and facts is not None:
             _add(facts.variables, known, added)
+        for trigger in reading.triggers(stage):
+            _add(set_by(trigger), known, added)
         arguments = set[str]()
         for instruction in stage.instructions:
             for name, word in _used(instruction):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lamina.lang.dialect import Dialect
-    from lamina.lang.grammar import ParseCache
+    from lamina.lang.lalr import ParseCache
 
 
 def format_source(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lamina.lang.dialect import Dialect
-    from lamina.lang.grammar import ParseCache
+    from lamina.lang.lalr import ParseCache
     from lamina.lang.lines import Line
     from lamina.lang.nodes import From, Instruction
 

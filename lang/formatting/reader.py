@@ -5,7 +5,7 @@ from __future__ import annotations
 from lamina.lang.grammar import Grammar
 from lamina.lang.instructions import parse_instruction
 from lamina.lang.lines import Fragment, scan
-from lamina.lang.parser import parse_with
+from lamina.lang.parser import parse
 from lamina.lang.statement import parse_statement
 
 TYPE_CHECKING = False
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lamina.lang.dialect import Dialect
-    from lamina.lang.grammar import ParseCache
+    from lamina.lang.lalr import ParseCache
     from lamina.lang.lines import Line, Scan
-    from lamina.lang.nodes import From, Instruction, Recipe
+    from lamina.lang.nodes import From, Instruction
+    from lamina.lang.recipe import Recipe
     from lamina.lang.source import Source
     from lamina.lang.statement import Statement
 
@@ -42,7 +43,7 @@ class Reader:
         self.dialect = dialect
 
     def parse(self, source: Source) -> Recipe:
-        return parse_with(self.grammar, source, self.dialect)
+        return parse(source, self.grammar.cache, self.dialect)
 
     def scan(self, source: Source) -> Scan:
         return scan(source, self.grammar.openings, dialect=self.dialect)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from lamina.errors import LaminaError
-from lamina.lang.nodes import Pair, Substitution
 from lamina.lang.source import RecipeError, Source, Span
+from lamina.lang.words import Pair, Substitution
 from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.lang.formatting.reader import Reader
     from lamina.lang.lines import Line, Scan
-    from lamina.lang.nodes import From, Instruction, Parts, Recipe, Word
+    from lamina.lang.nodes import From, Instruction
+    from lamina.lang.recipe import Recipe
+    from lamina.lang.words import Word
 
     # Of each line; None where only a template knows what it will be.
     Nodes = tuple[Instruction | From | None, ...]
@@ -94,11 +96,13 @@ def meaning_of(node: object) -> object:
     return node
 
 
-def _value(word: Word) -> Parts:
+def _value(word: Word) -> object:
     """What a word becomes, however it is quoted; ENV and LABEL split nothing."""
     parts = (word.text,) if word.parts is None else word.parts
-    return tuple(
-        part if isinstance(part, str) else replace(part, quoted=False)
-        for part in parts
-        if isinstance(part, Substitution) or part
+    return meaning_of(
+        tuple(
+            part if isinstance(part, str) else replace(part, quoted=False)
+            for part in parts
+            if isinstance(part, Substitution) or part
+        )
     )

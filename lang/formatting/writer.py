@@ -4,9 +4,10 @@ is."""
 from __future__ import annotations
 
 from lamina.lang import quirks
+from lamina.lang.dialect import directive
 from lamina.lang.formatting.layout import Atom, Break, Layout, atoms
 from lamina.lang.formatting.sameness import meaning_of
-from lamina.lang.lines import DIRECTIVES, Line, directive
+from lamina.lang.lines import DIRECTIVES, Line
 from lamina.lang.nodes import Env, From, Label
 from lamina.lang.source import RecipeError, Source
 from lamina.values import replace
@@ -157,8 +158,10 @@ class Writer:
         if any(key.start < found.at < rest.end for found in breaks):
             return words
         meant, escape = meaning_of(node), self.scanned.escape
-        quoted = () if '"' in rest.text else (f'"{rest.text}"',)
-        for given in (rest.text, *quoted):
+        candidates = [rest.text] if _may_be_one_word(rest.text, escape) else []
+        if '"' not in rest.text:
+            candidates.append(f'"{rest.text}"')
+        for given in candidates:
             text = f"{key.text}={given}"
             whole = f"{keyword.text} {text}"
             source = Source(line.source.name, whole)
@@ -179,6 +182,13 @@ def _apart(between: list[str], closing: Collection[str]) -> list[str]:
     if "" in between[above:]:
         return between
     return [*between[:above], "", *between[above:]]
+
+
+def _may_be_one_word(text: str, escape: str) -> bool:
+    """Whether a text stands for one value as it is: no blank in it, or one that quotes
+    or escapes may keep."""
+    keeping = any(sign in text for sign in ('"', "'", escape))
+    return keeping or len(text.split()) == 1
 
 
 def _comments(lines: list[str]) -> list[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from lamina.lang.grammar import ParseCache
+    from lamina.lang.lalr import ParseCache
     from lamina.lang.statement import Token
 
 KINDS = ("str", "int", "bool", "list", "enum")

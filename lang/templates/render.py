@@ -6,7 +6,7 @@ is no template costs nothing at all.
 
 from __future__ import annotations
 
-from lamina.lang.dialect import heading, is_recipe_name
+from lamina.lang.dialect import dialect_of, heading, is_recipe_name
 from lamina.lang.source import RecipeError, Source, Span, unix_lines
 from lamina.lang.templates.declarations import UnknownVariable, bind, declarations
 
@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from lamina.lang.grammar import ParseCache
+    from lamina.lang.lalr import ParseCache
     from lamina.lang.templates.declarations import Given
 
     # The template of that name, None when there is none; raises LaminaError for what
@@ -44,7 +44,9 @@ def render(
     UnknownVariable.
     """
     variables = declarations(source, cache)
-    if not is_template(source.name, source.text):
+    if is_template(source.name, source.text):
+        dialect_of(source.name, source.text)  # a line that means nothing is an error
+    else:
         if variables:
             raise RecipeError(
                 "A variable is declared, but this file is no template.",

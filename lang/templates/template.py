@@ -22,9 +22,15 @@ from jinja2.utils import missing
 
 from lamina.lang.source import Frame, RecipeError, Source, unix_lines
 from lamina.lang.templates.budget import Budget, TooMuch
-from lamina.lang.templates.complaints import Complaints, Refused, kind_of
+from lamina.lang.templates.complaints import (
+    Complaints,
+    Refused,
+    deepest,
+    too_deep,
+)
 from lamina.lang.templates.filters import Filters, is_allowed
 from lamina.lang.templates.instrument import instrument, mark, own_names
+from lamina.lang.templates.plain_words import kind_of
 from lamina.lang.templates.traced import join, placed, to_source
 from lamina.lang.templates.tracer import Text, Tracer
 
@@ -98,6 +104,14 @@ class _Undefined(StrictUndefined):
         if exc is UndefinedError:
             exc = partial(_Unknown, owner=obj, name=name)
         self._undefined_exception = exc
+
+
+class _TooDeep(Exception):
+    """A template that cannot be compiled: its name."""
+
+    def __init__(self, name: str | None) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 class _Template(Template):
@@ -175,12 +189,18 @@ class _Environment(ImmutableSandboxedEnvironment):
         self.budget.text(len(source.text))
         count = source.text.count("{{") + source.text.count("{%")
         if count > MOST_CONSTRUCTS:
-            raise TooMuch(f"{source.name} has {count:,} times {{{{ or {{%.")
+            raise TooMuch(f"The file {source.name} has {count:,} times {{{{ or {{%.")
         self.budget.spend(_CONSTRUCT * count)
         if name is not None:
             self.tracer.texts[name] = Text(source)
 
     # Compiling: tokens with their offsets, nodes with calls to the tracer.
+
+    def compile(self, source: Any, name: Any = None, *more: Any, **named: Any) -> Any:
+        try:
+            return super().compile(source, name, *more, **named)
+        except (RecursionError, MemoryError, SyntaxError):
+            raise _TooDeep(name) from None
 
     def _tokenize(
         self, source: str, name: Any, filename: Any = None, state: Any = None
@@ -251,6 +271,10 @@ def _explained(error: Exception, environment: _Environment) -> RecipeError:
         line, said, name = error.lineno, error.message or "", error.name
         span = environment.tracer.unread(name, line, getattr(line, "offset", None))
         return environment.complaints.syntax(said, span)
+    if isinstance(error, _TooDeep):
+        text = environment.tracer.texts[error.name]
+        place = deepest(text.source.text, text.start)
+        return too_deep(environment.tracer.unread(error.name, 1, place))
     span = environment.tracer.here()
     if isinstance(error, _Unknown):
         owner = (error.owner,) if error.owner is not missing else ()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lamina.oci.registry.endpoint import Call
+from lamina.oci.registry.connection.endpoint import Call
 from lamina.oci.registry.errors import Missing, RegistryError, Unauthorized
 
 if TYPE_CHECKING:
-    from lamina.oci.registry.credential import Credential
+    from lamina.oci.registry.credentials.credential import Credential
     from lamina.oci.registry.session import Session
 
 

@@ -17,19 +17,21 @@ from lamina.oci.manifest import (
     OCI_INDEX,
     OCI_MANIFEST,
     Descriptor,
-    parse_manifest,
+    Index,
 )
-from lamina.oci.registry.address import is_web, joined
-from lamina.oci.registry.answer import small_body
-from lamina.oci.registry.endpoint import Call
+from lamina.oci.manifest_json import parse_manifest
+from lamina.oci.registry.connection.address import is_web, joined
+from lamina.oci.registry.connection.answer import small_body
+from lamina.oci.registry.connection.endpoint import Call
 from lamina.oci.registry.errors import Missing, Refused
+from lamina.oci.registry.fetched import Fetched
 from lamina.oci.strict_json import MAX_DOCUMENT, parse_object, texts_of
-from lamina.values import value
+from lamina.oci.threads import NEVER, Stop
 
 if TYPE_CHECKING:
-    from lamina.oci.manifest import Index, Manifest
-    from lamina.oci.registry.endpoint import Endpoint
-    from lamina.oci.registry.transport import Body, Response
+    from lamina.oci.registry.connection.endpoint import Endpoint
+    from lamina.oci.registry.connection.request import Body
+    from lamina.oci.registry.connection.transport import Response
 
 _KINDS = (OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST)
 _ACCEPT = {"Accept": ", ".join(_KINDS)}
@@ -37,29 +39,24 @@ _MAX_TAGS = 100_000
 _PAGE = 1000
 
 
-@value
-class Fetched:
-    """A manifest or an index: its bytes as they came, what they are, what they say."""
-
-    data: bytes
-    descriptor: Descriptor
-    document: Manifest | Index
-
-    @property
-    def digest(self) -> Digest:
-        return self.descriptor.digest
-
-
 class Repository:
     """One repository on one host; `actions` are "pull" or "pull,push"."""
 
-    def __init__(self, endpoint: Endpoint, name: str, actions: str) -> None:
+    def __init__(
+        self, endpoint: Endpoint, name: str, actions: str, stop: Stop = NEVER
+    ) -> None:
         self.endpoint = endpoint
         self.name = name
         self.scope: tuple[str, ...] = (f"repository:{name}:{actions}",)
+        self._actions = actions
+        self._stop = stop
 
     def __str__(self) -> str:
         return f"{self.endpoint.name}/{self.name}"
+
+    def until(self, stop: Stop) -> Repository:
+        """The same, whose requests end with Stopped at `stop`."""
+        return Repository(self.endpoint, self.name, self._actions, stop)
 
     # Manifests
 
@@ -73,7 +70,7 @@ class Repository:
         if ":" in reference:
             what = f"manifest {self.name}@{reference}"
         call = Call("GET", self._manifest(reference), self.scope, what, headers=_ACCEPT)
-        response = self.endpoint.call(call)
+        response = self._call(call)
         try:
             data = small_body(response, MAX_DOCUMENT)
         finally:
@@ -98,7 +95,7 @@ class Repository:
         call = Call(
             "HEAD", self._manifest(reference), self.scope, what, headers=_ACCEPT
         )
-        response = self.endpoint.call(call)
+        response = self._call(call)
         response.close()
         found = _digest_header(response)
         return Digest.parse(found) if found else None
@@ -114,7 +111,7 @@ class Repository:
             {"Content-Type": media_type},
             data,
         )
-        response = self.endpoint.call(call)
+        response = self._call(call)
         response.close()
         said, digest = _digest_header(response), Digest.of(data)
         if said and said != digest:
@@ -127,7 +124,7 @@ class Repository:
         what = f"list of tags of {self.name}"
         seen: set[str] = set()
         while path:
-            response = self.endpoint.call(Call("GET", path, self.scope, what))
+            response = self._call(Call("GET", path, self.scope, what))
             try:
                 document = parse_object(small_body(response, MAX_DOCUMENT), what)
             finally:
@@ -139,27 +136,31 @@ class Repository:
                 return
             path = self._next(response)
 
-    def referrers(self, digest: Digest) -> Index | None:
-        """What refers to a manifest (end-12); None where the registry has no such
-        endpoint, and the tag scheme is to be used."""
-        from lamina.oci.manifest import Index
-
-        call = Call(
-            "GET",
-            f"/v2/{self.name}/referrers/{digest}",
-            self.scope,
-            f"referrers of {digest}",
-            headers={"Accept": OCI_INDEX},
-        )
-        try:
-            response = self.endpoint.call(call)
-        except Missing:
-            return None
-        try:
-            found = parse_manifest(small_body(response, MAX_DOCUMENT))
-        finally:
-            response.close()
-        return found if isinstance(found, Index) else None
+    def referrers(self, digest: Digest) -> tuple[Descriptor, ...] | None:
+        """What refers to a manifest (end-12), page by page; None where the registry
+        has no such endpoint, and the tag scheme is to be used."""
+        path = f"/v2/{self.name}/referrers/{digest}"
+        what = f"referrers of {digest}"
+        found: dict[Digest, Descriptor] = {}
+        while path:
+            headers = {"Accept": OCI_INDEX}
+            call = Call("GET", path, self.scope, what, headers=headers)
+            try:
+                response = self._call(call)
+            except Missing:
+                return None
+            try:
+                page = parse_manifest(small_body(response, MAX_DOCUMENT))
+            finally:
+                response.close()
+            if not isinstance(page, Index):
+                return None
+            fresh = {e.digest: e for e in page.manifests if e.digest not in found}
+            found.update(fresh)
+            if not fresh or len(found) > _MAX_TAGS:
+                break
+            path = self._next(response)
+        return tuple(found.values())
 
     # Blobs
 
@@ -171,13 +172,13 @@ class Repository:
             *("GET", self._blob(digest), self.scope, f"blob {digest}"),
             *((200, 206) if start else (200,), headers),
         )
-        return self.endpoint.call(call)
+        return self._call(call)
 
     def blob_size(self, digest: Digest) -> int | None:
         """Bytes of a blob that is there (end-2; -1 when not told), None else."""
         call = Call("HEAD", self._blob(digest), self.scope, f"blob {digest}")
         try:
-            response = self.endpoint.call(call)
+            response = self._call(call)
         except Missing:
             return None
         response.close()
@@ -193,7 +194,7 @@ class Repository:
         # The token has to open both repositories.
         scope = (*self.scope, f"repository:{source}:pull")
         call = Call("POST", path, scope, f"upload of {digest}", (201, 202), body=b"")
-        response = self.endpoint.call(call)
+        response = self._call(call)
         response.close()
         return "" if response.status == 201 else self._location(response)
 
@@ -201,7 +202,7 @@ class Repository:
         """Begin to upload a blob (end-4a); where to send it."""
         path = f"/v2/{self.name}/blobs/uploads/"
         call = Call("POST", path, self.scope, "place for uploads", (202,), body=b"")
-        response = self.endpoint.call(call)
+        response = self._call(call)
         response.close()
         return self._location(response)
 
@@ -218,7 +219,7 @@ class Repository:
             body,
             repeatable=False,
         )
-        response = self.endpoint.call(call)
+        response = self._call(call)
         response.close()
         said = _digest_header(response)
         if said and said != digest:
@@ -239,14 +240,14 @@ class Repository:
             body,
             repeatable=False,
         )
-        response = self.endpoint.call(call)
+        response = self._call(call)
         response.close()
         return self._location(response)
 
     def upload_state(self, location: str) -> tuple[str, int]:
         """Where an upload that broke off goes on, and at which byte (end-13)."""
         call = Call("GET", location, self.scope, "state of the upload", (204, 200))
-        response = self.endpoint.call(call)
+        response = self._call(call)
         response.close()
         last = (
             response.headers.get("Range", "").removeprefix("bytes=").partition("-")[2]
@@ -265,9 +266,12 @@ class Repository:
             repeatable=False,
         )
         try:
-            self.endpoint.call(call).close()
+            self._call(call).close()
         except RegistryError:
             return
+
+    def _call(self, call: Call) -> Response:
+        return self.endpoint.call(call, self._stop)
 
     def _manifest(self, reference: str) -> str:
         return f"/v2/{self.name}/manifests/{reference}"

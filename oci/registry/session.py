@@ -6,21 +6,23 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from lamina.oci.registry.endpoint import Endpoint
+from lamina.oci.registry.connection.endpoint import Endpoint
+from lamina.oci.registry.connection.hosts import Host, Registries
+from lamina.oci.registry.connection.request import Proxies
+from lamina.oci.registry.connection.retry import Patience
+from lamina.oci.registry.connection.transport import Transport
 from lamina.oci.registry.errors import RegistryError
-from lamina.oci.registry.hosts import Host, Registries
 from lamina.oci.registry.repository import Repository
-from lamina.oci.registry.retry import Patience
-from lamina.oci.registry.transport import Proxies, Transport
 
 if TYPE_CHECKING:
     from lamina.oci.reference import Reference
-    from lamina.oci.registry.credential import Credential
+    from lamina.oci.registry.credentials.credential import Credential
 
-Find = Callable[[str], "Credential | None"]
+# By the registry's name and a repository.
+Find = Callable[[str, str], "Credential | None"]
 
 
-def nobody(_registry: str) -> None:
+def nobody(_registry: str, _repository: str) -> None:
     """For a session without credentials."""
 
 
@@ -70,6 +72,11 @@ class Session:
             Repository(self._endpoint(host), reference.repository, "pull")
             for host in hosts
         )
+
+    def prepare(self, reference: Reference) -> None:
+        """Look now for the credentials of all that may be asked for `reference`."""
+        for source in self.sources(reference):
+            source.endpoint.prepare(source.scope)
 
     def target(self, reference: Reference) -> Repository:
         """Where to push to."""

@@ -10,6 +10,7 @@ the rounds' ratios. Where a peer can't run here, that is said and Lamina runs al
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import platform
 import shutil
@@ -20,32 +21,53 @@ import tempfile
 import time
 from pathlib import Path
 
-from lamina.values import value
-from tests.benchmarks.engines import DOCKER, Engine, lamina, peers, shell
-from tests.benchmarks.transfers import Copy, Pull, Push
+from lamina.values import replace, value
+from tests.benchmarks.containers import CONTAINERS
+from tests.benchmarks.engines import (
+    CRUN,
+    DOCKER,
+    SKOPEO,
+    Engine,
+    lamina,
+    peers,
+    shell,
+    timed,
+)
+from tests.benchmarks.saves import Saves
+from tests.benchmarks.transfers import CopyIn, CopyOut, Pull, PullOne, Push
 from tests.benchmarks.workloads import WORKLOADS, Workload, make_bases
 
 ALL: dict[str, type[Workload]] = {
     **WORKLOADS,
+    **CONTAINERS,
+    "saves": Saves,
     "pull": Pull,
+    "pull-one": PullOne,
     "push": Push,
-    "copy": Copy,
+    "copy-in": CopyIn,
+    "copy-out": CopyOut,
 }
+
+
+PROJECT = Path(__file__).parents[2]
 
 
 @value
 class Row:
-    """A workload's seconds by engine, a number a round; or why one has none."""
+    """A workload's seconds by engine, a number a round; or why one has none. `memory`
+    is the most (KiB) that a process of Lamina's had."""
 
     name: str
     title: str
     goal: str
     seconds: dict[str, list[float]]
     failures: dict[str, str]
+    memory: list[int]
 
 
 def main() -> int:
     arguments = _arguments()
+    _compile()
     there, reasons = peers()
     folder = Path(tempfile.mkdtemp(prefix="lamina-bench.", dir=arguments.folder))
     try:
@@ -53,6 +75,10 @@ def main() -> int:
         for reason in reasons:
             print(f"not measured: {reason}", flush=True)
         make_bases(engines, folder, _debian(arguments.debian, folder))
+        if shutil.which("skopeo"):
+            engines = (*engines, SKOPEO)
+        if shutil.which("crun"):
+            engines = (*engines, CRUN)
         chosen = arguments.only.split(",") if arguments.only else list(ALL)
         rows = []
         for name in chosen:
@@ -63,6 +89,12 @@ def main() -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return 0
+
+
+def _compile() -> None:
+    """What is installed is compiled; a checkout need not be."""
+    for name in ("lang", "oci", "runtime", "builder", "lamina"):
+        compileall.compile_dir(str(PROJECT / name), quiet=2)
 
 
 def _arguments() -> argparse.Namespace:
@@ -91,7 +123,8 @@ def measure(name: str, engines: tuple[Engine, ...], folder: Path, rounds: int) -
     place = folder / name
     place.mkdir()
     work = ALL[name](place)
-    row = Row(name, work.title, work.goal, {e.name: [] for e in engines}, {})
+    row = Row(name, work.title, work.goal, {e.name: [] for e in engines}, {}, [])
+    engines = tuple(engine for engine in engines if engine.name in work.engines)
     try:
         if work.needs_docker and DOCKER not in engines:
             return row
@@ -100,21 +133,26 @@ def measure(name: str, engines: tuple[Engine, ...], folder: Path, rounds: int) -
             for engine in engines:
                 if engine.name not in row.failures:
                     _round(work, engine, turn, row)
+        for engine in engines:
+            work.after(engine)
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    return row
+    return replace(row, title=f"{row.title}, {work.note}") if work.note else row
 
 
 def _round(work: Workload, engine: Engine, turn: int, row: Row) -> None:
     try:
         work.before(engine, turn)
+        # What was made for it, or by the one before, is on its way to the disk.
+        if work.syncs:
+            os.sync()
         command = work.command(engine, turn)
-        began = time.perf_counter()
-        shell(command)
-        took = time.perf_counter() - began
+        took, memory = timed(command)
     except RuntimeError as error:
         row.failures[engine.name] = str(error).strip().splitlines()[-1][:100]
         return
+    if engine.name == "lamina":
+        row.memory.append(memory)
     if turn:
         row.seconds[engine.name].append(took)
 
@@ -125,13 +163,14 @@ def table(rows: list[Row], engines: tuple[Engine, ...], *, head: bool = True) ->
     ratios = [f"lamina/{name}" for name in names if name != "lamina"]
     lines = []
     if head:
-        titles = ["work", *names, *ratios, "goal"]
+        titles = ["work", *names, *ratios, "goal", "memory"]
         lines += [_line(titles), _line(["---"] * len(titles))]
     for row in rows:
         cells = [row.title]
         cells += [_seconds(row, name) for name in names]
         cells += [_ratio(row, name) for name in names if name != "lamina"]
-        lines.append(_line([*cells, row.goal]))
+        memory = f"{max(row.memory) / 1024:.0f} MB" if row.memory else "-"
+        lines.append(_line([*cells, row.goal, memory]))
     return "\n".join(lines)
 
 

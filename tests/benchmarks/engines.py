@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 from lamina.values import value
 
@@ -16,12 +17,16 @@ DEBIAN = "localhost/bench/debian"
 @value
 class Engine:
     """Shell commands with places for {context}, {tag}, {fresh}, {image}, {file},
-    {source}, {target}."""
+    {source}, {target}, {flags}."""
 
     name: str
     build: str
     fresh: str
     run: str
+    # A container that lives on, with {flags}.
+    start: str
+    # The command itself, for what all of them spell alike.
+    program: str
     save: str
     load: str
     remove: str
@@ -29,6 +34,7 @@ class Engine:
     push: str
     # From one place to another without unpacking, where the engine can.
     copy: str = ""
+    graph: str = ""
 
 
 DOCKER = Engine(
@@ -36,6 +42,8 @@ DOCKER = Engine(
     build="/usr/bin/docker build -q {fresh} -t {tag} {context}",
     fresh="--no-cache",
     run="/usr/bin/docker run --rm {image} {command}",
+    start="/usr/bin/docker run -d {flags} {image}",
+    program="/usr/bin/docker",
     save="/usr/bin/docker save -o {file} {image}",
     load="/usr/bin/docker load -q -i {file}",
     remove="/usr/bin/docker rmi -f {image}",
@@ -47,13 +55,50 @@ BUILDAH = Engine(
     name="buildah",
     build="buildah bud -q --isolation chroot --layers {fresh} -t {tag} {context}",
     fresh="--no-cache",
-    run="podman --runtime runc --cgroup-manager cgroupfs run --rm {image} {command}",
+    run="podman --runtime runc --cgroup-manager cgroupfs run --rm "
+    "--ulimit nofile=20000:20000 --ulimit nproc=32768:32768 {image} {command}",
+    start="podman --runtime runc --cgroup-manager cgroupfs run -d "
+    "--ulimit nofile=20000:20000 --ulimit nproc=32768:32768 {flags} {image}",
+    program="podman --runtime runc --cgroup-manager cgroupfs",
     save="rm -f {file}; podman save -q -o {file} {image}",
     load="podman load -q -i {file}",
     remove="podman rmi -f {image}",
     pull="podman pull -q --tls-verify=false {image}",
     push="podman push -q --tls-verify=false {image}",
-    copy="skopeo copy -q --src-tls-verify=false {source} {target}",
+)
+# Its store is Podman's; what it has to do besides transfers, Buildah does.
+_SKOPEO = "skopeo copy -q --src-tls-verify=false --dest-tls-verify=false"
+SKOPEO = Engine(
+    name="skopeo",
+    build="",
+    fresh="",
+    run="",
+    start="",
+    program="",
+    save="",
+    load=f"{_SKOPEO} docker-archive:{{file}} containers-storage:{{image}}",
+    remove="podman rmi -f {image}",
+    pull=f"{_SKOPEO} docker://{{image}} containers-storage:{{image}}",
+    push=f"{_SKOPEO} containers-storage:{{image}} docker://{{image}}",
+    copy=f"{_SKOPEO} {{source}} {{target}}",
+)
+
+
+# A runtime alone: it has bundles, and neither images nor builds. It refuses hybrid
+# cgroups, so it sees those of the first version only.
+CRUN = Engine(
+    name="crun",
+    build="",
+    fresh="",
+    run="unshare -m --propagation slave sh -c 'umount /sys/fs/cgroup/unified "
+    "2>/dev/null; exec crun run --bundle {bundle} bench-crun'",
+    start="",
+    program="crun",
+    save="",
+    load="",
+    remove="",
+    pull="",
+    push="",
 )
 
 
@@ -66,12 +111,15 @@ def lamina(root: str) -> Engine:
         build=f"{command} build -q {{fresh}} -t {{tag}} {{context}}",
         fresh="--no-cache",
         run=f"{command} run --rm {{image}} {{command}}",
+        start=f"{command} run -d {{flags}} {{image}}",
+        program=command,
         save=f"{command} save -o {{file}} {{image}}",
         load=f"{command} load -q -i {{file}}",
         remove=f"{command} rmi -f {{image}}",
         pull=f"{command} pull -q {{image}}",
         push=f"{command} push -q {{image}}",
         copy=f"{command} copy -q {{source}} {{target}}",
+        graph=f"{command} graph",
     )
 
 
@@ -104,6 +152,27 @@ def shell(command: str, *, folder: str | None = None) -> str:
     if done.returncode:
         raise RuntimeError(f"{command}\n{done.stdout[-1500:]}")
     return done.stdout
+
+
+def timed(command: str) -> tuple[float, int]:
+    """The seconds that a command took, and the most memory (KiB) that one of its
+    processes had; raises RuntimeError as `shell`."""
+    began = time.perf_counter()
+    with subprocess.Popen(
+        ("sh", "-c", command),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "DOCKER_BUILDKIT": "1"},
+    ) as process:
+        assert process.stdout is not None
+        said = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    took = time.perf_counter() - began
+    if status:
+        raise RuntimeError(f"{command}\n{said[-1500:].decode(errors='replace')}")
+    return took, usage.ru_maxrss
 
 
 def _answers(*command: str) -> bool:

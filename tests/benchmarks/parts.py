@@ -50,10 +50,13 @@ class Timers:
 
 def profile_steps(root: str, project: Path) -> None:
     """Build in this process with timers, and print the table."""
-    from lamina.builder import cache, commit, executor, run_step, solver
-    from lamina.oci import pack
-    from lamina.oci.store import Store
-    from lamina.runtime import zygote
+    from lamina.builder import commit, executor
+    from lamina.builder.caching import cache
+    from lamina.builder.ops import run_step
+    from lamina.builder.solving import solver
+    from lamina.oci.layers import pack
+    from lamina.oci.store.store import Store
+    from lamina.runtime.isolation import zygote
 
     timers = Timers()
     timers.wrap(executor.Executor, "execute", "step, all")

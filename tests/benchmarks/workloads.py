@@ -17,6 +17,12 @@ class Workload:
     title = ""
     goal = ""
     needs_docker = False
+    # Whether the disk is at rest before each run.
+    syncs = False
+    # Those that do it.
+    engines: tuple[str, ...] = ("lamina", "docker", "buildah")
+    # What else was found, to stand beside the title.
+    note = ""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -29,6 +35,9 @@ class Workload:
 
     def command(self, engine: Engine, turn: int) -> str:
         raise NotImplementedError
+
+    def after(self, engine: Engine) -> None:
+        """Leave nothing of `engine`'s running."""
 
     def recipe(self, text: str) -> None:
         (self.folder / "Dockerfile").write_text(text)
@@ -60,8 +69,17 @@ class RunCold20(RunCold):
 
 class RunCold120(RunCold):
     title = "120 trivial RUN steps, cold"
-    goal = ""
+    goal = "1/20"
     steps = 120
+
+
+class RunCold300(RunCold):
+    """Docker takes 127 layers."""
+
+    title = "300 trivial RUN steps, cold"
+    goal = ""
+    steps = 300
+    engines = ("lamina",)
 
 
 class RunCached(RunCold):
@@ -74,6 +92,35 @@ class RunCached(RunCold):
 
     def command(self, engine: Engine, turn: int) -> str:
         return self.build(engine, fresh=False)
+
+
+class RunShared(RunCold):
+    """Docker 20.10 and Buildah 1.28 take no cache from a folder."""
+
+    title = "50 RUN steps, on a new machine from a cache in a folder"
+    goal = ""
+    engines = ("lamina",)
+
+    def before(self, engine: Engine, turn: int) -> None:
+        cache = f"--cache-to type=local,dest={self.folder}/cache,mode=max"
+        if turn == 0:
+            shell(
+                self.build(engine, fresh=False).replace(" build ", f" build {cache} ")
+            )
+        self.store = self.folder / f"store-{turn}"
+        base = self.folder.parent / "busybox.tar"
+        shell(_elsewhere(engine.load.format(file=base), self.store))
+
+    def command(self, engine: Engine, turn: int) -> str:
+        cache = f"--cache-from type=local,src={self.folder}/cache"
+        command = self.build(engine, fresh=False).replace(" build ", f" build {cache} ")
+        return _elsewhere(command, self.store)
+
+
+def _elsewhere(command: str, store: Path) -> str:
+    """The command on another store."""
+    program, _, rest = command.partition(" --root ")
+    return f"{program} --root {store} {rest.partition(' ')[2]}"
 
 
 class Context(Workload):
@@ -95,7 +142,7 @@ class Context(Workload):
 
 class ContextCold(Context):
     title = "context of 20,000 files, copied"
-    goal = ""
+    goal = "1"
 
     def before(self, engine: Engine, turn: int) -> None:
         pass
@@ -105,13 +152,8 @@ class ContextCold(Context):
 
 
 class ContextChange(Context):
-    title = "context of 5,000 files, one changed, then a RUN"
-    goal = ""
-    files = 5_000
-
-    def make(self) -> None:
-        super().make()
-        self.recipe(f"FROM {BUSYBOX}\nCOPY src /src\nRUN ls /src | wc -l > /n\n")
+    title = "context of 20,000 files, one changed"
+    goal = "1/3"
 
     def before(self, engine: Engine, turn: int) -> None:
         super().before(engine, turn)
@@ -133,11 +175,46 @@ class Stages(Workload):
 
     def command(self, engine: Engine, turn: int) -> str:
         command = self.build(engine, fresh=True)
-        if engine.name == "lamina":
-            return command.replace(" build -q", " build -q --jobs 8")
         if engine.name == "buildah":
             return command.replace(" bud -q", " bud -q --jobs 8")
         return command
+
+
+class Unpack(Workload):
+    """What a compiler's or a package manager's step does most: many small files."""
+
+    title = "4,000 files unpacked in a step"
+    goal = "0.8"
+
+    def make(self) -> None:
+        write_files(self.folder / "tree", 4_000)
+        shell(f"tar c -C {self.folder / 'tree'} -f {self.folder / 'files.tar'} .")
+        shutil.rmtree(self.folder / "tree")
+        unpack = "mkdir /out && tar x -C /out -f /files.tar"
+        self.recipe(f"FROM {BUSYBOX}\nCOPY files.tar /\nRUN {unpack}\n")
+
+    def command(self, engine: Engine, turn: int) -> str:
+        return self.build(engine, fresh=True)
+
+
+class Plan(Workload):
+    title = "a graph of 1,000 steps over 200 stages, planned"
+    goal = "0.2 s"
+    engines = ("lamina",)
+
+    def make(self) -> None:
+        base = BUSYBOX
+        lines = []
+        for stage in range(200):
+            base = base if stage % 5 == 0 else f"s{stage - 1}"
+            lines.append(f"FROM {base} AS s{stage}\n")
+            lines += [f"RUN echo {stage}.{n} > /f{stage}.{n}\n" for n in range(5)]
+            base = BUSYBOX
+        copies = [f"COPY --from=s{n} /f{n}.0 /out/\n" for n in range(200)]
+        self.recipe("".join([*lines, f"FROM {BUSYBOX}\n", *copies]))
+
+    def command(self, engine: Engine, turn: int) -> str:
+        return f"{engine.graph} {self.folder}"
 
 
 class Apt(Workload):
@@ -150,14 +227,6 @@ class Apt(Workload):
 
     def command(self, engine: Engine, turn: int) -> str:
         return self.build(engine, fresh=True)
-
-
-class RunTrue(Workload):
-    title = "run --rm IMAGE true"
-    goal = "1/4"
-
-    def command(self, engine: Engine, turn: int) -> str:
-        return engine.run.format(image=BUSYBOX, command="true")
 
 
 class Save(Workload):
@@ -193,24 +262,25 @@ WORKLOADS: dict[str, type[Workload]] = {
     "run50": RunCold,
     "run20": RunCold20,
     "run120": RunCold120,
+    "run300": RunCold300,
     "cached50": RunCached,
+    "shared50": RunShared,
     "context": Context,
     "context-cold": ContextCold,
     "context-change": ContextChange,
     "stages": Stages,
+    "unpack": Unpack,
+    "plan": Plan,
     "apt": Apt,
-    "run-true": RunTrue,
     "save": Save,
     "load": Load,
 }
 
 
 def debian_tree(place: Path) -> None:
-    """The files of the Debian image in a new folder."""
-    container = shell(f"/usr/bin/docker create {DEBIAN} true").strip()
+    """The files of the Debian image in a new folder, which is in a workload's."""
     place.mkdir()
-    shell(f"/usr/bin/docker export {container} | tar x -C {place}")
-    shell(f"/usr/bin/docker rm {container}")
+    shell(f"tar x -C {place} -f {place.parents[1]}/debian/layer.tar")
 
 
 def write_files(folder: Path, count: int) -> None:

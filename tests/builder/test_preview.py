@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from lamina.builder.build import build
-from lamina.builder.epoch import find_epoch
 from lamina.builder.events import silent
-from lamina.builder.inputs import BuildInputs
+from lamina.builder.inputs.build import BuildInputs
+from lamina.builder.inputs.epoch import find_epoch
+from lamina.builder.inputs.recipe import RecipeInputs
 from lamina.builder.preview import Preview, preview
-from lamina.builder.recipe import RecipeInputs
 from lamina.oci.platforms import host_platform
-from lamina.oci.store import Store
+from lamina.oci.store.store import Store
 from tests.busybox import open_store
 
 RECIPE = """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lamina.cli.main import main
@@ -43,3 +45,27 @@ def test_a_name_that_no_image_can_have(
 ) -> None:
     assert main(("--root", f"{tmp_path}/store", "run", "a:b:c")) == 125
     assert "'a:b:c' names no image" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["check", "build", "fmt", "outline", "parse"])
+def test_no_recipe_steers_the_terminal(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "Dockerfile"
+    recipe.write_text(
+        "FROM scratch\nEXPOSE \x1b[31m --\x9b\a x\nCOPY --\x1b]0;evil\a a b\n"
+    )
+    words = [str(tmp_path)] if command != "fmt" else [str(recipe)]
+    assert main(("--root", f"{tmp_path}/store", command, *words)) == 1
+    printed = "".join(capsys.readouterr())
+    assert "evil" in printed
+    assert all(sign.isprintable() or sign in "\n\t" for sign in printed)
+
+
+@pytest.mark.parametrize("words", [(), ("container",), ("image",), ("volume",)])
+def test_help_lists_commands_and_no_nothing(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(words)
+    shown = capsys.readouterr().out
+    assert "commands:\n  COMMAND\n" in shown and "None" not in shown

@@ -17,13 +17,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.busybox import make_image, open_store
+from lamina.runtime.cgroups.hierarchy import PARENT, hierarchies
+from lamina.runtime.isolation.userns import subordinate
+from tests.busybox import make_base
 
 COMMAND = (sys.executable, "-m", "lamina")
 PROJECT = str(Path(__file__).parents[2])
 # How long what was killed may take to be gone, on a loaded machine.
 PATIENCE = 20.0
-_CGROUPS = "/sys/fs/cgroup"
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "HOME": "/nonexistent",
@@ -70,9 +71,7 @@ class Lamina:
 
     def with_base(self) -> Lamina:
         """Put the image `busybox` into the store."""
-        store = open_store(self.store.parent)
-        make_image(store)
-        store.close()
+        make_base(self.store.parent, busybox={})
         return self
 
     def run(
@@ -203,13 +202,11 @@ def _held_locks(folder: Path) -> list[str]:
 
 def _cgroups_of(pid: int) -> list[str]:
     """Cgroups of Lamina's that belong to process `pid`, in every hierarchy."""
-    places = [_CGROUPS, *(f"{_CGROUPS}/{name}" for name in os.listdir(_CGROUPS))]
     found = []
-    for place in places:
+    for hierarchy in hierarchies():
+        place = f"{hierarchy.base}/{PARENT}"
         with contextlib.suppress(OSError):
-            for name in os.listdir(f"{place}/lamina"):
-                if f".{pid}-" in name:
-                    found.append(f"{place}/lamina/{name}")
+            found += [f"{place}/{n}" for n in os.listdir(place) if f".{pid}-" in n]
     return found
 
 
@@ -222,6 +219,25 @@ def project(place: Path, recipe: str, /, **files: str | bytes) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
     return place
+
+
+def owner(status: os.stat_result) -> tuple[int, int]:
+    """Whose a file is for Lamina: as an ordinary user it knows other ids, of which 0 is
+    the user and the further ones are those that /etc/subuid and /etc/subgid have."""
+    if os.geteuid() == 0:
+        return status.st_uid, status.st_gid
+    return (
+        _inside(status.st_uid, os.getuid(), "/etc/subuid"),
+        _inside(status.st_gid, os.getgid(), "/etc/subgid"),
+    )
+
+
+def _inside(outside: int, own: int, table: str) -> int:
+    if outside == own:
+        return 0
+    first, count = subordinate(table, os.getuid())[0]
+    assert first <= outside < first + count
+    return outside - first + 1
 
 
 def interrupt(process: subprocess.Popen[bytes], number: int = signal.SIGINT) -> Done:

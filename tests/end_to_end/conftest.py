@@ -10,16 +10,19 @@ import contextlib
 import fcntl
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lamina.oci.workspace import remove_tree
+from lamina.oci.files.removal import remove_tree
 from tests.end_to_end.bases import Lamina, project
 
-_SHARED = Path("/var/tmp/lamina-tests")
+# What root made is root's; another user's lies where its other temporary files do.
+_SHARED = Path("/var/tmp" if os.geteuid() == 0 else tempfile.gettempdir())
+_SHARED /= "lamina-tests"
 _BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 

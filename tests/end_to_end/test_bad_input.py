@@ -29,8 +29,6 @@ from tests.end_to_end.bases import (
 )
 from tests.oci.tars import directory, entry, hard_link, symlink, tar
 
-pytestmark = pytest.mark.root
-
 
 @pytest.fixture(autouse=True)
 def sound(lamina: Lamina) -> Iterator[None]:
@@ -49,6 +47,9 @@ def refused(lamina: Lamina, folder: Path, *args: str | Path) -> str:
 
 # Recipes
 
+# A variable that holds itself ten times.
+TEN = "$a" * 10
+
 
 @pytest.mark.parametrize(
     ("recipe", "place", "words"),
@@ -65,7 +66,12 @@ def refused(lamina: Lamina, folder: Path, *args: str | Path) -> str:
         ("FROM busybox\nCOPY --chmod=9 Recipe /\n", "2:", ("9",)),
         ("FROM busybox\nCOPY --chown=who Recipe /\n", "2:", ("no user 'who'",)),
         ("FROM busybox\nUSER who\nRUN true\n", "3:", ("no user 'who'", "hint:")),
-        ("FROM busybox\nENV A=${B?is needed}\n", "2:", ("is needed",)),
+        ("FROM busybox\nENV A=${B?is needed}\n", "2:", ("needed",)),
+        ("FROM busybox\nEXPOSE here:80\n", "2:8", ("'here' is no port of a host",)),
+        ("FROM --platform=$NOPE busybox\n", "1:17", ("--platform=$NOPE is empty",)),
+        ("FROM busybox\nENV $NOPE=1\n", "2:5", ("name is empty",)),
+        ("FROM b AS a\nFROM a AS b\n", "1:6", ("Stage b comes after",)),
+        (f"FROM busybox\nENV a={'a' * 20}\n" + f"ENV a={TEN}\n" * 5, "7:", ("1 MiB",)),
     ],
 )
 def test_a_recipe_with_a_mistake(
@@ -459,6 +465,7 @@ class Small:
         return Done(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.mark.root("it mounts a small disk")
 @pytest.mark.parametrize("kilobytes", [100, 300, 1100, 1900])
 def test_the_disk_is_full_while_loading(lamina: Lamina, kilobytes: int) -> None:
     lamina.run("save", "--format", "oci", "-o", "busybox.tar", "busybox")
@@ -472,6 +479,7 @@ def test_the_disk_is_full_while_loading(lamina: Lamina, kilobytes: int) -> None:
     assert "No space left on" in done.err and "hint: " in done.err
 
 
+@pytest.mark.root("it mounts a small disk")
 def test_a_step_that_fills_the_disk(lamina: Lamina, tmp_path: Path) -> None:
     lamina.run("save", "-o", "busybox.tar", "busybox")
     project(
@@ -490,6 +498,7 @@ def test_a_step_that_fills_the_disk(lamina: Lamina, tmp_path: Path) -> None:
     assert "small/store" in done.err and "system prune" in done.err
 
 
+@pytest.mark.root("it mounts a small disk")
 def test_a_copy_that_fills_the_disk(lamina: Lamina, tmp_path: Path) -> None:
     lamina.run("save", "-o", "busybox.tar", "busybox")
     project(tmp_path / "app", "FROM busybox\nCOPY big /\n", big=os.urandom(16 << 20))
@@ -502,6 +511,72 @@ def test_a_copy_that_fills_the_disk(lamina: Lamina, tmp_path: Path) -> None:
     assert "small/store" in done.err and "system prune" in done.err
 
 
+# One build with all that writes, with so many KiB more than the store has: files are
+# looked at, copied, unpacked, made by a step and committed; the image, an archive and a
+# cache for others are written.
+PHASES = """\
+FROM busybox AS a
+COPY tree /tree
+ADD tree.tar /added/
+RUN --mount=type=cache,target=/c head -c 200000 /dev/urandom > /c/x; \
+head -c 300000 /dev/urandom > /r
+FROM busybox
+WORKDIR /w
+COPY --from=a /r /tree /w/
+"""
+ROOM = (0, 24, 80, 200, 400, 640, 960, 1300, 1800, 2600)
+SWEEP = """
+$LAMINA load -q -i busybox.tar || exit 9
+for room in {room}; do
+  used=$(df -k small | awk 'NR==2{{print $3}}')
+  mount -o remount,size=$((used + room))k small
+  $LAMINA build --no-cache -q -o type=oci,dest=small/out.tar \
+    --cache-to type=local,dest=small/cache,mode=max,mounts=true app; echo code $?
+  mount -o remount,size=64m small
+  ls small/store/tmp; ls small | grep -v -x -e store -e cache
+  $LAMINA system check >&2 || exit 8
+  rm -rf small/cache small/out.tar; $LAMINA system prune -f >/dev/null
+done
+$LAMINA build -q app >/dev/null
+"""
+
+
+@pytest.mark.root("it mounts a small disk")
+def test_the_disk_is_full_in_every_phase(lamina: Lamina, tmp_path: Path) -> None:
+    lamina.run("save", "-o", "busybox.tar", "busybox")
+    tree = {f"tree__{n}": os.urandom(5000) for n in range(40)}
+    folder = project(tmp_path / "app", PHASES, **tree)
+    with tarfile.open(folder / "tree.tar", "w") as archive:
+        archive.add(folder / "tree", ".")
+    sweep = SWEEP.format(room=" ".join(map(str, ROOM)))
+    done = Small(lamina, "64m").run(sweep)
+    # Nothing is left in the folder for what is unfinished, and no half archive.
+    assert (done.code, done.out) == (0, "code 1\n" * len(ROOM)), done
+    assert done.err.count("lamina: No space left on ") == len(ROOM)
+    assert done.err.count("hint: ") == len(ROOM)
+
+
+@pytest.mark.root("it mounts a small disk")
+def test_containers_on_a_full_disk(lamina: Lamina, tmp_path: Path) -> None:
+    lamina.run("save", "-o", "busybox.tar", "busybox")
+    done = Small(lamina, "18m").run(
+        "$LAMINA load -q -i busybox.tar && $LAMINA run --name large busybox"
+        " dd if=/dev/zero of=/big bs=65536 count=160 2>/dev/null || exit\n"
+        "for words in 'commit large made' 'export -o small/tar large'; do\n"
+        " $LAMINA $words; echo code $?; done\n"
+        "dd if=/dev/zero of=small/rest bs=65536 count=400 2>/dev/null\n"
+        "$LAMINA run --rm busybox true; echo code $?\n"
+        "$LAMINA rm large; rm small/rest; ls small; $LAMINA ps -aq\n"
+        "$LAMINA system check && ls small/store/tmp"
+    )
+    codes = [line for line in done.out.splitlines() if line.startswith("code")]
+    assert codes == ["code 1", "code 1", "code 125"], done
+    assert done.err.count("lamina: No space left on the disk") == 3, done
+    assert done.err.count("system prune") == 3
+    assert done.out.splitlines()[-3:-1] == ["large", "store"], done
+    assert done.out.endswith("all is well\n") and done.code == 0, done
+
+
 def test_a_store_that_cannot_be_written(lamina: Lamina, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     other = Lamina(tmp_path, tmp_path / "file" / "store")
@@ -509,6 +584,7 @@ def test_a_store_that_cannot_be_written(lamina: Lamina, tmp_path: Path) -> None:
     assert "file/store cannot be made" in said and "LAMINA_ROOT" in said
 
 
+@pytest.mark.root("a root without capabilities")
 def test_no_permission_for_namespaces(lamina: Lamina, tmp_path: Path) -> None:
     """Root without CAP_SYS_ADMIN, as in a container: it says what to do."""
     folder = project(tmp_path / "app", "FROM busybox\nRUN echo > /a\n")

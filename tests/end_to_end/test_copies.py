@@ -21,8 +21,6 @@ import pytest
 from tests.end_to_end.bases import Lamina, project
 from tests.oci.tars import directory, entry, hard_link, symlink, tar
 
-pytestmark = pytest.mark.root
-
 DOCKER = "/usr/bin/docker"
 WHEN = 1_700_000_000
 
@@ -147,6 +145,7 @@ def members(archive: Path) -> dict[str, tuple[object, ...]]:
     return found
 
 
+@pytest.mark.root("it asks dockerd")
 @pytest.mark.skipif("LAMINA_NO_DOCKER" in os.environ, reason="no dockerd runs here")
 def test_the_same_files_as_buildkit_makes(lamina: Lamina, tmp_path: Path) -> None:
     folder = tmp_path / "app"
@@ -298,6 +297,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
 }
 
 
+@pytest.mark.root("it makes device nodes")
 def test_sources_that_cannot_be(lamina: Lamina, odd: Path) -> None:
     for line, words in REFUSED.items():
         said = refused(lamina, odd, f"FROM busybox\n{line}\n")
@@ -305,6 +305,7 @@ def test_sources_that_cannot_be(lamina: Lamina, odd: Path) -> None:
     lamina.check()
 
 
+@pytest.mark.root("it makes device nodes")
 def test_oddities_that_arrive(lamina: Lamina, odd: Path) -> None:
     names = (b"\xff\xfe", b"two\nlines", b"\x1b[31m", b'q"\\', b"-rf", b" ")
     (odd / "n").mkdir()

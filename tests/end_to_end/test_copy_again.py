@@ -6,11 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
-
 from tests.end_to_end.bases import Lamina, project
-
-pytestmark = pytest.mark.root
 
 
 def inodes(lamina: Lamina, known: set[str]) -> dict[str, int]:

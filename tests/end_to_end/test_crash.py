@@ -16,8 +16,6 @@ import pytest
 
 from tests.end_to_end.bases import Lamina, interrupt, project
 
-pytestmark = pytest.mark.root
-
 KILLS = 200
 GROUPS = 8
 # After so many the store is looked at: a check takes as long as a build.
@@ -48,6 +46,13 @@ def app(lamina: Lamina, tmp_path: Path) -> Path:
     return folder
 
 
+def machine(app: Path, name: str) -> Lamina:
+    """A new store with the base."""
+    made = Lamina(app.parent, app.parent / name)
+    made.run("load", "-i", app / "files.tar")
+    return made
+
+
 def kill_after(lamina: Lamina, seconds: float, *args: str | Path) -> None:
     process = lamina.start(*args)
     time.sleep(seconds)
@@ -64,23 +69,35 @@ def duration_of(lamina: Lamina, *args: str | Path) -> float:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("group", range(GROUPS))
-def test_a_killed_build(lamina: Lamina, app: Path, group: int) -> None:
-    """Each kill is followed by nothing that still runs; the last one by a build."""
+def test_a_killed_build(app: Path, group: int) -> None:
+    """Each kill is followed by nothing that still runs; the last one by a build. An
+    archive has its name when it is whole, and a cache for others can be read."""
     moments = random.Random(group)
-    whole = duration_of(lamina, "build", "--no-cache", app)
+    lamina, other = (machine(app, name) for name in ("first", "other"))
+    image, cache = app.parent / "image.tar", app.parent / "cache"
+    shared = f"type=local,dest={cache},mode=max,mounts=true"
+    writes = ("-o", f"type=oci,dest={image}", "--cache-to", shared)
+    build = ("build", "--no-cache", *writes, app)
+    whole = duration_of(lamina, *build)
     for number in range(KILLS // GROUPS):
         # A fresh step or two each time, so that the layers are new as well.
         (app / "tree" / "0").write_text(f"{group} {number}\n")
-        kill_after(lamina, moments.uniform(0, whole), "build", "--no-cache", app)
+        image.unlink(missing_ok=True)
+        kill_after(lamina, moments.uniform(0, whole), *build)
+        if image.exists():
+            lamina.run("load", "-i", image)
         if number % CHECKED == 0:
             lamina.check()
     assert "killed" in lamina.run("log").out
     lamina.run("log", "last")
-    done = lamina.run("build", "-t", "app", app)
+    done = lamina.run("build", "-t", "app", *writes, app)
     assert lamina.run("build", app).out == done.out
     said = lamina.run("run", "--rm", "app", "cat", "all", "/added/manifest.json").out
     assert said.startswith("1\n1\n")
     lamina.check()
+    known = other.run("build", "--cache-from", f"type=local,src={cache}", app)
+    assert known.out == done.out
+    other.check()
 
 
 @pytest.mark.parametrize("number", range(8))
@@ -121,7 +138,8 @@ def test_a_killed_bootstrap(lamina: Lamina, tmp_path: Path) -> None:
     # From here on it works in the root that it made, with /proc and /sys in it.
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
-        if [*lamina.store.glob("tmp/*/mmdebstrap.*/usr/bin/dpkg")]:
+        # In the upper directory of an overlay that only it sees.
+        if [*lamina.store.glob("tmp/*/upper/mmdebstrap.*/usr/bin/dpkg")]:
             break
         time.sleep(0.05)
     time.sleep(0.5)
@@ -152,12 +170,12 @@ def test_a_killed_run(lamina: Lamina, number: int) -> None:
     lamina.check()
 
 
-def test_a_killed_supervisor(lamina: Lamina) -> None:
+def test_a_killed_keeper(lamina: Lamina) -> None:
     """A container ends with what holds it, and `ps` says so."""
     lamina.run("run", "-d", "--name", "victim", "busybox", "sleep", "1000")
     pid = int(lamina.run("inspect", "-f", "{{.State.Pid}}", "victim").out)
-    supervisor = _ancestor(pid)
-    os.kill(supervisor, signal.SIGKILL)
+    keeper = _ancestor(pid)
+    os.kill(keeper, signal.SIGKILL)
     deadline = time.monotonic() + 20
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -169,7 +187,7 @@ def test_a_killed_supervisor(lamina: Lamina) -> None:
 
 
 def _ancestor(pid: int) -> int:
-    """The supervisor: what lies between a container's first process and init."""
+    """The keeper: what lies between a container's first process and init."""
     while True:
         stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         parent = int(stat[1])

@@ -13,8 +13,6 @@ import pytest
 
 from tests.end_to_end.bases import Done, Lamina, interrupt, project
 
-pytestmark = pytest.mark.root
-
 FAILING = """\
 FROM busybox AS base
 ENV COLOUR=red

@@ -18,6 +18,8 @@ import pytest
 
 from tests.busybox import make_image, open_store
 
+pytestmark = pytest.mark.root("it asks dockerd and podman")
+
 PROJECT = Path(__file__).parents[2]
 # Docker's names are those of the whole machine.
 NAME = f"lamina-exchange-{os.getpid()}:1"
@@ -32,7 +34,7 @@ def call(*words: str, stdin: bytes = b"") -> str:
         words, input=stdin, capture_output=True, env=environment, check=False
     )
     assert done.returncode == 0, f"{' '.join(words)}\n{done.stderr.decode()}"
-    return done.stdout.decode()
+    return done.stdout.decode(errors="surrogateescape")
 
 
 class Lamina:
@@ -115,6 +117,55 @@ def test_docker_loads_runs_and_gives_back(
     assert other("load", "-i", back) == f"Loaded image: {NAME}\n"
     assert other.document() == ours
     assert other("run", "--rm", "--network", "none", NAME, *SAY) == SAID
+    assert other("system", "check", "-q") == ""
+
+
+# Whiteouts, an opaque directory, links, a device, names that are no text, holes, and
+# what only an extended header can say.
+ODD = r"""FROM NAME
+RUN mkdir -p /odd/gone /odd/again && echo 1 >/odd/gone/a && echo 1 >/odd/again/old
+RUN rm -r /odd/gone /odd/again /etc/motd && mkdir /odd/again && echo 2 >/odd/again/new
+RUN cd /odd && ln -s /no/where link && mkfifo pipe && mknod null c 1 3
+RUN cd /odd && echo x >one && ln one two && chown 4000000:7 one && chmod 4711 one
+RUN cd /odd && touch "$(printf 'a\377b\nc')" && long=$(printf '%0200d' 0) \
+ && mkdir -p $long/$long && touch $long/$long/f
+RUN cd /odd && dd if=/dev/zero of=holes bs=1 count=1 seek=3000000 2>/dev/null
+"""
+LIST = (
+    "cd / && find odd etc/passwd data -exec stat -c '%n %F %f %u %g %t:%T' {} + | sort;"
+    "find odd -type f -exec md5sum {} + | sort; readlink odd/link; stat -c %h odd/two"
+)
+
+
+@pytest.mark.usefixtures("docker")
+def test_odd_files_are_the_same_there_and_back(
+    lamina: Lamina, other: Lamina, podman: Podman, tmp_path: Path
+) -> None:
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context/Dockerfile").write_text(ODD.replace("NAME", NAME))
+    name = f"{NAME}-odd"
+    lamina("build", "-q", "-t", name, str(tmp_path / "context"))
+    listed = lamina("run", "--rm", "--network", "none", name, "sh", "-c", LIST)
+    assert "odd/again/new regular file" in listed and "odd/again/old" not in listed
+    assert "odd/gone" not in listed
+    assert "odd/null character special file 21a4 0 0 1:3" in listed
+    assert "odd/two regular file 89c9 4000000 7" in listed and listed.endswith("2\n")
+    assert "a\udcff" in listed
+    archive, back = str(tmp_path / "ours.tar"), str(tmp_path / "theirs.tar")
+    lamina("save", "-o", archive, name)
+    call("docker", "load", "-q", "-i", archive)
+    try:
+        run = ("docker", "run", "--rm", "--network", "none", name, "sh", "-c", LIST)
+        assert call(*run) == listed
+        call("docker", "save", "-o", back, name)
+    finally:
+        call("docker", "rmi", "-f", name)
+    podman("load", "-q", "-i", archive)
+    assert podman.run(name, "sh", "-c", LIST) == listed
+    other("load", "-i", back)
+    assert other.document(name) == lamina.document(name)
+    assert other("run", "--rm", "--network", "none", name, "sh", "-c", LIST) == listed
+    # A layer that was unpacked gives its tar back, byte for byte.
     assert other("system", "check", "-q") == ""
 
 

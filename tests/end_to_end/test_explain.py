@@ -11,8 +11,6 @@ import pytest
 
 from tests.end_to_end.bases import Lamina, project
 
-pytestmark = pytest.mark.root
-
 RECIPE = """\
 FROM busybox:latest AS base
 ENV FOO=a
@@ -81,11 +79,42 @@ def test_variables_and_commands(lamina: Lamina, app: Path) -> None:
     assert missed(lamina, app)[2] == ["the target /src → /source"]
 
 
+def test_the_nearest_of_the_keys_that_a_step_had(lamina: Lamina, app: Path) -> None:
+    missed(lamina, app)
+    edit(app, "FOO=a", "FOO=b")
+    missed(lamina, app)
+    edit(app, "FOO=b", "FOO=a BAR=c")
+    # Not beside FOO=b, which was the last, but beside FOO=a.
+    assert missed(lamina, app)[1] == ["ENV BAR c is new"]
+
+
+def test_files_of_stages_and_named_contexts(lamina: Lamina, tmp_path: Path) -> None:
+    recipe = (
+        "FROM busybox:latest AS made\nCOPY src /src\n"
+        "FROM scratch\nCOPY --from=made /src /src\nCOPY --from=more . /more\n"
+    )
+    app = project(tmp_path / "app", recipe, **{"src__a.py": "1", "src__b.py": "1"})
+    more = tmp_path / "more"
+    more.mkdir()
+    (more / "file").write_text("1")
+    args = ("--build-context", f"more={more}", app)
+    missed(lamina, *args)
+    (app / "src/b.py").write_text("2")
+    (more / "other").write_text("2")
+    reasons = missed(lamina, *args)
+    assert ["src/b.py changed"] in reasons.values()
+    assert any("other is new" in given for given in reasons.values())
+
+
 def test_the_base(lamina: Lamina, app: Path) -> None:
     missed(lamina, app)
     other = project(app.parent / "other", "FROM busybox\nRUN touch /x\n")
+    named = ("images", "-q", "busybox")
+    ids = [lamina.run(*named).out.strip()]
     lamina.run("build", "-t", "busybox", other)
-    assert missed(lamina, app)[1] == ["the base busybox:latest is another one"]
+    ids.append(lamina.run(*named).out.strip())
+    before, after = ids
+    assert missed(lamina, app)[1] == [f"the base busybox:latest {before} → {after}"]
 
 
 def test_what_was_asked_for(lamina: Lamina, app: Path) -> None:

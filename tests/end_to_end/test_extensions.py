@@ -10,8 +10,6 @@ import pytest
 
 from tests.end_to_end.bases import Done, Lamina, project
 
-pytestmark = pytest.mark.root
-
 
 def build(lamina: Lamina, folder: Path, *args: str | Path, code: int = 0) -> Done:
     return lamina.run("build", *args, folder, code=code)

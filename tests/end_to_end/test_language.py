@@ -27,7 +27,7 @@ from tests.busybox import BUSYBOX
 from tests.end_to_end.bases import Lamina
 
 pytestmark = [
-    pytest.mark.root,
+    pytest.mark.root("it asks dockerd"),
     pytest.mark.skipif("LAMINA_NO_DOCKER" in os.environ, reason="dockerd cannot run"),
 ]
 

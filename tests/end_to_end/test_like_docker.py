@@ -20,7 +20,7 @@ from tests.busybox import make_image, open_store
 from tests.end_to_end.bases import Lamina
 
 pytestmark = [
-    pytest.mark.root,
+    pytest.mark.root("it asks dockerd"),
     pytest.mark.slow,
     pytest.mark.skipif("LAMINA_NO_DOCKER" in os.environ, reason="no dockerd runs here"),
 ]

@@ -31,6 +31,7 @@ def skopeo(*words: str | Path) -> str:
     return done.stdout.decode()
 
 
+@pytest.mark.root("skopeo unpacks archives with their owners")
 def test_one_build_for_three_platforms(lamina: Lamina, tmp_path: Path) -> None:
     folder = project(tmp_path / "app", RECIPE)
     out = tmp_path / "out"
@@ -147,6 +148,7 @@ def test_bases_for_the_platform_that_is_built(lamina: Lamina, tmp_path: Path) ->
     assert "Recipe:1" in refused.err
 
 
+@pytest.mark.root("it registers an emulator")
 def test_foreign_programs_run_through_the_emulator(
     lamina: Lamina, tmp_path: Path
 ) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.cli.progress.screens import glass
 from tests.end_to_end.bases import COMMAND, ENVIRONMENT, Done, Lamina, project
-
-pytestmark = pytest.mark.root
 
 RECIPE = """FROM busybox AS one
 RUN echo "one says 1"; sleep 0.1; echo "one says 2"; sleep 2
@@ -67,9 +69,67 @@ def test_an_interrupt_gives_the_terminal_back(lamina: Lamina, tmp_path: Path) ->
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(60) == 130
         lines = seen.close()
-        assert lines[-2].endswith("RUN echo on; sleep 600  stopped")
-        assert lines[-1].startswith(" ✘ stopped after ")
+        assert lines[-2].endswith("RUN echo on; sleep 600  cancelled")
+        assert lines[-1].startswith(" ✘ cancelled after ")
         assert not seen.cursor_is_hidden
+
+
+@pytest.fixture
+def slow() -> Iterator[str]:
+    """The address of a file that comes slowly."""
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "80000000")
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while not over.wait(0.1):
+                    self.wfile.write(b"x" * 100_000)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    over = threading.Event()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    threading.Thread(target=server.serve_forever).start()
+    yield f"http://127.0.0.1:{server.server_port}/big"
+    over.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("is_context", [False, True])
+def test_an_interrupted_download_is_cancelled(
+    lamina: Lamina, tmp_path: Path, slow: str, is_context: bool
+) -> None:
+    folder = project(tmp_path / "app", f"FROM busybox\nADD {slow} /big\n")
+    place = slow if is_context else folder
+    with glass(110, 20) as seen:
+        process = start(lamina, seen.slave, "build", place)
+        seen.wait_for(lambda lines: any(" / 80MB" in line for line in lines))
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(60) == 130
+        lines = seen.close()
+        assert lines[-1].startswith(" ✘ cancelled after ")
+        assert not any("failed" in line for line in lines)
+    done = subprocess.Popen(
+        [*COMMAND, "build", "--progress=json", str(place)],
+        env={**ENVIRONMENT, "LAMINA_ROOT": str(lamina.store)},
+        stderr=subprocess.PIPE,
+    )
+    assert done.stderr is not None
+    events = []
+    for line in done.stderr:
+        events.append(json.loads(line))
+        if events[-1]["event"] == "transfer":
+            done.send_signal(signal.SIGTERM)
+    assert done.wait(60) == 143
+    done.stderr.close()
+    names = [event["event"] for event in events]
+    assert (names.count("start"), names.count("end")) == (1, 1)
+    assert events[-1]["outcome"] == "cancelled"
+    assert lamina.left_behind() == []
 
 
 def test_each_line_of_json_is_an_object(lamina: Lamina, tmp_path: Path) -> None:

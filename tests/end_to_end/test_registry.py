@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lamina.oci.digest import Digest
 from tests.end_to_end.bases import Lamina, interrupt, project
 from tests.end_to_end.test_exchange import Podman, call
 from tests.oci.registry.server import Answer, Asked, Handle, Server, forward
@@ -48,6 +49,7 @@ def run(lamina: Lamina, name: str) -> str:
     return lamina.run("run", "--rm", "--network", "none", name, *SAY).out
 
 
+@pytest.mark.root("it asks dockerd and podman")
 def test_what_is_pushed_others_pull(
     lamina: Lamina, other: Lamina, podman: Podman, address: str
 ) -> None:
@@ -80,6 +82,7 @@ def test_what_is_pushed_others_pull(
         call("docker", "rmi", "-f", name)
 
 
+@pytest.mark.root("it asks dockerd and podman")
 def test_what_others_push_is_pulled_and_keeps_its_digest(
     lamina: Lamina, other: Lamina, podman: Podman, address: str, tmp_path: Path
 ) -> None:
@@ -144,8 +147,16 @@ def test_a_registry_with_a_password_and_an_authority_of_its_own(
         assert PASSWORD not in done.out + done.err
         assert stat.S_IMODE(kept.stat().st_mode) == 0o600
         lamina.run("push", name, env=env)
-        other.run("pull", name, env=env)
+        pulled = other.run("pull", name, env=env).out
         assert run(other, name) == SAID
+        # Skopeo sees the same by the same authority and password.
+        (tmp_path / "certs").mkdir()
+        (tmp_path / "certs" / "ca.crt").write_bytes(authority.ca.read_bytes())
+        trusting = ("--cert-dir", tmp_path / "certs", "--creds", f"{USER}:{PASSWORD}")
+        raw = call(
+            "skopeo", "inspect", "--raw", *map(str, trusting), f"docker://{name}"
+        )
+        assert f"Digest: {Digest.of(raw.encode())}" in pulled
         # What Docker and Podman know is known here; and what is forgotten is not.
         lamina.run("logout", address, env=env)
         assert "auths" not in kept.read_text()
@@ -329,6 +340,7 @@ def test_two_pulls_at_once_share_their_layers(
     assert len(layers) == len(set(layers)) == 2
 
 
+@pytest.mark.root("it asks dockerd")
 def test_copies_without_the_store(lamina: Lamina, address: str, tmp_path: Path) -> None:
     lamina.run("push", "-q", _tagged(lamina, address, "copied"))
     digest = manifest_digest(address, "copied", "1")
@@ -352,3 +364,109 @@ def test_copies_without_the_store(lamina: Lamina, address: str, tmp_path: Path) 
             capture_output=True,
             check=False,
         )
+
+
+def test_an_index_goes_everywhere_and_back(
+    lamina: Lamina, other: Lamina, address: str, tmp_path: Path
+) -> None:
+    """Registry, store, layout: two platforms under one name, and one digest."""
+    folder = project(lamina.place / "both", "FROM scratch\nCOPY Recipe /\n")
+    name, layout = f"{address}/both:1", tmp_path / "layout"
+    platforms = ("--platform", "linux/amd64,linux/arm64")
+    lamina.run("build", *platforms, "--push", "-t", name, folder)
+    digest = manifest_digest(address, "both", "1")
+
+    assert f"Digest: {digest}" in other.run("pull", "--all-platforms", name).out
+    both = ["linux/amd64", "linux/arm64"]
+    listed = other.inspect(name)["Manifests"]
+    assert [m["ImageData"]["Platform"] for m in listed] == both
+    other.run("tag", name, f"{address}/both:2")
+    other.run("push", "-q", f"{address}/both:2")
+    assert manifest_digest(address, "both", "2") == digest
+
+    # By way of an empty store, and of a layout; Skopeo agrees on what it is.
+    third = Lamina(tmp_path, tmp_path / "third" / "store")
+    third.run("copy", "-q", f"docker://{name}", "store:mine")
+    third.run("copy", "-q", "store:mine", f"docker://{address}/both:3")
+    assert manifest_digest(address, "both", "3") == digest
+    copied = third.run("copy", "-q", f"docker://{name}", f"oci:{layout}:one").out
+    assert copied.strip() == digest
+    call(
+        *("skopeo", "copy", "-q", "--all", "--dest-tls-verify=false"),
+        *(f"oci:{layout}:one", f"docker://{address}/both:4"),
+    )
+    assert manifest_digest(address, "both", "4") == digest
+    third.run("copy", "-q", f"oci:{layout}:one", "store:again")
+    assert third.inspect("again")["Id"] == third.inspect("mine")["Id"]
+
+    # One of them is what it is alone.
+    arm = ("--platform", "linux/arm64")
+    for target in (f"docker://{address}/arm:1", f"oci:{layout}:arm", "store:arm"):
+        third.run("copy", "-q", *arm, f"docker://{name}", target)
+    assert third.inspect("arm")["Architecture"] == "arm64"
+    third.run("copy", "-q", *arm, "store:mine", f"docker://{address}/arm:2")
+    arms = {manifest_digest(address, "arm", tag) for tag in ("1", "2")}
+    assert len(arms) == 1
+    (listed,) = (
+        entry
+        for entry in json.loads((layout / "index.json").read_text())["manifests"]
+        if entry["annotations"]["org.opencontainers.image.ref.name"] == "arm"
+    )
+    assert {listed["digest"]} == arms
+
+
+def test_a_copy_out_of_the_store(lamina: Lamina, address: str, tmp_path: Path) -> None:
+    lamina.run("copy", "-q", "store:busybox", f"docker://{address}/store:1")
+    layout, archive = tmp_path / "layout", tmp_path / "busybox.tar"
+    said = lamina.run("copy", "-q", "store:busybox", f"oci:{layout}:1").out
+    assert said.strip() == manifest_digest(address, "store", "1")
+    lamina.run("copy", "-q", "store:busybox", f"docker-archive:{archive}:app:1")
+    assert "app:1" in call("skopeo", "list-tags", f"docker-archive:{archive}")
+    lamina.run("copy", "-q", f"docker-archive:{archive}", "store:back")
+    assert lamina.inspect("back")["Id"] == lamina.inspect("busybox")["Id"]
+
+
+def test_every_tag_of_a_repository(lamina: Lamina, other: Lamina, address: str) -> None:
+    folder = project(lamina.place / "tags", "FROM scratch\nCOPY Recipe /\n")
+    for number in (1, 2, 3):
+        project(folder, f"FROM scratch\nCOPY Recipe /\nLABEL n={number}\n")
+        lamina.run("build", "-t", f"{address}/tags:{number}", folder)
+    assert "3: digest: " in lamina.run("push", "--all-tags", f"{address}/tags").out
+    names = [f"{address}/tags:{number}" for number in (1, 2, 3)]
+    assert other.run("pull", "-a", "-q", f"{address}/tags").out.split() == names
+    assert "neither tag nor digest" in other.run("pull", "-a", names[0], code=1).err
+    listed = other.run("images", "--format", "{{.Repository}}:{{.Tag}}").out.split()
+    assert sorted(listed) == names
+
+
+def test_by_digest(lamina: Lamina, other: Lamina, address: str) -> None:
+    lamina.run("push", "-q", _tagged(lamina, address, "digests"))
+    digest = manifest_digest(address, "digests", "1")
+    name = f"{address}/digests@{digest}"
+    assert f"Digest: {digest}" in other.run("pull", name).out
+    assert other.run("pull", "-q", name).out.strip() == name
+    assert run(other, name) == SAID
+    assert other.run("inspect", name).out
+    # The same bytes under another digest are not what was asked for.
+    wrong = f"{address}/digests@sha256:{'0' * 64}"
+    assert "has no manifest" in other.run("pull", wrong, code=1).err
+
+
+def test_when_an_image_to_run_is_pulled(
+    lamina: Lamina, other: Lamina, address: str
+) -> None:
+    name = _tagged(lamina, address, "when")
+    lamina.run("push", "-q", name)
+    ran = ("--rm", "--network", "none")
+    refused = other.run("run", *ran, "--pull=never", name, "true", code=125).err
+    assert "no registry is asked" in refused
+    other.run("run", *ran, name, "true")
+    moved = project(lamina.place / "when", f"FROM {name}\nRUN echo new > /new\n")
+    lamina.run("build", "-t", name, moved)
+    lamina.run("push", "-q", name)
+    other.run("run", *ran, "--pull=missing", name, "test", "-e", "/new", code=1)
+    other.run("run", *ran, "--pull=always", name, "test", "-e", "/new")
+    for command in ("run", "create"):
+        asked = other.run(command, "--pull=sometimes", name, "true", code=None)
+        assert "always" in asked.err
+    assert "always" in other.run("build", "--pull=often", moved, code=None).err

@@ -8,13 +8,9 @@ import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pytest
-
 from lamina.cli.report.page import page
 from tests.cli.report.builds import hostile, large
 from tests.end_to_end.bases import Lamina, project
-
-pytestmark = pytest.mark.root
 
 RECIPE = """FROM busybox AS one
 RUN echo '</pre><script>document.title="owned"</script>'

@@ -12,8 +12,6 @@ import pytest
 
 from tests.end_to_end.bases import Lamina, project
 
-pytestmark = pytest.mark.root
-
 EPOCH = "1700000000"
 
 RECIPE = """\

@@ -10,7 +10,7 @@ import pytest
 
 from tests.end_to_end.bases import Lamina
 
-pytestmark = [pytest.mark.root, pytest.mark.network, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

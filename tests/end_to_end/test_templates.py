@@ -8,8 +8,6 @@ import pytest
 
 from tests.end_to_end.bases import Lamina, project
 
-pytestmark = pytest.mark.root
-
 RECIPE = """\
 # lamina: var names:list = [one, two] "a file for each"
 {% from "parts/write.j2" import write %}
@@ -65,7 +63,7 @@ def test_a_cached_build_imports_no_template_engine(
     said = lamina.run("build", "--values", values, folder, env=verbose).err
     for module in ("jinja2", "yaml", "lark", "lamina.lang.templates.render"):
         assert f"import '{module}'" not in said
-    assert "import 'lamina.builder.recipe'" in said
+    assert "import 'lamina.builder.inputs.recipe'" in said
 
 
 def test_values_that_changed_are_built_again(lamina: Lamina, folder: Path) -> None:

@@ -11,11 +11,15 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["lamina.lang", "lamina.builder.recipe"]):
+with atheris.instrument_imports(
+    include=["lamina.lang", "lamina.builder.inputs.recipe"]
+):
     from tests.fuzz.front_end import front_end
 
 
 def main() -> None:
+    # What `-merge=1` starts again, with other arguments.
+    sys.argv[0] = f"{sys.executable} -m tests.fuzz.atheris_target"
     atheris.Setup(sys.argv, front_end)
     atheris.Fuzz()
 

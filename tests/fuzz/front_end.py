@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import zlib
 
-from lamina.builder.recipe import RecipeInputs, parse_reading, read
+from lamina.builder.inputs.recipe import RecipeInputs, parse_reading, read
 from lamina.errors import LaminaError
 from lamina.lang import codec, dump
-from lamina.lang.checks.rules import EVERYTHING, check
+from lamina.lang.checks.checking import EVERYTHING, check
 from lamina.lang.dialect import Dialect, dialect_of
 from lamina.lang.expand import expand, expand_heredoc, expand_list
 from lamina.lang.formatting.format import format_source
 from lamina.lang.formatting.sameness import FormatRefused
-from lamina.lang.nodes import Heredoc, Recipe
 from lamina.lang.outline import outline
-from lamina.lang.parser import examine, parse
+from lamina.lang.parser import examine, parse, parse_with
+from lamina.lang.recipe import Recipe
 from lamina.lang.source import RecipeError, Source
 from lamina.lang.variables import words
+from lamina.lang.words import Heredoc
+from tests.lang.parser_only import Parser
 from tests.lang.shown import outside, show
 
 ENV = {"A": "1 2", "b": "", "NAME": "x/*?\\"}
@@ -67,6 +69,7 @@ def _examine(source: Source, dialect: Dialect) -> None:
         return
     assert not found.errors
     assert found.recipe == recipe
+    assert parse_with(Parser(), source, dialect) == recipe
 
 
 def _look(recipe: Recipe, source: Source) -> None:

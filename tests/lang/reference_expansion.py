@@ -14,9 +14,12 @@ class Refused(Exception):
     """The word is wrong, or `${NAME:?}` refuses the environment."""
 
 
-def reference(text: str, env: Mapping[str, str], escape: str = "\\") -> str:
-    """The value of a word."""
-    return "".join(text for text, _ in Expansion(text, env, escape).until(None))
+def reference(
+    text: str, env: Mapping[str, str], escape: str = "\\", compat: bool = False
+) -> str:
+    """The value of a word; with `compat`, BuildKit's."""
+    expansion = Expansion(text, env, escape, compat)
+    return "".join(text for text, _ in expansion.until(None))
 
 
 def reference_list(text: str, env: Mapping[str, str], escape: str = "\\") -> list[str]:
@@ -34,10 +37,13 @@ def reference_list(text: str, env: Mapping[str, str], escape: str = "\\") -> lis
 class Expansion:
     """A place in a word."""
 
-    def __init__(self, text: str, env: Mapping[str, str], escape: str) -> None:
+    def __init__(
+        self, text: str, env: Mapping[str, str], escape: str, compat: bool = False
+    ) -> None:
         self.text = text
         self.env = env
         self.escape = escape
+        self.compat = compat
         self.at = 0
 
     def peek(self) -> str:
@@ -113,11 +119,13 @@ class Expansion:
 
     def braces(self) -> str:
         name = self.name()
-        if not name:
+        if not name and not (self.compat and self.peek() in ("+", "%", "/")):
             raise Refused("no name")
         sign = self.next()
         if sign == "}":
             return self.env.get(name, "")
+        if self.compat and sign == ":" and self.peek() in ("#", "%"):
+            sign = self.next()
         if sign in ("#", "%", "/") and self.peek() == sign:
             sign += self.next()
         if sign in ("#", "##", "%", "%%"):
@@ -147,6 +155,8 @@ class Expansion:
     def trimmed(self, name: str, sign: str, pattern: str) -> str:
         """Without the longest, or the shortest, end that the pattern matches."""
         value = self.env.get(name, "")
+        if self.compat and pattern.startswith(sign) and len(sign) == 1:
+            sign, pattern = sign * 2, pattern[1:]
         form = re.compile(self.regex(pattern))
         lengths = range(len(value) + 1)
         for length in reversed(lengths) if len(sign) == 2 else lengths:
@@ -166,7 +176,9 @@ class Expansion:
             if match.end() == match.start() == last and behind:
                 continue
             behind = True
-            done += found[last : match.start()] + replacement
+            done += found[last : match.start()]
+            groups = self.compat and sign == "//"
+            done += _expanded(replacement, match) if groups else replacement
             last = match.end()
             if len(sign) == 1:
                 break
@@ -177,8 +189,23 @@ class Expansion:
         form = ""
         characters = iter(pattern)
         for character in characters:
-            if character in ("\\", self.escape):
+            if character == "\\" and self.compat:
+                escaped = next(characters, "")
+                if escaped not in ("*", "?", "\\", "/", "}"):
+                    raise Refused("no such escape")
+                form += re.escape(escaped)
+            elif character in ("\\", self.escape) and not self.compat:
                 form += re.escape(next(characters, character))
             else:
                 form += signs.get(character, re.escape(character))
         return form
+
+
+def _expanded(replacement: str, match: re.Match[str]) -> str:
+    """A replacement as Go's regular expressions have it: `$0` is the match."""
+
+    def group(name: re.Match[str]) -> str:
+        dollar, braced, plain = name.groups()
+        return dollar or (match[0] if "0" in (braced, plain) else "")
+
+    return re.sub(r"\$(?:(\$)|\{(\w+)\}|(\w+))", group, replacement)

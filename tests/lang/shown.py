@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lamina.lang.nodes import Finding, Heredoc, Pair, Parts, Recipe, Word
+from lamina.lang.checks.finding import Finding
+from lamina.lang.recipe import Recipe
 from lamina.lang.source import RecipeError, Span
+from lamina.lang.words import (
+    ExecForm,
+    Heredoc,
+    Mount,
+    Pair,
+    Parts,
+    ShellForm,
+    Substitution,
+    Word,
+)
 from lamina.values import replace
 
+# The nodes within an instruction, whose places are shown too.
+INNER = (ExecForm, Heredoc, Mount, Pair, ShellForm, Substitution)
 # What is not given is left out.
 NOTHING = (None, (), "", 0, False)
 
@@ -21,11 +34,12 @@ def show(node: Any, places: bool = True) -> str:
     """
     if isinstance(node, Word):
         if not places:
-            return show(node.parts or (node.text,))
+            return show(node.parts or (node.text,), places)
         parts = "" if node.parts is None else f"={show(node.parts)}"
         return f"{node.text!r}{parts}@{node.span.line}:{node.span.column}"
     if isinstance(node, Pair) and not places:
-        return f"{show(_value(node.key))}={show(_value(node.value))}"
+        key, value = (show(_value(word), places) for word in (node.key, node.value))
+        return f"{key}={value}"
     if isinstance(node, tuple):
         return f"[{', '.join(show(inner, places) for inner in node)}]"
     if not hasattr(node, "__fields__"):
@@ -38,7 +52,8 @@ def show(node: Any, places: bool = True) -> str:
         for key, given in node.__dict__.items()
         if key != "span" and (given not in NOTHING or (given == () and key == "args"))
     )
-    return f"{name}({fields})"
+    place = f"@{show(node.span)}" if places and isinstance(node, INNER) else ""
+    return f"{name}({fields}){place}"
 
 
 def _value(word: Word) -> Parts:
@@ -50,27 +65,37 @@ def _value(word: Word) -> Parts:
 
 
 def outside(recipe: Recipe) -> list[str]:
-    """The nodes whose span is not within that of their instruction."""
-    stages = ((stage.base, *stage.instructions) for stage in recipe.stages)
-    nodes = (*recipe.global_args, *(node for stage in stages for node in stage))
-    return [
-        f"{inner!r} in {node.span!r}"
-        for node in nodes
-        for inner in spans(node)
-        if not node.span.start <= inner.start <= inner.end <= node.span.end
-    ]
+    """The nodes whose span is not within that of what holds them: their stage, their
+    instruction, their heredoc's lines."""
+    found: list[str] = []
+    for arg in recipe.global_args:
+        found += _outside(arg, arg.span)
+    for stage in recipe.stages:
+        for node in (stage.base, *stage.instructions):
+            if not _within(node.span, stage.span):
+                found.append(f"{node!r} in {stage.span!r}")
+            found += _outside(node, node.span)
+    return found
 
 
-def spans(node: Any) -> Iterator[Span]:
-    """Every span in a node, its own first."""
-    if isinstance(node, Span):
-        yield node
-    elif isinstance(node, tuple):
+def _outside(node: Any, around: Span) -> Iterator[str]:
+    if isinstance(node, tuple):
         for inner in node:
-            yield from spans(inner)
+            yield from _outside(inner, around)
+    elif isinstance(node, Span):
+        if not _within(node, around):
+            yield f"{node!r} in {around!r}"
     elif hasattr(node, "__fields__"):
-        for inner in node.__dict__.values():
-            yield from spans(inner)
+        if not _within(node.span, around):
+            yield f"{node!r} in {around!r}"
+        lines = node.lines if isinstance(node, Heredoc) else None
+        for name, inner in node.__dict__.items():
+            if lines is None or name == "parts":
+                yield from _outside(inner, lines or node.span)
+
+
+def _within(inner: Span, outer: Span) -> bool:
+    return outer.start <= inner.start <= inner.end <= outer.end
 
 
 def show_recipe(recipe: Recipe) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -132,6 +133,14 @@ def test_a_text_has_a_dump_or_an_error(text: str) -> None:
         assert error.message
 
 
+def test_triggers_in_triggers() -> None:
+    assert dump("ONBUILD --a ONBUILD RUN x") == [
+        '(onbuild ["--a"] (onbuild (run "x")))'
+    ]
+    (line,) = dump("ONBUILD " * 8_000 + "RUN x")
+    assert line == "(onbuild " * 8_000 + '(run "x")' + ")" * 8_000
+
+
 def test_json() -> None:
     tree = as_json(
         parse(Source("Dockerfile", "ARG A\nFROM b AS c\nRUN x\nENV K=${A:-v}\n"))
@@ -142,15 +151,11 @@ def test_json() -> None:
     assert stage["base"]["image"]["text"] == "b"
     run, env = stage["instructions"]
     assert run["type"] == "Run"
-    assert run["command"] == {"type": "ShellForm", "text": "x"}
-    assert run["span"] == {
-        "file": "Dockerfile",
-        "line": 3,
-        "column": 1,
-        "end_line": 3,
-        "end_column": 6,
-    }
+    assert run["command"] == {"type": "ShellForm", "text": "x", "span": at(3, 5, 6)}
+    assert run["span"] == at(3, 1, 6)
     (pair,) = env["pairs"]
+    assert pair["span"] == at(4, 5, 14)
+    assert stage["span"] == {**at(2, 1, 14), "end_line": 4}
     assert pair["value"]["parts"] == [
         {
             "name": "A",
@@ -158,8 +163,15 @@ def test_json() -> None:
             "argument": ["v"],
             "replacement": [],
             "quoted": False,
+            "span": at(4, 7, 14),
         }
     ]
+
+
+def at(line: int, column: int, end_column: int) -> dict[str, Any]:
+    """A place on one line, as JSON has it."""
+    place = {"line": line, "column": column, "end_line": line, "end_column": end_column}
+    return {"file": "Dockerfile", **place}
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])

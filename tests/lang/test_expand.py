@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamina.lang.expand import expand, expand_heredoc, expand_list
-from lamina.lang.nodes import Copy, Env, Expose, Heredoc, Word
+from lamina.lang.nodes import Copy, Env, Expose
 from lamina.lang.parser import parse
 from lamina.lang.source import RecipeError, Source, Span
+from lamina.lang.words import Heredoc, Word
 
 ENV = {
     "PWD": "/home",
@@ -236,12 +237,12 @@ def test_lists_split_what_variables_hold(text: str, result: tuple[str, ...]) -> 
 )
 def test_documents_keep_their_quotes(body: str, result: str) -> None:
     span = Span(Source("Recipe", "<<E"), 0, 3)
-    assert expand_heredoc(Heredoc("E", body, True, False, span), ENV) == result
+    assert expand_heredoc(Heredoc("E", body, True, False, span, span), ENV) == result
 
 
 def test_a_quoted_document_is_taken_as_it_is() -> None:
     span = Span(Source("Recipe", "<<'E'"), 0, 5)
-    heredoc = Heredoc("E", "\t$PWD\n\t\t\\\n", False, True, span)
+    heredoc = Heredoc("E", "\t$PWD\n\t\t\\\n", False, True, span, span)
     assert expand_heredoc(heredoc, ENV) == "$PWD\n\\\n"
 
 

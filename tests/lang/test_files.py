@@ -11,10 +11,10 @@ from collections import Counter
 
 import pytest
 
-from lamina.lang.checks.rules import EVERYTHING, check
+from lamina.lang.checks.checking import EVERYTHING, check
 from lamina.lang.formatting.format import format_source
-from lamina.lang.nodes import Recipe
 from lamina.lang.parser import parse
+from lamina.lang.recipe import Recipe
 from lamina.lang.source import Source, decode
 from tests.lang.shown import outside, show
 

@@ -16,8 +16,8 @@ import os
 
 import pytest
 
-from lamina.builder.recipe import RecipeInputs, read_recipe
-from lamina.lang.checks.rules import EVERYTHING, check
+from lamina.builder.inputs.recipe import RecipeInputs, read_recipe
+from lamina.lang.checks.checking import EVERYTHING, check
 from lamina.lang.source import RecipeError
 from lamina.values import replace
 from tests.lang.shown import show_error, show_findings, show_recipe

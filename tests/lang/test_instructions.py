@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from lamina.lang import nodes
+from lamina.lang import words
 from lamina.lang.dialect import DOCKERFILE, EXTENDED, Dialect
 from lamina.lang.instructions import TABLE
-from lamina.lang.nodes import ExecForm, Instruction, ShellForm, Word
+from lamina.lang.nodes import Instruction
 from lamina.lang.parser import examine, parse
 from lamina.lang.source import RecipeError, Source
+from lamina.lang.words import ShellForm, Word
 
 
 def one(text: str, dialect: Dialect = DOCKERFILE) -> Any:
@@ -25,6 +26,12 @@ def error(text: str, dialect: Dialect = DOCKERFILE) -> RecipeError:
     with pytest.raises(RecipeError) as caught:
         one(text, dialect)
     return caught.value
+
+
+def said(node: Any) -> str | tuple[str, ...]:
+    """What a command says: a shell's text, or arguments."""
+    command: words.Command = node.command
+    return command.text if isinstance(command, ShellForm) else command.args
 
 
 def texts(words: tuple[Word, ...]) -> list[str]:
@@ -56,27 +63,27 @@ def test_the_table_has_what_the_reference_has() -> None:
 @pytest.mark.parametrize(
     ("written", "command"),
     [
-        ("echo a  b", ShellForm("echo a  b")),
-        ('["a", "b c"]', ExecForm(("a", "b c"))),
-        ('[ "a" , "b" ]', ExecForm(("a", "b"))),
-        (r'["\u00fc\n\"", ""]', ExecForm(('ü\n"', ""))),
-        (r'["\ud800"]', ExecForm(("\ufffd",))),
-        ("[ -f a ] && b", ShellForm("[ -f a ] && b")),
-        ("[ x = y ]", ShellForm("[ x = y ]")),
-        ('[ "$a" = "b" ] && c', ShellForm('[ "$a" = "b" ] && c')),
-        ('[ "$a" ] && c', ShellForm('[ "$a" ] && c')),
-        ('[[ "$a" == b ]]', ShellForm('[[ "$a" == b ]]')),
-        ("[a]", ShellForm("[a]")),
-        ('"a", "b"', ShellForm('"a", "b"')),
-        ("$HOME/x \\$y 'z", ShellForm("$HOME/x \\$y 'z")),
+        ("echo a  b", "echo a  b"),
+        ('["a", "b c"]', ("a", "b c")),
+        ('[ "a" , "b" ]', ("a", "b")),
+        (r'["\u00fc\n\"", ""]', ('ü\n"', "")),
+        (r'["\ud800"]', ("\ufffd",)),
+        ("[ -f a ] && b", "[ -f a ] && b"),
+        ("[ x = y ]", "[ x = y ]"),
+        ('[ "$a" = "b" ] && c', '[ "$a" = "b" ] && c'),
+        ('[ "$a" ] && c', '[ "$a" ] && c'),
+        ('[[ "$a" == b ]]', '[[ "$a" == b ]]'),
+        ("[a]", "[a]"),
+        ('"a", "b"', '"a", "b"'),
+        ("$HOME/x \\$y 'z", "$HOME/x \\$y 'z"),
     ],
 )
-def test_json_or_the_shells_text(written: str, command: nodes.Command) -> None:
-    assert one(f"RUN {written}").command == command
-    assert one(f"CMD {written}").command == command
-    assert one(f"ENTRYPOINT {written}").command == command
-    assert one(f"HEALTHCHECK CMD {written}").command == command
-    assert one(f"TEST {written}", EXTENDED).command == command
+def test_json_or_the_shells_text(written: str, command: str | tuple[str, ...]) -> None:
+    assert said(one(f"RUN {written}")) == command
+    assert said(one(f"CMD {written}")) == command
+    assert said(one(f"ENTRYPOINT {written}")) == command
+    assert said(one(f"HEALTHCHECK CMD {written}")) == command
+    assert said(one(f"TEST {written}", EXTENDED)) == command
 
 
 @pytest.mark.parametrize(
@@ -89,6 +96,7 @@ def test_json_or_the_shells_text(written: str, command: nodes.Command) -> None:
         ('["a", b]', 7),
         ('["a"] b', 7),
         ('[ "a", ', 6),
+        ('[ "a" , b ]', 9),
         ('["\\x"]', 2),
         ('["a\tb"]', 2),
     ],
@@ -97,9 +105,7 @@ def test_what_looks_like_json_and_is_none(written: str, place: int) -> None:
     found = error(f"RUN {written}")
     assert found.message == "This is where a JSON array stops being one."
     assert found.place == f"Dockerfile:3:{place + 4}"
-    assert one(f"RUN {written}", Dialect(compat=True)).command == ShellForm(
-        written.strip()
-    )
+    assert said(one(f"RUN {written}", Dialect(compat=True))) == written.strip()
 
 
 @pytest.mark.parametrize("array", ["[1]", '["a", null]', '[["a"]]', '[{"a": "b"}]'])
@@ -109,7 +115,7 @@ def test_an_array_holds_strings_only(keyword: str, array: str) -> None:
 
 
 def test_clearing_and_nothing() -> None:
-    assert one("CMD []").command == one("ENTRYPOINT [ ]").command == ExecForm(())
+    assert said(one("CMD []")) == said(one("ENTRYPOINT [ ]")) == ()
     for text in ("RUN", "RUN []", "CMD", "ENTRYPOINT", "SHELL", "SHELL []", "SHELL sh"):
         assert error(text).message
     for keyword in sorted(set(TABLE) - {"CMD", "ENTRYPOINT"}):
@@ -192,7 +198,7 @@ def test_what_was_meant(text: str, hint: str) -> None:
 
 
 def test_flags_end_at_the_first_word_or_at_two_dashes() -> None:
-    assert one("RUN --network=none -- --x").command == ShellForm("--x")
+    assert said(one("RUN --network=none -- --x")) == "--x"
     assert one("RUN a --network=none").network == "default"
     assert one('RUN --network="none" a').network == "none"
     assert one(r"RUN --network=no\ne a").network == "none"
@@ -259,6 +265,54 @@ def test_args(text: str, args: list[tuple[str, str | None]]) -> None:
     assert [(n, w and w.text) for n, w in one(text).args] == args
 
 
+@pytest.mark.parametrize(
+    ("text", "array"),
+    [
+        ('COPY "f 1" /x', 'COPY ["f 1", "/x"]'),
+        ("ADD a 'b c'", 'ADD ["a", "b c"]'),
+        ('VOLUME "/a b"', 'VOLUME ["/a b"]'),
+        ('COPY "a /x', 'COPY ["a b", "c"]'),
+    ],
+)
+def test_quotes_that_keep_no_blanks(text: str, array: str) -> None:
+    found = error(text)
+    assert "never closed" in found.message
+    assert found.hint.endswith(f"stand in a JSON array: {array}")
+
+
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ("ENV A=1 FOO", "FOO"),
+        ("ENV FOO", "FOO"),
+        ("FROM debian az x", "az"),
+        ("FROM a as", "as"),
+        ("HEALTHCHECK CURL x", "CURL"),
+        ("HEALTHCHECK --interval=5days CMD x", "5days"),
+        ("ARG A=b =c", "=c"),
+        ('ENV A="x', '"'),
+    ],
+)
+def test_the_whole_word_is_marked(text: str, marked: str) -> None:
+    assert error(text).span.text == marked
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "column"),
+    [
+        ("RUN\u00a0true", "a no-break space (U+00A0)", 4),
+        ("\u200bRUN true", "a zero width space (U+200B)", 1),
+        ("RU\x07N true", "a character (U+0007)", 3),
+    ],
+)
+def test_a_character_that_cannot_be_seen_is_named(
+    text: str, name: str, column: int
+) -> None:
+    found = error(text)
+    assert found.message == f"There is {name} in the instruction's name."
+    assert found.place == f"Dockerfile:3:{column}"
+
+
 def test_the_rest() -> None:
     assert one("WORKDIR  /a  b ").path.text == "/a  b"
     assert one("USER a:b").user.text == "a:b"
@@ -273,7 +327,7 @@ def test_the_rest() -> None:
     ]
     assert texts(one('VOLUME ["/a b", "/c"]').paths) == ["/a b", "/c"]
     assert texts(one("VOLUME /a /b").paths) == ["/a", "/b"]
-    assert one("run x").command == one("RuN x").command
+    assert said(one("run x")) == said(one("RuN x")) == "x"
 
 
 @pytest.mark.parametrize(

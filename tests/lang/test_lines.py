@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from lamina.lang.dialect import Dialect
 from lamina.lang.lines import Line, Opening, Scan, scan
 from lamina.lang.source import RecipeError, Source
 
 
-def opens_e(line: Line) -> tuple[Opening, ...]:
+def opens_e(line: Line, dialect: Dialect) -> tuple[Opening, ...]:
     """The words of a line that are exactly `<<E` or `<<-E`."""
     found = []
     for written in ("<<E", "<<-E"):

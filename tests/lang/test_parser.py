@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from ast import literal_eval
 
 import pytest
 
-from lamina.lang.checks.rules import check
+from lamina.lang.checks.checking import check
 from lamina.lang.codec import decode, encode
 from lamina.lang.dialect import DOCKERFILE
-from lamina.lang.nodes import Copy, Env, ExecForm, Recipe, Run, ShellForm, Workdir
+from lamina.lang.nodes import Cmd, Copy, Env, Run, Shell, Workdir
 from lamina.lang.parser import parse, parse_trigger
+from lamina.lang.recipe import Recipe
 from lamina.lang.source import RecipeError, Source, Span
+from lamina.lang.variables import variables
+from lamina.lang.words import ExecForm, ShellForm
 
 EXAMPLE = """\
 # escape=\\
@@ -64,6 +68,32 @@ def test_spans_are_exact() -> None:
     assert copy.sources[0].span.text == '"/a b"'
 
 
+def test_every_node_has_its_span() -> None:
+    recipe = parsed(
+        'FROM a\nENV K=x$A \\\n L="${B:-$C}"\nRUN x \\\n  y\nCMD ["a b", "c"]\n'
+        'SHELL ["sh"]\nCOPY <<-E /\n\t\t$D x\n\t-${E}\n\tE\nFROM b\n'
+    )
+    env, run, cmd, shell, copy = recipe.stages[0].instructions
+    assert isinstance(env, Env) and isinstance(run, Run) and isinstance(cmd, Cmd)
+    assert isinstance(shell, Shell) and isinstance(copy, Copy)
+    assert [pair.span.text for pair in env.pairs] == ["K=x$A", 'L="${B:-$C}"']
+    used = [variables(pair.value.parts) for pair in env.pairs]
+    assert [part.span.text for parts in used for part in parts] == [
+        *("$A", "${B:-$C}", "$C")
+    ]
+    assert run.command.span.text == "x \\\n  y"
+    assert isinstance(cmd.command, ExecForm)
+    assert cmd.command.span.text == '["a b", "c"]'
+    assert [span.text for span in cmd.command.places] == ['"a b"', '"c"']
+    assert [span.text for span in shell.places] == ['"sh"']
+    (heredoc,) = copy.heredocs
+    assert heredoc.lines.text == "\t\t$D x\n\t-${E}\n"
+    places = [str(part.span) for part in variables(heredoc.parts)]
+    assert places == ["Recipe:9:3", "Recipe:10:3"]
+    assert recipe.stages[0].span.text.endswith("\n\t-${E}\n")
+    assert recipe.stages[1].span.text == "FROM b"
+
+
 def test_a_cache_gives_back_the_same_recipe() -> None:
     cache = Cache()
     first = parse(Source("Dockerfile", EXAMPLE), cache)
@@ -75,10 +105,26 @@ def test_a_cache_gives_back_the_same_recipe() -> None:
     assert repr(again) == repr(first).replace("Dockerfile", "Other")
 
 
+def test_a_process_decodes_no_recipe_twice() -> None:
+    cache = Cache()
+    first = parse(Source("Dockerfile", EXAMPLE), cache)
+    assert parse(Source("Dockerfile", EXAMPLE), cache) is first
+    # Whatever the process remembers, another cache is given it too.
+    other = Cache()
+    assert parse(Source("Dockerfile", EXAMPLE), other) == first
+    assert other.keys() >= {key for key in cache if key.startswith("recipe")}
+
+
 def test_the_codec_loses_nothing() -> None:
     source = Source("Recipe", EXAMPLE)
     recipe = parse(source)
     again = decode(encode(recipe), source, recipe.dialect)
+    assert again is not None
+    # A stage is read when it is asked for.
+    assert [sorted(stage.__dict__) for stage in again.stages] == [
+        ["_encoded", "index"],
+        ["_encoded", "index"],
+    ]
     assert again == recipe
     assert hash(again) == hash(recipe)
 
@@ -100,7 +146,7 @@ def test_what_was_parsed_before_imports_no_grammar() -> None:
     program = """
 import sys
 from lamina.lang.parser import parse
-from lamina.lang.checks.rules import check
+from lamina.lang.checks.checking import check
 from lamina.lang.source import Source
 class Cache(dict):
     put = dict.__setitem__
@@ -123,26 +169,55 @@ print(sorted(costly & set(sys.modules)), recipe.stages[1].base.image.text)
     assert done.stdout == "[] scratch\n"
 
 
+# Needs the parser: no regular expression reads it.
+DEEP = """\
+FROM a
+ENV A=${A:-${B#"x"}}
+COPY <<E /x
+${A//a/b}
+E
+RUN -- x
+"""
+
+
 def test_a_new_process_takes_the_grammar_from_the_cache() -> None:
     program = """
 import sys
-import lamina.lang.grammar as grammar
+from lamina.lang import lalr
 from lamina.lang.parser import parse
 from lamina.lang.source import Source
 class Cache(dict):
     put = dict.__setitem__
-source = Source("Recipe", sys.argv[1])
-cache = Cache()
-parse(source, cache)
-known = {key: data for key, data in cache.items() if key.startswith("grammar")}
-grammar._larks.clear()
-cache = Cache(known)
-first = parse(source, cache)
-grammar._larks.clear()
-assert first == parse(source)
-assert len(known) == 2 and len(cache) == 3
+cache = Cache(eval(sys.stdin.read()))
+recipe = parse(Source("Recipe", sys.argv[1]), cache)
+print(("lark" in sys.modules, dict(cache)))
+lalr._larks.clear()
+assert recipe == parse(Source("Recipe", sys.argv[1]))
 """
-    subprocess.run([sys.executable, "-c", program, EXAMPLE], check=True, cwd=ROOT)
+
+    def read(text: str, known: dict[str, bytes]) -> tuple[bool, dict[str, bytes]]:
+        """Whether a new process needs lark for it, and what is known afterwards."""
+        done = subprocess.run(
+            [sys.executable, "-c", program, text],
+            input=repr(known),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        lark, cache = literal_eval(done.stdout)
+        return lark, cache
+
+    lark, known = read(DEEP, {})
+    kinds = ["grammar", "grammar", "recipe"]
+    assert (lark, sorted(key.partition("-")[0] for key in known)) == (True, kinds)
+    assert read(DEEP, known) == (False, known)
+    recipes = {key for key in known if key.startswith("recipe")}
+    tables = {key: known[key] for key in known.keys() - recipes}
+    assert read(DEEP, tables) == (True, known)
+    # What most recipes are like needs no parser, and no cache.
+    lark, cache = read(EXAMPLE.replace('"q"', "q"), {})
+    assert (lark, [key.partition("-")[0] for key in cache]) == (False, ["recipe"])
 
 
 SPAN = Span(Source("Recipe", "FROM base"), 0, 9)
@@ -151,7 +226,7 @@ SPAN = Span(Source("Recipe", "FROM base"), 0, 9)
 def test_triggers() -> None:
     run = parse_trigger("RUN --network=none make \\\n all", "\\", SPAN)
     assert isinstance(run, Run)
-    assert run.command == ShellForm("make  all")
+    assert run.command == ShellForm("make  all", SPAN)
     assert run.span == SPAN
     copy = parse_trigger("COPY <<E /x\nhello $A\nE", "\\", SPAN)
     assert isinstance(copy, Copy)
@@ -159,7 +234,7 @@ def test_triggers() -> None:
     assert copy.dest.span == SPAN
     exec_form = parse_trigger('RUN ["a"]', "`", SPAN)
     assert isinstance(exec_form, Run)
-    assert exec_form.command == ExecForm(("a",))
+    assert exec_form.command == ExecForm(("a",), (SPAN,), SPAN)
 
 
 @pytest.mark.parametrize(
@@ -200,6 +275,30 @@ def test_another_escape_character() -> None:
     assert workdir.path.text == "C:\\"
     assert isinstance(copy, Copy)
     assert copy.dest.text == "c:\\\\/"
+
+
+def test_the_escape_character_of_flags() -> None:
+    def target(flag: str, escape: str) -> object:
+        text = f"# escape={escape}\nFROM a\nRUN --mount=type=tmpfs,{flag} x\n"
+        (run,) = parsed(text).stages[0].instructions
+        assert isinstance(run, Run) and isinstance(run.command, ShellForm)
+        assert run.command.text == "x"
+        return run.mounts[0].fields[1][1].text  # type: ignore[union-attr]
+
+    assert target("target=C:\\x", "`") == "C:\\x"
+    assert target("target=C:` x", "`") == "C: x"
+    assert target("target=C:\\ x", "\\") == "C: x"
+    assert target("'target=a` b'", "`") == "a b"
+    assert target('"target=a` b\\"', "`") == "a b\\"
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", " \u00a0", "\u2003\t"])
+def test_blanks_of_any_script_part_flags_from_the_rest(blank: str) -> None:
+    text = f"FROM a\nRUN {blank}--network=none{blank}true\nRUN {blank}x{blank}y\n"
+    first, second = parsed(text).stages[0].instructions
+    assert isinstance(first, Run) and isinstance(second, Run)
+    assert (first.network, first.command.text) == ("none", "true")  # type: ignore[union-attr]
+    assert second.command.text == f"x{blank}y"  # type: ignore[union-attr]
 
 
 LONG = {

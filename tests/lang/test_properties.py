@@ -6,9 +6,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lamina.lang.expand import expand, expand_list
-from lamina.lang.nodes import Word
+from lamina.lang.grammar import Grammar
 from lamina.lang.parser import parse
 from lamina.lang.source import RecipeError, Source, Span
+from lamina.lang.statement import as_upstream
+from lamina.lang.words import Word
+from lamina.values import replace
 from tests.lang.reference_expansion import Refused, reference, reference_list
 from tests.lang.shown import outside
 from tests.lang.strategies import recipes
@@ -88,6 +91,32 @@ def test_expansion_is_what_the_reference_says(
         found = expand(word(text), env, escape)
     except RecipeError:
         found = None
+    assert found == expected
+
+
+@settings(max_examples=600, deadline=None)
+@given(WORDS, ENVIRONMENTS, st.sampled_from("\\`"))
+@example("${a#'#'}", {"a": "#x"}, "\\")
+@example("${a:%%?}", {"a": "xy"}, "\\")
+@example("${+x}${/b/c}", {}, "\\")
+@example("${a/\\a/b}", {"a": "a"}, "\\")
+@example("${a//`*/<'$0'>}", {"a": "`b"}, "`")
+def test_compat_is_what_the_reference_says(
+    text: str, env: dict[str, str], escape: str
+) -> None:
+    source = Source("Dockerfile", text)
+    try:
+        parts = Grammar(None).parts(
+            "word", text, lambda start, end: Span(source, start, end), escape
+        )
+        given = replace(word(text), parts=None if parts is None else as_upstream(parts))
+        found = expand(given, env, escape)
+    except RecipeError:
+        found = None
+    try:
+        expected = reference(text, env, escape, compat=True)
+    except Refused:
+        expected = None
     assert found == expected
 
 

@@ -10,8 +10,9 @@ from lamina.lang import quirks
 from lamina.lang.dialect import DOCKERFILE, Dialect
 from lamina.lang.expand import expand
 from lamina.lang.mounts import mount_options
-from lamina.lang.nodes import Copy, Recipe, Run
+from lamina.lang.nodes import Copy, Run
 from lamina.lang.parser import parse
+from lamina.lang.recipe import Recipe
 from lamina.lang.source import RecipeError, Source
 from lamina.lang.stages import stage_names
 
@@ -34,6 +35,10 @@ STRICTER = {
     quirks.EMPTY_COMMANDS: "RUN",
     quirks.MALFORMED_JSON: "CMD ['a']",
     quirks.LATE_WORDS: "ENV A=${B:=c}",
+    quirks.COPY_ADDRESSES: "COPY file:///srv/repo.git /srv/",
+    quirks.NAMELESS: "ENV A=${+b}",
+    quirks.COLON_TRIMS: "ENV A=${B:#c}",
+    quirks.HEALTH_FLAGS: "HEALTHCHECK --interval=often --no-such=flag NONE",
     quirks.MOUNT_REPEATS: "RUN --mount=type=tmpfs,target=/a,target=/b x",
     quirks.MOUNT_FIELDS: "RUN --mount=type=tmpfs,target=/a,id=b x",
 }
@@ -43,11 +48,14 @@ LENIENT = {
     quirks.LAST_STAGE: "FROM b\nCOPY --from=a x /y\nFROM c AS a",
 }
 # Both read it, as different things; tested below.
-OTHER = {quirks.GROUPS, quirks.ESCAPED_ESCAPE, quirks.FROM_CASE}
+OTHER = {
+    *(quirks.GROUPS, quirks.DOUBLED_SIGNS, quirks.PATTERN_ESCAPES),
+    *(quirks.HEREDOC_WORDS, quirks.ESCAPED_ESCAPE, quirks.FROM_CASE),
+}
 # Asked for by the builder, and tested there.
 BUILDER = {
     *(quirks.UNKNOWN_OWNER, quirks.LINK_CHMOD, quirks.EXCLUDED_FILES),
-    *(quirks.EMPTY_WORDS, quirks.SIGNAL_NUMBERS),
+    *(quirks.EMPTY_WORDS, quirks.EMPTY_NAMES, quirks.SIGNAL_NUMBERS),
 }
 
 
@@ -93,6 +101,65 @@ def test_groups_of_a_replacement(written: str, upstream: str, ours: str) -> None
     env = {"V": "abc"}
     for dialect, value in ((COMPAT, upstream), (DOCKERFILE, ours)):
         assert expand(node(f"ENV A={written}", dialect).pairs[0].value, env) == value
+
+
+@pytest.mark.parametrize(
+    ("written", "upstream", "ours"),
+    [
+        ("${V#'#'a*}", "#ax", "x"),
+        ("${V#'#'?}", "ax", "x"),
+        ("${V#$P}", "", "ax"),
+        ("${V##'#'a}", "x", "x"),
+        ("${W%'%'*b}", "", "ab"),
+    ],
+)
+def test_what_a_pattern_begins_with(written: str, upstream: str, ours: str) -> None:
+    env = {"V": "#ax", "P": "#*", "W": "ab"}
+    for dialect, value in ((COMPAT, upstream), (DOCKERFILE, ours)):
+        assert expand(node(f"ENV A={written}", dialect).pairs[0].value, env) == value
+
+
+@pytest.mark.parametrize(
+    "written", ["${V//\\x/y}", "${V#\\x}", "${V/\\#/y}", "${V%\\.}"]
+)
+def test_what_a_pattern_can_escape(written: str) -> None:
+    assert expand(node(f"ENV A={written}", DOCKERFILE).pairs[0].value, {"V": "xx"})
+    with pytest.raises(RecipeError, match="A pattern cannot escape") as caught:
+        expand(node(f"ENV A={written}").pairs[0].value, {"V": "x"})
+    assert caught.value.span.text == written
+
+
+def test_a_backtick_in_a_pattern_is_itself() -> None:
+    text = "# escape=`\nFROM a\nENV A=${V#`*}\n"
+    values = {
+        dialect: expand(_first_value(text, dialect), {"V": "`*x"}, "`")
+        for dialect in (COMPAT, DOCKERFILE)
+    }
+    assert values == {COMPAT: "*x", DOCKERFILE: "`*x"}
+
+
+def _first_value(text: str, dialect: Dialect) -> Any:
+    recipe = parse(Source("Dockerfile", text), dialect=dialect)
+    (env,) = recipe.stages[0].instructions
+    return env.pairs[0].value  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("line", "upstream", "ours"),
+    [
+        ("echo $((1 << 2))", ["2))"], []),
+        ("echo $((1<<2))", [], []),
+        ("echo ${x^^} <<E", [], ["E"]),
+        ('echo "${#x}" <<E', [], ["E"]),
+        ("echo '${x^^}' <<E", ["E"], ["E"]),
+        ("echo ${x:-y} <<E", ["E"], ["E"]),
+    ],
+)
+def test_what_opens_a_heredoc(line: str, upstream: list[str], ours: list[str]) -> None:
+    for dialect, names in ((COMPAT, upstream), (DOCKERFILE, ours)):
+        bodies = "".join(f"\n{name}" for name in names)
+        run = node(f"RUN {line}{bodies}", dialect)
+        assert [heredoc.name for heredoc in run.heredocs] == names
 
 
 def test_three_escapes_at_the_end_of_a_line() -> None:

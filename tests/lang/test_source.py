@@ -66,3 +66,32 @@ def test_a_long_line_is_shown_around_the_place() -> None:
 
 def test_the_end_of_the_text() -> None:
     assert marked("abc", 3, 3) == ["    1 | >>> abc", "               ^"]
+
+
+@pytest.mark.parametrize(
+    ("line", "marked_text", "below"),
+    [
+        ("\tCOPY\t--form=x a", "--form=x", "\t    \t^^^^^^^^"),
+        ("COPY a\tb c", "a\tb", "     ^\t^"),
+        ("COPY 漢字 --form=x", "--form=x", "          ^^^^^^^^"),
+        ("COPY 漢字 b", "漢字", "     ^^^^"),
+        ("COPY e\u0301 b", "b", "       ^"),
+        ("COPY é b", "b", "       ^"),
+        ("COPY \x1b[31m b", "b", "           ^"),
+    ],
+)
+def test_the_mark_stands_below_what_it_marks(
+    line: str, marked_text: str, below: str
+) -> None:
+    start = line.index(marked_text)
+    _, caret = marked(line, start, start + len(marked_text))
+    assert caret == " " * 12 + below
+
+
+def test_nothing_in_an_excerpt_steers_a_terminal() -> None:
+    text = "A \x1b]0;evil\a \x7f\x9b31m \u202e \u200b \u2028 b\r\nC\x00\r\n"
+    line, caret, last = marked(text, 0, 1)
+    steering = "\u241b]0;evil\u2407 \u2421\ufffd31m \ufffd \ufffd \ufffd"
+    assert line == f"    1 | >>> A {steering} b"
+    assert caret == " " * 12 + "^"
+    assert last == "    2 |     C\u2400"

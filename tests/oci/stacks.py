@@ -7,7 +7,7 @@ import stat
 from collections.abc import Mapping
 
 from lamina.oci.config import ImageConfig
-from lamina.oci.store import Image, Layer, Store
+from lamina.oci.store.store import Image, Layer, Store
 from lamina.values import replace
 from tests.busybox import publish
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from lamina.oci.apply import Applied, Limits, apply
+from lamina.oci.layers.apply import Applied, Limits, apply
 
 Tree = dict[bytes, tuple[object, ...]]
 

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from lamina.errors import LaminaError
 from lamina.oci.config import ImageConfig
 from lamina.oci.digest import Digest
 from lamina.oci.errors import NotFound
-from lamina.oci.garbage import Policy, collect, collect_layers
-from lamina.oci.pack import Times, pack
+from lamina.oci.garbage.collect import collect, collect_layers
+from lamina.oci.garbage.policy import Collected, Policy, Space
+from lamina.oci.layers.pack import Times, pack
 from lamina.oci.reference import parse_reference
-from lamina.oci.store import Image, Layer, Store
+from lamina.oci.store.store import Image, Layer, Store
 
 ALL = Policy(images_before=1 << 40, all_images=True, cache_before=1 << 40)
 UNNAMED = Policy(images_before=1 << 40)
@@ -48,12 +50,17 @@ def make_image(store: Store, *texts: str) -> Image:
     return store.put_image(config, [layer.content for layer in layers])
 
 
-def remember_step(store: Store, layer: Layer, used: int) -> None:
+def remember_step(
+    store: Store, layer: Layer, used: int, kind: str = "run", name: str = ""
+) -> Digest:
+    """A row of the build cache; its key."""
+    key = Digest.of(f"{layer.content} {name}".encode())
     store.index.rows(
-        "INSERT INTO step VALUES (?,?,?,?,?,?)",
-        *(Digest.of(layer.content.encode()), "{}", layer.content, layer.content),
-        *(used, used),
+        "INSERT INTO step VALUES (?,?,?,?,?,?,?)",
+        *(key, f'{{"kind":"{kind}"}}', layer.content, layer.content),
+        *(used, used, "[app 1/1] RUN it"),
     )
+    return key
 
 
 def on_disk(store: Store) -> set[str]:
@@ -111,6 +118,134 @@ def test_the_build_cache_goes_by_age(store: Store) -> None:
     assert (collected.steps, collected.layers) == (1, (old.content,))
 
 
+def test_what_can_be_is_removed_though_no_row_can_be(store: Store) -> None:
+    """As on a full disk: first the trash is emptied, and nothing is half done."""
+    layer = publish(store, "one")
+    Path(store.root, "trash", "old").write_text("full")
+    store.index.rows("PRAGMA query_only=1")
+    with pytest.raises(LaminaError):
+        collect(store, ALL)
+    store.index.rows("PRAGMA query_only=0")
+    assert os.listdir(f"{store.root}/trash") == []
+    assert on_disk(store) == {layer.content}
+    assert store.layer(layer.content) is not None
+    assert collect(store, ALL).layers == (layer.content,)
+    assert on_disk(store) == set()
+
+
+def steps(store: Store) -> set[str]:
+    return {key for (key,) in store.index.rows("SELECT key FROM step")}
+
+
+@pytest.mark.parametrize(
+    ("space", "kept"),
+    [
+        (Space(), 100),
+        (Space(max_used=60), 60),
+        (Space(max_used=500), 100),
+        # The disk has 50 bytes free.
+        (Space(min_free=50), 100),
+        (Space(min_free=70), 80),
+        (Space(max_used=60, min_free=70), 60),
+        (Space(max_used=90, min_free=70), 80),
+        (Space(max_used=60, reserved=75), 75),
+        (Space(reserved=500), 500),
+        (Space(min_free=500, reserved=20), 20),
+        (Space(min_free=500), 0),
+    ],
+)
+def test_how_much_may_stay(space: Space, kept: int) -> None:
+    assert space.kept(100, 50) == kept
+
+
+def test_the_longest_unused_goes_until_the_rest_fits(store: Store) -> None:
+    now = int(time.time())
+    layers = [publish(store, f"{number}" * 10) for number in range(4)]
+    keys = [
+        remember_step(store, layer, now - 1000 + 10 * age)
+        for layer, age in zip(layers, (3, 1, 2, 4), strict=True)
+    ]
+    policy = Policy(cache_before=now, space=Space(max_used=25))
+    collected = collect(store, policy)
+    assert (collected.steps, collected.bytes) == (2, 20)
+    assert steps(store) == {keys[0], keys[3]}
+    assert on_disk(store) == {layers[0].content, layers[3].content}
+    assert collect(store, policy) == Collected()
+
+
+def test_what_frees_nothing_stays(store: Store) -> None:
+    """Of images' layers, and of tests, there is nothing to be had."""
+    image = make_image(store, "in an image")
+    store.tag(parse_reference("app"), image.id)
+    layer = store.layer(image.layers[0])
+    assert layer is not None
+    shared = remember_step(store, layer, 1)
+    other = publish(store, "x" * 10)
+    first = remember_step(store, other, 2, name="first")
+    second = remember_step(store, other, 3, name="second")
+    policy = Policy(cache_before=1 << 40, space=Space(max_used=1))
+    assert collect(store, policy).bytes == 10
+    assert steps(store) == {shared}
+    assert {first, second} & steps(store) == set()
+
+
+def test_memos_stay_where_only_the_size_matters(store: Store) -> None:
+    remember_step(store, publish(store, "x"), 1)
+    store.remember("parse", "key", b"tree")
+    collect(store, Policy(cache_before=1 << 40, space=Space(max_used=1, reserved=0)))
+    assert store.recall("parse", "key") == b"tree"
+
+
+def test_superseded_images_go_where_the_cache_is_too_large(store: Store) -> None:
+    image = make_image(store, "x" * 10)
+    layer = store.layer(image.layers[0])
+    assert layer is not None
+    remember_step(store, layer, 1)
+    roomy = Policy(images_before=1 << 40, cache_before=1 << 40, space=Space(100))
+    assert collect(store, roomy).images == ()
+    remember_step(store, publish(store, "y" * 10), 2)
+    tight = Policy(images_before=1 << 40, cache_before=1 << 40, space=Space(5))
+    collected = collect(store, tight)
+    assert (collected.images, collected.steps) == ((image.id,), 2)
+
+
+def test_some_kinds_and_some_keys(store: Store) -> None:
+    run = remember_step(store, publish(store, "1"), 1, "run")
+    copy = remember_step(store, publish(store, "2"), 1, "copy")
+    collect(store, Policy(cache_before=10, kinds=("copy", "add")))
+    assert steps(store) == {run}
+    collect(store, Policy(cache_before=10, ids=(copy[7:19], "zz")))
+    assert steps(store) == {run}
+    collect(store, Policy(cache_before=10, ids=(run[7:19],)))
+    assert steps(store) == set()
+
+
+def test_images_with_a_label(store: Store) -> None:
+    layer = publish(store, "one")
+    found = {}
+    for label in ("a", "b"):
+        config = ImageConfig(
+            "amd64", "linux", diff_ids=(layer.diff_id,), labels={label: "1"}
+        )
+        found[label] = store.put_image(config, [layer.content]).id
+    wrong = Policy(images_before=1 << 40, labels=("a=2",))
+    assert collect(store, wrong).images == ()
+    policy = Policy(images_before=1 << 40, labels=("a", "a=1"))
+    assert collect(store, policy).images == (found["a"],)
+
+
+def test_what_is_used_does_not_grow_old(store: Store) -> None:
+    layer = publish(store, "one")
+    key = remember_step(store, layer, 1)
+    store.remember("parse", "key", b"tree")
+    store.index.rows("UPDATE memo SET used=1")
+    store.index.rows("UPDATE layer SET used=1, created=1")
+    store.touch([layer.content], [key])
+    store.recall("parse", "key")
+    assert collect(store, Policy(cache_before=int(time.time()) - 60)).steps == 0
+    assert store.recall("parse", "key") == b"tree"
+
+
 def test_what_a_build_is_remembered_by_stays(store: Store) -> None:
     image = make_image(store, "one")
     store.remember("bootstrap", "key", image.id.encode())
@@ -134,7 +269,7 @@ def test_a_live_workspace_does_not_keep_what_is_old(store: Store) -> None:
 
 def test_what_a_dead_process_left_is_taken_away(store: Store) -> None:
     program = (
-        "import os, signal, sys; from lamina.oci.store import Store;"
+        "import os, signal, sys; from lamina.oci.store.store import Store;"
         f"store = Store.open({store.root!r}); work = store.workspace();"
         "work.directory('half-made'); os.kill(os.getpid(), signal.SIGKILL)"
     )

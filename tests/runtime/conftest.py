@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lamina.runtime.zygote import Options, Zygote
+from lamina.runtime.isolation.zygote import Options, Zygote
 from tests.runtime.launches import Bench, make_root
 
 

@@ -14,8 +14,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from lamina.runtime import netns, network
-from lamina.runtime.network import Endpoint
+from lamina.runtime.network import netns, network
+from lamina.runtime.network.network import Endpoint
 
 T = TypeVar("T")
 

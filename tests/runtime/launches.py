@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from lamina.runtime.snapshot import Snapshot
+from lamina.runtime.isolation.snapshot import Snapshot
+from lamina.runtime.isolation.zygote import ExitStatus, Sandbox, Zygote
 from lamina.runtime.spec import Process, Spec
-from lamina.runtime.zygote import ExitStatus, Sandbox, Zygote
 from lamina.values import replace
 
 BUSYBOX = "/bin/busybox"
@@ -75,6 +75,10 @@ class Bench:
             )
         finally:
             os.close(null)
+
+    def enter(self, container: Sandbox, process: Process) -> Sandbox:
+        """One more process in a container that was started here."""
+        return self.zygote.launch_exec(container.pidfd, process)
 
     def run(self, *args: str, **options: Any) -> tuple[ExitStatus, str]:
         """Run to the end: how it ended, and what it wrote to stdout and stderr."""

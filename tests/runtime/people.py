@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 import tempfile
@@ -38,7 +39,7 @@ def run_as(
     return subprocess.run(
         [PYTHON, "-I", "-c", _BESIDE.format(package) + program, *arguments],
         user=uid,
-        group=uid,
+        group=_group(uid),
         extra_groups=[],
         cwd="/",
         env={"PATH": os.environ["PATH"]},
@@ -46,6 +47,14 @@ def run_as(
         capture_output=True,
         check=False,
     )
+
+
+def _group(uid: int) -> int:
+    """The user's own group: newuidmap(1) compares it with the process's."""
+    try:
+        return pwd.getpwuid(uid).pw_gid
+    except KeyError:
+        return uid
 
 
 _BESIDE = "import sys; sys.path.insert(0, {!r}); sys.dont_write_bytecode = True\n"

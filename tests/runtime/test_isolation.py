@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lamina.runtime.cgroup import Cgroup
+from lamina.runtime.cgroups.cgroup import Cgroup
 from lamina.runtime.errors import ContainerError
-from lamina.runtime.mounts import clone_source
+from lamina.runtime.isolation.mounts import clone_source
+from lamina.runtime.isolation.zygote import ExitStatus
 from lamina.runtime.spec import (
     DEFAULT_MOUNTS,
     MASKED_PATHS,
@@ -22,7 +23,6 @@ from lamina.runtime.spec import (
     Rlimit,
     Spec,
 )
-from lamina.runtime.zygote import ExitStatus
 from tests.runtime.launches import Bench
 
 pytestmark = pytest.mark.root
@@ -213,6 +213,7 @@ def test_the_network_that_it_is_given(bench: Bench) -> None:
 
 
 def test_an_own_network_has_no_abstract_sockets_of_the_host(bench: Bench) -> None:
+    """CVE-2020-15257."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"\0lamina-test-{os.getpid()}")
         assert f"lamina-test-{os.getpid()}" not in bench.sh("cat /proc/net/unix")

@@ -20,12 +20,12 @@ WITHOUT_IDS = 61233
 PROGRAM = """
 import os, tempfile
 from pathlib import Path
-from lamina.runtime import userns
+from lamina.runtime.isolation import userns
 userns.enter()
-from lamina.runtime.seccomp import compile_profile, default_profile
-from lamina.runtime.snapshot import Snapshot, mount
+from lamina.runtime.isolation.seccomp import compile_profile, default_profile
+from lamina.runtime.isolation.snapshot import Snapshot, mount
 from lamina.runtime.spec import DEFAULT_CAPABILITIES, Process, Spec
-from lamina.runtime.zygote import Options, Zygote
+from lamina.runtime.isolation.zygote import Options, Zygote
 from tests.runtime.launches import Bench, make_root
 
 bpf = compile_profile(default_profile(), DEFAULT_CAPABILITIES)

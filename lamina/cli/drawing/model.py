@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from lamina.builder.graph import Graph
+    from lamina.builder.solving.graph import Graph
 
 # What can be known of a step; "" is nothing.
 STATES = ("base", "cached", "runs", "done", "unchanged", "failed", "cancelled")
@@ -68,7 +68,7 @@ def drawing(vertices: Iterable[Vertex]) -> Drawing:
 
 def from_graph(graph: Graph, states: Mapping[int, str]) -> Drawing:
     """What `lamina graph` draws; `states` by the index of steps, where known."""
-    from lamina.builder.graph import BaseOp
+    from lamina.builder.solving.graph import BaseOp
 
     return drawing(
         Vertex(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from lamina.cli.tables import one_line
+from lamina.cli.formats.tables import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from rich.progress_bar import ProgressBar
 from rich.segment import Segment
 from rich.text import Text
 
+from lamina.cli.formats.tables import human_size, one_line
 from lamina.cli.progress.state import SHOWN_LINES
 from lamina.cli.progress.style import seconds
-from lamina.cli.tables import human_size, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

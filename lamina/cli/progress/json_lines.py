@@ -11,7 +11,6 @@ import time
 
 from lamina import __version__
 from lamina.builder.events import (
-    ImageBuilt,
     StepCached,
     StepCancelled,
     StepDone,
@@ -19,6 +18,7 @@ from lamina.builder.events import (
     StepOutput,
     StepPlanned,
 )
+from lamina.cli.progress.outcome import FAILED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ NAMES = {
     "StepCancelled": "cancelled",
     "Transfer": "transfer",
     "ImageBuilt": "image",
+    "CacheWritten": "cache",
 }
 
 
@@ -58,7 +59,6 @@ class JsonLines:
         self._cached = 0
         self._ran = 0
         self._failed = 0
-        self._images = 0
         self._closed = False
         self._write("start", {"version": VERSION, "lamina": __version__})
 
@@ -74,21 +74,27 @@ class JsonLines:
                 self._output(event.step, rest.end())
             self._write(NAMES[type(event).__name__], _fields(event))
 
-    def error(self, error: LaminaError) -> None:
-        """Tell how the build failed, in place of the lines that people read."""
-        with self._lock:
-            self._write(
-                "error",
-                {
-                    "message": error.message,
-                    "place": error.place,
-                    "excerpt": error.excerpt,
-                    "hint": error.hint,
-                    "code": error.exit_code,
-                },
-            )
+    def error(self, error: LaminaError, **more: object) -> None:
+        """Tell how the build failed, in place of the lines that people read; `more`
+        are further fields."""
+        self.tell(
+            "error",
+            {
+                "message": error.message,
+                "place": error.place,
+                "excerpt": error.excerpt,
+                "hint": error.hint,
+                "code": error.exit_code,
+                **more,
+            },
+        )
 
-    def close(self) -> None:
+    def tell(self, name: str, fields: dict[str, Any]) -> None:
+        """Tell what is no event of a build."""
+        with self._lock:
+            self._write(name, fields)
+
+    def close(self, outcome: str = FAILED) -> None:
         with self._lock:
             if self._closed:
                 return
@@ -96,7 +102,7 @@ class JsonLines:
             self._write(
                 "end",
                 {
-                    "outcome": "built" if self._images else "failed",
+                    "outcome": outcome,
                     "seconds": round(self._clock() - self._began, 3),
                     "ran": self._ran,
                     "cached": self._cached,
@@ -108,7 +114,6 @@ class JsonLines:
         self._cached += isinstance(event, StepCached)
         self._failed += isinstance(event, StepFailed)
         self._ran += isinstance(event, StepDone | StepFailed)
-        self._images += isinstance(event, ImageBuilt)
 
     def _output(self, step: int, texts: list[str]) -> None:
         for text in texts:

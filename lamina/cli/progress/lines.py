@@ -6,7 +6,11 @@ sequence, or never at the end of a line.
 
 from __future__ import annotations
 
-from lamina.builder.output import printable
+from lamina.builder.ops.output import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lamina.builder.events import CacheWritten
 
 # What a program writes without ever ending a line is cut here.
 _LONGEST = 1 << 14
@@ -23,6 +27,16 @@ def _readable_lines(lines: list[bytes]) -> list[str]:
 def readable(text: str) -> str:
     """A name or a note from a recipe, as text that cannot steer a terminal."""
     return text if text.isprintable() else printable(text.encode(errors="replace"))
+
+
+def cache_line(event: CacheWritten) -> str:
+    """A cache that was written for others, in one line."""
+    from lamina.cli.formats.tables import human_size
+
+    new = f"{human_size(event.sent)} new" if event.sent else "nothing new"
+    steps = f"{event.steps} step" + "s" * (event.steps != 1)
+    layers = f"{event.layers} layer" + "s" * (event.layers != 1)
+    return readable(f"cache to {event.place}: {steps}, {layers}, {new}")
 
 
 class Lines:

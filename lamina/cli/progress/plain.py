@@ -6,6 +6,7 @@ import threading
 import time
 
 from lamina.builder.events import (
+    CacheWritten,
     ImageBuilt,
     Note,
     StepCached,
@@ -17,7 +18,7 @@ from lamina.builder.events import (
     StepStarted,
     Transfer,
 )
-from lamina.cli.progress.lines import Lines, readable
+from lamina.cli.progress.lines import Lines, cache_line, readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,14 +54,17 @@ class Plain:
                 self._stream.write("".join(f"{line}\n" for line in lines))
                 self._stream.flush()
 
-    def close(self) -> None:
+    def close(self, outcome: str = "") -> None:
         self._stream.flush()
 
     def _lines(self, event: Event) -> list[str]:
         match event:
             case StepCached(step, name):
                 self._cached += 1
-                return [f"#{_number(step)} {_line(name)}", f"#{_number(step)} CACHED"]
+                end = f"CACHED from {_line(event.source)}" if event.source else "CACHED"
+                started = self._output.pop(step, None) is not None
+                head = [] if started else [f"#{_number(step)} {_line(name)}"]
+                return [*head, f"#{_number(step)} {end}"]
             case StepStarted(step, name):
                 self._began[step] = self._clock()
                 self._output[step] = Lines()
@@ -83,6 +87,8 @@ class Plain:
                 return self._transfer(event)
             case ImageBuilt():
                 return [self._image(event)]
+            case CacheWritten():
+                return [cache_line(event)]
             case _:
                 return []
 
@@ -108,7 +114,7 @@ class Plain:
         return [f"#{_number(step)} {seconds:.3f} {line}" for line in lines]
 
     def _transfer(self, event: Transfer) -> list[str]:
-        from lamina.cli.tables import human_size
+        from lamina.cli.formats.tables import human_size
 
         now = self._clock()
         what = _line(event.what)
@@ -124,7 +130,7 @@ class Plain:
         return [f"{what}: {done}{total}"]
 
     def _image(self, event: ImageBuilt) -> str:
-        from lamina.cli.tables import human_size
+        from lamina.cli.formats.tables import human_size
 
         took = self._clock() - self._opened
         counts = f"{self._ran} ran, {self._cached} cached"

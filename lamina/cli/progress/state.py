@@ -60,6 +60,8 @@ class State:
         self.began = now
         self.planned = 0
         self.cached = 0
+        # How many of them the caches of other machines knew.
+        self.sources: dict[str, int] = {}
         self.ran = 0
         self.failed = 0
         self.cancelled = 0
@@ -71,8 +73,12 @@ class State:
         match event:
             case Planned(steps):
                 self.planned = steps
-            case StepCached():
+            case StepCached(step):
+                self.running.pop(step, None)
                 self.cached += 1
+                if event.source:
+                    known = self.sources.get(event.source, 0)
+                    self.sources[event.source] = known + 1
             case StepStarted(step, name):
                 self.running[step] = Running(readable(name).replace("\n", " "), now)
             case StepOutput(step, data):

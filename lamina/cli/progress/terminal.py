@@ -10,6 +10,7 @@ import threading
 import time
 
 from lamina.builder.events import (
+    CacheWritten,
     Note,
     StepCancelled,
     StepDone,
@@ -18,7 +19,8 @@ from lamina.builder.events import (
     StepStarted,
     Transfer,
 )
-from lamina.cli.progress.lines import readable
+from lamina.cli.progress.lines import cache_line, readable
+from lamina.cli.progress.outcome import CANCELLED, FAILED
 from lamina.cli.progress.screen import Screen
 from lamina.cli.progress.state import State
 from lamina.cli.progress.style import Style, seconds
@@ -71,7 +73,7 @@ class Terminal:
             if isinstance(event, StepStarted | Transfer) and self._drawing is None:
                 self._start()
 
-    def close(self) -> None:
+    def close(self, outcome: str = FAILED) -> None:
         """Give the terminal back; another event would begin to draw again."""
         self._closing.set()
         if self._drawing is not None:
@@ -79,7 +81,7 @@ class Terminal:
             self._drawing = None
         with self._lock:
             self._is_live = False
-            self._above += self._summary()
+            self._above += self._summary(outcome)
             self._say()
 
     def _start(self) -> None:
@@ -125,7 +127,7 @@ class Terminal:
                 sign = self._style.paint(self._style.signs.failed, "red")
                 return self._step(sign, took, name)
             case StepCancelled(_, name, took):
-                return self._step(" ", took, name, "  stopped")
+                return self._step(" ", took, name, "  cancelled")
             case StepMissed(_, name, reasons) if reasons:
                 text = f" ? {name}: {'; '.join(reasons)}"
                 width = self._screen.size().columns
@@ -136,6 +138,8 @@ class Terminal:
                 return f"   {self._style.paint(text, 'yellow') if warning else text}"
             case Transfer():
                 return self._transfer(event, now)
+            case CacheWritten():
+                return f"   {cache_line(event)}"
             case _:
                 return ""
 
@@ -146,7 +150,7 @@ class Terminal:
         return head + self._style.paint(end, "dim")
 
     def _transfer(self, event: Transfer, now: float) -> str:
-        from lamina.cli.tables import human_size
+        from lamina.cli.formats.tables import human_size
 
         moving = self._state.transfers.get(event.what)
         if moving is None or not event.total or event.done < event.total:
@@ -160,17 +164,21 @@ class Terminal:
     def _fitted(self, text: str, width: int) -> str:
         return self._style.fitted(readable(text).replace("\n", " "), width)
 
-    def _summary(self) -> list[str]:
+    def _summary(self, outcome: str) -> list[str]:
         """How it ended: what was cached, each image, its size, and the time."""
-        from lamina.cli.tables import human_size
+        from lamina.cli.formats.tables import human_size
 
         state, style = self._state, self._style
-        if self._summed or not (state.planned or state.images):
+        shown = state.planned or state.images or outcome == CANCELLED
+        if self._summed or not shown:
             return []
         self._summed = True
         lines = []
         if state.cached:
-            lines.append(f" {style.signs.cached} {_steps(state.cached)} cached")
+            line = f" {style.signs.cached} {_steps(state.cached)} cached"
+            for source, count in state.sources.items():
+                line += f", {count} from {readable(source)}"
+            lines.append(line)
         sign = style.paint(style.signs.done, "green")
         lines += [
             f" {sign} {image.name}  {image.id[:19]}  {human_size(image.bytes)}"
@@ -181,9 +189,8 @@ class Terminal:
         if state.images:
             lines[-1] += style.paint(f"  in {took}{ran}", "dim")
         else:
-            word = "stopped" if state.cancelled and not state.failed else "failed"
             sign = style.paint(style.signs.failed, "red")
-            lines.append(f" {sign} {word} after {took}{ran}")
+            lines.append(f" {sign} {outcome} after {took}{ran}")
         return lines
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lamina.cli.drawing.markup import Markup, element
-from lamina.cli.tables import human_size
+from lamina.cli.formats.tables import human_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

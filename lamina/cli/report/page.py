@@ -15,11 +15,11 @@ from lamina import __version__
 from lamina.cli.drawing.markup import Markup, element, joined
 from lamina.cli.drawing.model import Vertex, drawing
 from lamina.cli.drawing.svg import RULES, picture
+from lamina.cli.formats.tables import human_size
 from lamina.cli.report.layers import layers_section
 from lamina.cli.report.steps import steps_section
 from lamina.cli.report.timeline import timeline_section
 from lamina.cli.report.view import critical_path, precise
-from lamina.cli.tables import human_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from lamina.builder.events import (
     StepPlanned,
     StepStarted,
 )
-from lamina.builder.output import printable
+from lamina.builder.ops.output import printable
 from lamina.cli.drawing.model import split_name
 from lamina.cli.report.page import write_page
 from lamina.cli.report.view import BuildView, StepView, image_view
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lamina.builder.events import Emit, Event
-    from lamina.builder.inputs import BuildInputs
-    from lamina.oci.store import Store
+    from lamina.builder.inputs.build import BuildInputs
+    from lamina.oci.store.store import Store
 
 # Of each step's output the last bytes are kept: the page is to be sent by mail.
 _LOG = 1 << 17
@@ -74,7 +74,8 @@ class Recorder:
     def _step(self, event: Event) -> None:
         match event:
             case StepCached(step, name):
-                self._change(step, name, outcome="cached")
+                known = (f"known by {event.source}",) if event.source else ()
+                self._change(step, name, outcome="cached", reasons=known)
                 self._keys[step], self._layers[step] = event.key, event.layers
             case StepMissed(step, name, reasons):
                 self._change(step, name, reasons=reasons)
@@ -137,7 +138,7 @@ class Recorder:
 
 def _kept(store: Store, key: str) -> tuple[bytes, int]:
     """The end of the log of the run that the cache holds; how much comes before."""
-    from lamina.builder.trace import log_of_key
+    from lamina.builder.traces.trace import log_of_key
 
     try:
         with open(log_of_key(store.root, key), "rb") as file:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lamina.cli.drawing.markup import Markup, element
 from lamina.cli.drawing.svg import cut
+from lamina.cli.formats.tables import human_size
 from lamina.cli.report.view import precise
-from lamina.cli.tables import human_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

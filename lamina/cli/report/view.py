@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lamina.oci.store import Store
+    from lamina.oci.store.store import Store
 
 # How many files and folders are named of a layer.
 _FILES = 8
@@ -113,8 +113,8 @@ def critical_path(steps: Sequence[StepView]) -> tuple[int, ...]:
 
 def image_view(store: Store, name: str, identity: str) -> ImageView:
     """An image of the store, with what fills each of its layers."""
-    from lamina.cli.layers import steps_of
-    from lamina.oci.stack import folders, stack
+    from lamina.cli.images.layers import steps_of
+    from lamina.oci.store.stack import folders, stack
 
     image = store.image(identity)
     parts = stack(store, image.layers).parts

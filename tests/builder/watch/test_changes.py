@@ -243,3 +243,18 @@ def test_who_waits_is_told_of_the_end(seen: Seen) -> None:
 def test_whether_a_folder_tells_of_changes(tmp_path: Path) -> None:
     assert hears(str(tmp_path))
     assert os.listdir(tmp_path) == []
+
+
+def test_gits_lock_is_waited_for_and_is_no_change(seen: Seen) -> None:
+    (seen.root / ".git").mkdir()
+    seen.of((seen.root / "before").touch, "before")
+    lock = seen.root / ".git/index.lock"
+
+    def check_out() -> None:
+        lock.touch()
+        (seen.root / "src/a.py").write_text("2")
+        lock.unlink()
+
+    assert "src/a.py" in seen.of(check_out, "src/a.py")
+    found = seen.of((seen.root / "after").touch, "after")
+    assert not any(path.startswith(".git/") for path in found)

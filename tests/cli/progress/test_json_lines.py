@@ -9,6 +9,7 @@ from typing import Any
 
 from lamina.builder import events
 from lamina.builder.events import (
+    CacheWritten,
     Event,
     ImageBuilt,
     Note,
@@ -24,6 +25,7 @@ from lamina.builder.events import (
     Transfer,
 )
 from lamina.cli.progress.json_lines import NAMES, JsonLines
+from lamina.cli.progress.outcome import BUILT, CANCELLED, FAILED
 from lamina.errors import LaminaError
 from lamina.lang.source import Source, Span
 
@@ -51,6 +53,7 @@ ALL = (
     StepCancelled(4, "[a 2/2] RUN x", 1.25),
     Transfer("context", 1, 2),
     ImageBuilt("a", "sha256:01", 5),
+    CacheWritten("/srv/cache", 2, 1, 0),
 )
 
 
@@ -69,13 +72,13 @@ def documented() -> dict[str, dict[str, str]]:
     return found
 
 
-def told(*given: Event) -> list[dict[str, Any]]:
+def told(*given: Event, outcome: str = FAILED) -> list[dict[str, Any]]:
     stream = io.StringIO()
     show = JsonLines(stream)
     for event in given:
         show(event)
     show.error(LaminaError("It failed.", hint="Try again."))
-    show.close()
+    show.close(outcome)
     show.close()
     assert stream.getvalue().isascii()
     return [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -102,12 +105,13 @@ def test_no_event_of_a_build_is_forgotten() -> None:
 
 
 def test_start_is_first_and_end_counts() -> None:
-    first, *_, last = told(*ALL)
+    first, *_, last = told(*ALL, outcome=BUILT)
     assert (first["event"], first["version"]) == ("start", 1)
     assert last["event"] == "end"
     counts = {name: last[name] for name in ("outcome", "ran", "cached", "failed")}
     assert counts == {"outcome": "built", "ran": 2, "cached": 1, "failed": 1}
     assert told()[-1]["outcome"] == "failed"
+    assert told(outcome=CANCELLED)[-1]["outcome"] == "cancelled"
 
 
 def test_output_is_as_it_came_and_no_character_is_torn() -> None:

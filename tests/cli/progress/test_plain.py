@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from lamina.builder.events import (
+    CacheWritten,
     Event,
     ImageBuilt,
     Note,
@@ -65,6 +66,19 @@ def test_lines_are_buildkits() -> None:
         "#2 0.500 last",
         "#2 DONE 1.2s, the same as before",
         "built a sha256:01 5.43MB in 0.5s: 1 ran, 1 cached",
+    ]
+
+
+def test_caches_of_other_machines() -> None:
+    assert told(
+        StepCached(1, "[a 1/2] RUN x", source="registry.lan/cache:\x1b[1mmain"),
+        CacheWritten("/srv/cache", 12, 1, 2_500_000),
+        CacheWritten("/srv/cache", 1, 12, 0),
+    ) == [
+        "#1 [a 1/2] RUN x",
+        "#1 CACHED from registry.lan/cache:main",
+        "cache to /srv/cache: 12 steps, 1 layer, 2.5MB new",
+        "cache to /srv/cache: 1 step, 12 layers, nothing new",
     ]
 
 

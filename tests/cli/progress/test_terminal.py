@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from lamina.builder.events import (
+    CacheWritten,
     ImageBuilt,
     Note,
     Planned,
@@ -17,6 +18,7 @@ from lamina.builder.events import (
     StepStarted,
     Transfer,
 )
+from lamina.cli.progress.outcome import CANCELLED, FAILED
 from lamina.cli.progress.terminal import Terminal
 from tests.cli.progress.screens import glass
 
@@ -74,6 +76,21 @@ def test_what_is_all_cached_is_two_lines_and_is_not_drawn() -> None:
         assert b"\x1b[?" not in seen.sent
 
 
+def test_what_caches_of_other_machines_knew_is_counted() -> None:
+    with glass(80, 24) as seen:
+        show = Terminal(seen.stream)
+        show(Planned(3))
+        for step, source in enumerate(("", "/srv/cache", "/srv/cache")):
+            show(StepCached(step, f"[app {step}/3] RUN true", source=source))
+        show(IMAGE)
+        show(CacheWritten("registry.lan/cache:main", 3, 3, 0))
+        show.close()
+        lines = seen.close()
+        line = "   cache to registry.lan/cache:main: 3 steps, 3 layers, nothing new"
+        assert lines[0] == line
+        assert lines[1] == " ≡ 3 steps cached, 2 from /srv/cache"
+
+
 def test_a_failure_leaves_its_line_and_the_counts() -> None:
     with glass(80, 24) as seen:
         show = Terminal(seen.stream)
@@ -90,17 +107,25 @@ def test_a_failure_leaves_its_line_and_the_counts() -> None:
 
 
 def test_what_is_stopped_is_told_apart() -> None:
-    for event, word in (
-        (StepCancelled(1, "RUN sleep", 0.4), "stopped"),
-        (StepFailed(1, "RUN sleep", 0.4), "failed"),
-    ):
+    for outcome in (CANCELLED, FAILED):
         with glass(80, 24) as seen:
             show = Terminal(seen.stream)
             show(Planned(1))
             show(StepStarted(1, "RUN sleep"))
-            show(event)
-            show.close()
-            assert seen.close()[-1].startswith(f" ✘ {word} after ")
+            show(StepCancelled(1, "RUN sleep", 0.4))
+            show.close(outcome)
+            step, end = seen.close()
+            assert step.endswith("RUN sleep  cancelled")
+            assert end.startswith(f" ✘ {outcome} after ")
+
+
+def test_a_build_that_is_stopped_before_it_has_a_plan() -> None:
+    with glass(80, 24) as seen:
+        show = Terminal(seen.stream)
+        show(Transfer("context", 30_000_000, 40_000_000))
+        show.close(CANCELLED)
+        (end,) = seen.close()
+        assert end.startswith(" ✘ cancelled after ")
 
 
 def test_a_transfer_has_a_bar() -> None:

@@ -23,7 +23,7 @@ from lamina.builder.events import (
     StepPlanned,
     StepStarted,
 )
-from lamina.builder.trace import log_of_key
+from lamina.builder.traces.trace import log_of_key
 from lamina.cli.report.page import page, write_page
 from lamina.cli.report.recorder import Recorder
 from lamina.cli.report.view import StepView, critical_path, image_view, precise

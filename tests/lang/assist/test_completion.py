@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from lamina.lang.assist.completion import Completion, complete
+from lamina.lang.assist.completion import complete
+from lamina.lang.assist.offer import Completion
 from tests.lang.assist.cursors import cursor
 
 

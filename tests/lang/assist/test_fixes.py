@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from lamina.lang.assist.fixes import fixes
 from lamina.lang.assist.reading import read
-from lamina.lang.checks.rules import check
+from lamina.lang.checks.checking import check
 from lamina.lang.parser import examine
 from lamina.lang.source import Source
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamina.builder.recipe import RecipeInputs
-from lamina.cli.diagnosis import Doctor
+from lamina.builder.inputs.recipe import RecipeInputs
+from lamina.cli.editor.diagnosis import Doctor
 from lamina.cli.settings import settings_from
 from lamina.lang.assist.completion import complete
 from lamina.lang.assist.fixes import fixes

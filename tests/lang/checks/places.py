@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lamina.lang.checks.rules import CheckOptions, check
+from lamina.lang.checks.checking import CheckOptions, check
+from lamina.lang.checks.finding import Finding
 from lamina.lang.checks.surroundings import UNKNOWN, Surroundings
 from lamina.lang.dialect import dialect_of
-from lamina.lang.nodes import Finding
 from lamina.lang.parser import parse
 from lamina.lang.source import Source
 

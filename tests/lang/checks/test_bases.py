@@ -106,3 +106,8 @@ def test_both_machines_are_named() -> None:
         'Base image a was pulled with platform "linux/arm64", '
         'expected "linux/amd64" for current build'
     )
+
+
+def test_a_base_without_a_tag_may_be_a_stage() -> None:
+    (finding,) = findings("UntaggedBase", "FROM a:1 AS base\nFROM bsae AS basse\n")
+    assert finding.hint.startswith("Did you mean the stage base? Write FROM bsae:TAG")

@@ -88,17 +88,17 @@ def test_what_an_examiner_of_scripts_says() -> None:
         return [(said,), *(() for _ in scripts[1:])]
 
     text = (
-        'FROM scratch\nARG x\nSHELL ["/bin/bash", "-c"]\nRUN a \\\n   $x\n'
+        'FROM scratch\nARG x\nENV y=1 a=2\nSHELL ["/bin/bash", "-c"]\nRUN a \\\n   $x\n'
         'RUN ["echo", "$x"]\nRUN <<E\n#!/bin/dash\necho $x\nE\nRUN perl <<E\n$x\nE\n'
     )
     (found,) = findings("ShellCheck", text, Surroundings(examine=examine))
     assert seen == [
-        ("a    $x", "bash", ("PATH", "x")),
-        ("#!/bin/dash\necho $x\n", "dash", ("PATH", "x")),
-        ("perl <<E\n$x\nE\n", "bash", ("PATH", "x")),
+        ("a    $x", "bash", ("a", "x")),
+        ("#!/bin/dash\necho $x\n", "dash", ("x",)),
+        ("perl <<E\n$x\nE\n", "bash", ("x",)),
     ]
     assert (found.rule, found.level, found.span.text) == ("SC2086", "note", "$x")
-    assert (found.span.line, found.span.column) == (5, 4)
+    assert (found.span.line, found.span.column) == (6, 4)
 
 
 @pytest.mark.parametrize("skip", ["SC2086", "ShellCheck", "sc2086"])

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from lamina.builder.shellcheck import examiner, find_shellcheck
-from lamina.builder.surroundings import surroundings
+from lamina.builder.checking.shellcheck import examiner, find_shellcheck
+from lamina.builder.checking.surroundings import surroundings
+from lamina.lang.checks.checking import CheckOptions, check
+from lamina.lang.checks.finding import Finding
 from lamina.lang.checks.rule import Rule
-from lamina.lang.checks.rules import RULES, CheckOptions, check
+from lamina.lang.checks.rules import RULES
 from lamina.lang.checks.surroundings import BaseFacts
 from lamina.lang.dialect import Dialect
-from lamina.lang.nodes import Finding
 from lamina.lang.parser import parse
 from lamina.lang.source import Source
 from lamina.values import replace

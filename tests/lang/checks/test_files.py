@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lamina.lang.checks.rules import CheckOptions, check
+from lamina.lang.checks.checking import CheckOptions, check
 from lamina.lang.checks.surroundings import Surroundings
 from lamina.lang.nodes import Copy
 from lamina.lang.parser import parse

@@ -77,6 +77,14 @@ def test_a_base_of_the_store_brings_its_variables() -> None:
     assert finding.hint == "Did you mean LANG?"
 
 
+def test_triggers_of_the_stage_below_set_variables() -> None:
+    text = (
+        "FROM scratch AS a\nONBUILD ENV A=1\nONBUILD ARG B\nUSER $A\n"
+        "FROM a AS b\nUSER $A$B\nFROM b AS c\nUSER $B\n"
+    )
+    assert places("UndefinedVar", text) == ["4:6 $A"]
+
+
 def test_what_no_argument_could_set_has_its_own_hint() -> None:
     (finding,) = findings("UndefinedVar", "FROM scratch\nUSER $1")
     assert finding.hint.endswith("write \\$1.")

@@ -14,8 +14,8 @@ from lamina.lang.formatting.sameness import (
     meaning_of,
     nodes_of,
 )
-from lamina.lang.nodes import Recipe
 from lamina.lang.parser import parse
+from lamina.lang.recipe import Recipe
 from lamina.lang.source import RecipeError, Source
 from tests.lang.strategies import extended_instructions, recipes
 from tests.lang.test_fuzz import RECIPES

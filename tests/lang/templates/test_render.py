@@ -38,6 +38,12 @@ def test_a_dockerfile_takes_no_values() -> None:
         render(Source("Dockerfile", "# lamina: var a:str = b\nFROM a\n"))
 
 
+def test_a_heading_that_means_nothing() -> None:
+    with pytest.raises(RecipeError, match="knows no 'vra'") as caught:
+        render(Source("Recipe", "# lamina: vra x:int\nFROM {{ x }}\n"))
+    assert caught.value.hint == "Did you mean var?"
+
+
 def test_windows_lines() -> None:
     source = render(
         Source("Recipe", "FROM a\r\n{% if 1 %}\r\nRUN {{ 1 }}\r\n{% endif %}")

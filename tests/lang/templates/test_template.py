@@ -264,12 +264,7 @@ def test_the_heading_is_not_rendered() -> None:
         ("{% if 1 %}", "Unexpected end of template.", "1:9", ""),
         ("{{ 'a }}", 'Unexpected char "\'" at 3.', "1:1", ""),
         ("{%# a", "Missing end of comment tag.", "1:1", ""),
-        (
-            "{{ 1 + 'a' }}",
-            "Unsupported operand type(s) for +: 'int' and 'str'.",
-            "",
-            "",
-        ),
+        ("{{ 1 + 'a' }}", "A number and a text have no +.", "", ""),
         ("{{ 1 / 0 }}", "Division by zero.", "1:1", ""),
         ("{{ none }}", "There is nothing to print: the value is none.", "", "default"),
         ("{{ [1] }}", "A list is no text.", "1:1", "join"),
@@ -293,6 +288,65 @@ def test_what_is_wrong(template: str, message: str, place: str, hint: str) -> No
     assert error.message.startswith(message)
     assert error.place.removeprefix("Recipe:").startswith(place)
     assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("1[0]", "A number has no 0."),
+        ("[1, 2][5]", "The list has 2 items, and none with the number 5."),
+        ("'abc'[7]", "A text has no 7."),
+        ("{'a': 1}[7]", "A mapping has no 7."),
+        ("'a'.upper.x", "A function has no 'x'."),
+        ("range.x", "A function has no 'x'."),
+        ("'a' + 1", "A text and a number have no +; texts are joined by ~."),
+        ("none + 1", "None and a number have no +."),
+        ("1 < 'a'", "A number and a text cannot be compared."),
+        ("[3, 'a'] | sort | join", "A text and a number cannot be compared."),
+        ("range('a')", "A whole number has to be here, not a text."),
+        ("range()", "This call of range() has too few arguments."),
+        ("range(1, 2, 3, 4)", "This call of range() has too many arguments."),
+        ("-'a'", "A text has no sign."),
+        ("1 | length", "A number has no length."),
+        ("1()", "A number cannot be called."),
+        ("1 in 2", "A number is no list."),
+        ("dict(1)", "A number is no list."),
+        ("[1] | sum(attribute='x')", "A number has no items."),
+        ("'a' * 'b'", "A text cannot say how many times."),
+        ("'%d' | format('x')", "A number has to be here, not a text."),
+        ("'a'.split(1)", "A text has to be here, not a number."),
+        ("'a'.index('b')", "That text is not in it."),
+        ("'a' | replace('b')", "This call of replace() lacks 'new'."),
+        ("'a' | upper(x=1)", "This call of upper() knows no 'x'."),
+        ("'a' | indent('x', 1, 2, 3)", "This call of indent() has too many arguments."),
+    ],
+)
+def test_errors_do_not_speak_python(expression: str, message: str) -> None:
+    assert wrong("{{ " + expression + " }}").message == message
+
+
+@pytest.mark.parametrize(
+    ("template", "place"),
+    [
+        ("a\n" + "{% for a in [1] %}\n" * 25 + "{% endfor %}\n" * 25, "Recipe:26:1"),
+        ("a\nb {{ 1 }} {{ " + "(" * 3_000 + "1" + ")" * 3_000 + " }}", "Recipe:2:11"),
+        ("a\n{{ " + "1 + " * 5_000 + "1 }}\n{{ 2 }}", "Recipe:2:1"),
+    ],
+)
+def test_what_is_nested_too_deeply_is_shown(template: str, place: str) -> None:
+    found = wrong(template)
+    assert found.message == "The template is nested too deeply."
+    assert found.place == place
+
+
+def test_an_included_file_that_is_nested_too_deeply() -> None:
+    found = wrong("a\n{% include 'b' %}", {"b": "x\n{{ " + "(" * 3_000 + " }}"})
+    assert found.place.startswith("b:2:") and "included at Recipe:2" in found.excerpt
+
+
+def test_the_name_of_a_file_is_told_as_it_is() -> None:
+    found = wrong("{{ 1 }}" * 10_001)
+    assert found.message == "The file Recipe has 10,001 times {{ or {%."
 
 
 def test_an_error_names_loops_and_files() -> None:

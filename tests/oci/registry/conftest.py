@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from lamina.oci.registry.retry import Patience
+from lamina.oci.registry.connection.retry import Patience
 from lamina.oci.registry.session import Session
-from lamina.oci.store import Store
+from lamina.oci.store.store import Store
 
 # Every try that there is, and no waiting.
-HURRY = Patience(sleep=lambda seconds: None)
+HURRY = Patience(sleep=lambda stop, seconds: None)
 
 
 @pytest.fixture

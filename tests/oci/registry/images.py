@@ -6,7 +6,7 @@ import json
 import zlib
 from typing import Any
 
-from tests.oci.archives import OCI, config, descriptor, tar
+from tests.oci.image_archives import OCI, config, descriptor, tar
 from tests.oci.registry.server import Images
 
 # Random-looking, so that compressed blobs are larger than a reader's first piece.
@@ -50,3 +50,19 @@ def index(*entries: tuple[bytes, str]) -> bytes:
         place = {"os": system, "architecture": architecture}
         listed.append(descriptor(OCI + "manifest.v1+json", data, platform=place))
     return json.dumps({"schemaVersion": 2, "manifests": listed}).encode()
+
+
+def add_index(images: Images, *more: tuple[bytes, str]) -> bytes:
+    """An index of two images, and of `more`; it has the tag 1."""
+    made = []
+    for platform, layer in (("linux/amd64", ONE), ("linux/s390x", TWO)):
+        architecture = platform.partition("/")[2]
+        blob, written = gzipped(layer), config(layer, architecture=architecture)
+        images.add_blob(blob)
+        images.add_blob(written)
+        made.append((manifest(written, blob), platform))
+    for data, _ in made:
+        images.add_manifest(OCI + "manifest.v1+json", data)
+    listed = index(*made, *more)
+    images.add_manifest(OCI + "index.v1+json", listed, "1")
+    return listed

@@ -1,0 +1,1 @@
+"""Bases: what FROM stands on."""

@@ -1,0 +1,1 @@
+"""A recipe checked in its surroundings."""

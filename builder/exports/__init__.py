@@ -1,0 +1,1 @@
+"""Exports: where an image goes, and in which form."""

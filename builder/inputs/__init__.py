@@ -1,0 +1,1 @@
+"""What is asked of a build: recipe, values, epoch; and what its flags may say."""

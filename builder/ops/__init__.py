@@ -1,0 +1,1 @@
+"""Ops: what carries out one step on a snapshot."""

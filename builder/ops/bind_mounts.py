@@ -1,0 +1,122 @@
+"""`RUN --mount=type=bind`: files of the context or of a stage, seen by a step.
+
+Sources are found inside their tree by the kernel (openat2(2)) and handed on as a
+detached mount (CVE-2024-1753). What a step writes to one that is `rw` ends with it.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+import threading
+
+from lamina.builder.errors import MissingSource
+from lamina.builder.sources.context_read import ContextRead
+from lamina.builder.sources.items import TreeItem
+from lamina.runtime import paths, syscalls
+from lamina.runtime.isolation.snapshot import Snapshot, mount
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lamina.builder.inputs.build import BuildInputs
+    from lamina.builder.solving.graph import RunMount
+    from lamina.builder.solving.work import Work
+    from lamina.builder.sources.reads import Reads
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class Binds:
+    """Makes the bind mounts of a build's steps; `place` is a directory for copies."""
+
+    def __init__(self, inputs: BuildInputs, reads: Reads, place: str) -> None:
+        self._inputs = inputs
+        self._reads = reads
+        self._place = place
+        self._lock = threading.Lock()
+        self._visible: dict[tuple[int, str, str], str] = {}
+
+    def mount(self, work: Work, wanted: RunMount, place: str) -> int:
+        """A detached mount of what is wanted; changes to it go to `place`."""
+        root = self._root(work, wanted)
+        try:
+            source = paths.open_in_root(root, wanted.source or "/")
+        except OSError as error:
+            raise MissingSource(
+                f"{wanted.source} cannot be mounted on {wanted.target}: "
+                f"{error.strerror}."
+            ) from error
+        finally:
+            os.close(root)
+        try:
+            if not wanted.writable:
+                # What is mounted below a folder of the user's is part of it.
+                return syscalls.open_tree(source, wanted.origin < 0)
+            if stat.S_ISDIR(os.fstat(source).st_mode):
+                return _scratch_directory(source, place)
+            return _scratch_file(source, place)
+        finally:
+            os.close(source)
+
+    def _root(self, work: Work, wanted: RunMount) -> int:
+        """A descriptor of the tree that the source is in."""
+        if wanted.origin >= 0:
+            return os.dup(self._reads.root(work.origins[wanted.origin]))
+        path, ignore = self._reads.folder(wanted.origin)
+        if ignore.strip():
+            return os.open(self._copied(wanted), _DIRECTORY)
+        return os.open(path, _DIRECTORY)
+
+    def _copied(self, wanted: RunMount) -> str:
+        """A copy of the source without what `.dockerignore` leaves out: a step must
+        not see files that its key does not know. Steps that mount the same share it.
+        """
+        from lamina.builder.ops.files import Arrival, copy_into
+
+        source = wanted.source or "."
+        chosen = ContextRead((source,), (), False)
+        with self._lock:
+            selection = self._reads.select(chosen, wanted.origin, {})
+            key = (wanted.origin, source, selection.digest)
+            if key not in self._visible:
+                made = f"{self._place}/{len(self._visible)}"
+                os.mkdir(made, 0o755)
+                dest = posixpath.normpath("/" + source)
+                if dest != "/" and any(
+                    isinstance(i, TreeItem) for i in selection.items
+                ):
+                    dest += "/"
+                copy_into(selection.items, None, made, Arrival(dest))
+                self._visible[key] = made
+            return self._visible[key]
+
+
+def _scratch_directory(source: int, place: str) -> int:
+    """A writable view of a directory, with the directory's own mode and owner."""
+    os.makedirs(f"{place}/upper")
+    os.mkdir(f"{place}/work")
+    status = os.fstat(source)
+    os.chown(f"{place}/upper", status.st_uid, status.st_gid)
+    os.chmod(f"{place}/upper", stat.S_IMODE(status.st_mode))
+    lower = f"/proc/self/fd/{source}"
+    return mount(Snapshot((lower,), f"{place}/upper", f"{place}/work"))
+
+
+def _scratch_file(source: int, place: str) -> int:
+    """A copy of a file, with the file's own mode and owner."""
+    from lamina.builder.sources.transfer import Transfer
+
+    given = os.open(f"/proc/self/fd/{source}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(given)
+        made = os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            Transfer().copy(given, made, status.st_size)
+            os.fchown(made, status.st_uid, status.st_gid)
+            os.fchmod(made, stat.S_IMODE(status.st_mode))
+        finally:
+            os.close(made)
+    finally:
+        os.close(given)
+    return syscalls.open_tree(place, recursive=False)

@@ -1,0 +1,1 @@
+"""Planning: from a Recipe to a Graph, without doing anything."""

@@ -1,0 +1,31 @@
+"""PlanOptions: what the command line adds to a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lamina.builder.planning.state import NOTHING
+from lamina.values import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    pass
+
+
+@value
+class PlanOptions:
+    """What the command line adds to a recipe. `platform` is this machine's,
+    `os/arch[/variant]`, and `platforms` those to build for, () for the same; `targets`,
+    `all_targets`, `tests`, `allow` and `hosts` are as in BuildInputs."""
+
+    platform: str
+    targets: tuple[str, ...] = ()
+    all_targets: bool = False
+    tests: bool = True
+    build_args: Mapping[str, str] = NOTHING
+    labels: Mapping[str, str] = NOTHING
+    network: str = "default"
+    allow: frozenset[str] = frozenset()
+    hosts: tuple[tuple[str, str], ...] = ()
+    platforms: tuple[str, ...] = ()
+    contexts: Mapping[str, str] = NOTHING

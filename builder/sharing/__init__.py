@@ -1,0 +1,1 @@
+"""Sharing: the build cache of other machines, brought in and handed out."""

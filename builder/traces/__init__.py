@@ -1,0 +1,1 @@
+"""Traces: what builds did, as it is kept in the store."""

@@ -1,0 +1,1 @@
+"""Completion in shells: scripts that ask `lamina __complete`, and its answers."""

@@ -1,0 +1,140 @@
+"""`lamina logs`: what a container wrote."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from lamina.cli.containers.finding import find, open_store
+from lamina.cli.formats.amounts import RunUsage
+from lamina.errors import LaminaError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lamina.cli.settings import Settings
+    from lamina.runtime.containers.logs import Record
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def add(commands: Commands) -> None:
+    """Register `logs`."""
+    parser = commands.add_parser("logs", help="Show what a container wrote")
+    flag = parser.add_argument
+    flag("-f", "--follow", action="store_true", help="go on until it ends")
+    flag("-n", "--tail", default="all", metavar="LINES", help="only the last lines")
+    flag("-t", "--timestamps", action="store_true", help="when each was written")
+    flag("--since", default="", metavar="TIME", help="RFC 3339, or 10m for ago")
+    flag("--until", default="", metavar="TIME", help="RFC 3339, or 10m for ago")
+    flag("--details", action="store_true", help="nothing more is known: no-op")
+    flag("container", metavar="CONTAINER")
+    parser.set_defaults(call=logs)
+
+
+def logs(arguments: argparse.Namespace, settings: Settings) -> int:
+    from lamina.cli.formats.moments import moment
+    from lamina.runtime.containers import state
+    from lamina.runtime.containers.logs import read
+
+    store = open_store(settings)
+    container = find(store, arguments.container)
+    if container.options.log_driver == "none":
+        raise LaminaError(
+            "The log driver `none` keeps nothing that could be read.",
+            hint="Leave out `--log-driver none`.",
+        )
+    tail = _tail(arguments.tail)
+    since = moment(arguments.since, "--since")
+    until = moment(arguments.until, "--until")
+    place = state.directory(store.root, container.id)
+    shown = _Shown(arguments.timestamps)
+    if arguments.follow:
+        records = _followed(store.root, container.id, tail, shown)
+    else:
+        records = read(f"{place}/log", tail)
+    for record in records:
+        if not (since or until) or _is_between(record.time, since, until):
+            shown.show(record)
+    shown.flush()
+    return 0
+
+
+class _Shown:
+    """Our two outputs, written in pieces as large as their order allows."""
+
+    def __init__(self, timestamps: bool) -> None:
+        self._timestamps = timestamps
+        self._streams = {
+            name: open(number, "wb", 1 << 16, closefd=False)  # noqa: SIM115
+            for name, number in (("stdout", 1), ("stderr", 2))
+        }
+        self._last = self._streams["stdout"]
+
+    def show(self, record: Record) -> None:
+        if record.lost:
+            self.flush()
+            lines = "line was" if record.lost == 1 else "lines were"
+            text = f"{record.lost} {lines} not kept: the disk was full"
+            print(f"lamina: {record.time}: {text}", file=sys.stderr)
+            return
+        stream = self._streams[record.stream]
+        if stream is not self._last:
+            self.flush()
+            self._last = stream
+        if self._timestamps:
+            stream.write(f"{record.time} ".encode())
+        stream.write(record.log)
+
+    def flush(self) -> None:
+        self._last.flush()
+
+
+def _followed(
+    root: str, identity: str, tail: int | None, shown: _Shown
+) -> Iterator[Record]:
+    """The records of a container until it has ended, or is gone."""
+    from lamina.runtime.containers import logs, state
+    from lamina.runtime.errors import NoSuchContainer
+    from lamina.runtime.inotify import Changes
+
+    place = state.directory(root, identity)
+    changes = Changes()
+    changes.watch(place)
+
+    def ended() -> bool:
+        shown.flush()
+        try:
+            keeper = state.see(root, identity).keeper
+        except NoSuchContainer:
+            return True
+        process = state.open_process(keeper)
+        if process is None:
+            return True
+        try:
+            # It writes the log or the state, or dies.
+            changes.wait(None, process)
+        finally:
+            os.close(process)
+        return False
+
+    yield from logs.follow(f"{place}/log", tail, ended)
+
+
+def _tail(text: str) -> int | None:
+    if text == "all":
+        return None
+    try:
+        # As docker: what is negative means all.
+        return int(text) if int(text) >= 0 else None
+    except ValueError:
+        raise RunUsage(f"Invalid number of lines {text!r} for --tail.") from None
+
+
+def _is_between(text: str, since: int, until: int) -> bool:
+    from lamina.runtime.containers.logs import nanoseconds
+
+    moment = nanoseconds(text)
+    return moment >= since and (not until or moment <= until)

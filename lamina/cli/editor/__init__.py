@@ -1,0 +1,1 @@
+"""The language server: lang/assist, spoken in the Language Server Protocol."""

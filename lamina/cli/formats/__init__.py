@@ -1,0 +1,1 @@
+"""Sizes, times, tables and templates, as people write and read them."""

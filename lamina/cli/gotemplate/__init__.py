@@ -1,0 +1,1 @@
+"""Go's text/template, as `--format` is used with it: text to tree to text."""

@@ -1,0 +1,1 @@
+"""Docker's management commands: what is only in a group, beside other spellings."""

@@ -1,0 +1,316 @@
+"""`lamina images`, `tag`, `rmi`: what is in the store, and under which names."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from lamina.cli.formats.tables import ago, human_size, parse_time, show
+from lamina.cli.images.image_list import Listed, listing, print_tree
+from lamina.cli.opened import opened
+from lamina.errors import LaminaError
+from lamina.oci.errors import InUse, InvalidReference, NotFound
+from lamina.oci.reference import DEFAULT_TAG, Reference, parse_reference
+from lamina.oci.store import journal
+from lamina.oci.store.image_index import delete_index, indexes_of, members
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from lamina.cli.settings import Settings
+    from lamina.oci.digest import Digest
+    from lamina.oci.store.store import Store
+
+NONE = "<none>"
+_COLUMNS = {
+    "Repository": "REPOSITORY",
+    "Tag": "TAG",
+    "ID": "IMAGE ID",
+    "CreatedSince": "CREATED",
+    "Size": "SIZE",
+}
+_HEADINGS = {**_COLUMNS, "Digest": "DIGEST", "CreatedAt": "CREATED AT"}
+
+
+class ImagesUsage(LaminaError):
+    """A filter that does not exist."""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register `images`, `tag` and `rmi`."""
+    parser = commands.add_parser(
+        "images", help="List images", description="List the images in the store."
+    )
+    flag = parser.add_argument
+    flag("name", nargs="?", default="", metavar="REPOSITORY[:TAG]")
+    flag("-a", "--all", action="store_true", help="there are no hidden images: no-op")
+    flag("-q", "--quiet", action="store_true", help="print IDs only")
+    flag("-f", "--filter", action="append", default=[], help="dangling=, label=, ...")
+    flag("--tree", action="store_true", help="show the platforms of each image")
+    flag("--digests", action="store_true", help="show the manifests' digests")
+    flag("--no-trunc", action="store_true", help="show whole IDs")
+    flag("--format", default="", metavar="TEMPLATE", help="json, table, Go template")
+    parser.set_defaults(call=images)
+
+    parser = commands.add_parser(
+        "tag", help="Give an image another name", description="Name an image."
+    )
+    parser.add_argument("source", metavar="IMAGE")
+    parser.add_argument("target", metavar="NAME[:TAG]")
+    parser.set_defaults(call=tag)
+
+    parser = commands.add_parser(
+        "rmi",
+        help="Remove images",
+        description="Take names from images; one without a name is deleted.",
+    )
+    parser.add_argument("images", nargs="+", metavar="IMAGE")
+    parser.add_argument("-f", "--force", action="store_true")
+    parser.add_argument("--no-prune", action="store_true", help="leave the layers")
+    parser.set_defaults(call=remove)
+
+
+# images
+
+
+def images(arguments: argparse.Namespace, settings: Settings) -> int:
+    """List images, the youngest first."""
+    wanted = [_filter(text) for text in arguments.filter]
+    if arguments.name:
+        wanted.append(_named(arguments.name))
+    with opened(settings) as store:
+        listed = [
+            entry for entry in listing(store) if all(test(entry) for test in wanted)
+        ]
+    if arguments.tree:
+        print_tree(listed)
+        return 0
+    if arguments.quiet:
+        ids = dict.fromkeys(entry.row.id for entry in listed)
+        for identity in ids:
+            print(identity if arguments.no_trunc else identity.short)
+        return 0
+    rows = [_image_row(entry, arguments.no_trunc) for entry in listed]
+    if not arguments.digests:
+        columns = _COLUMNS
+    else:
+        order = ("Repository", "Tag", "Digest", "ID", "CreatedSince", "Size")
+        columns = {name: _HEADINGS[name] for name in order}
+    if arguments.format.startswith("table "):
+        columns = _HEADINGS
+    show(rows, columns, arguments.format)
+    return 0
+
+
+def _image_row(entry: Listed, whole: bool) -> dict[str, str]:
+    row, created = entry.row, parse_time(entry.config.created)
+    return {
+        "Containers": "N/A",
+        "CreatedAt": _moment(created),
+        "CreatedSince": ago(created) if created else "N/A",
+        "Digest": row.manifest_digest or NONE,
+        "ID": row.id if whole else row.id.short,
+        "Platforms": ", ".join(entry.platforms),
+        "Repository": entry.name.familiar_name if entry.name else NONE,
+        "SharedSize": "N/A",
+        "Size": human_size(row.bytes),
+        "Tag": (entry.name.tag if entry.name else None) or NONE,
+        "UniqueSize": "N/A",
+        "VirtualSize": human_size(row.bytes),
+    }
+
+
+def _moment(seconds: float) -> str:
+    import time
+
+    return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(seconds))
+
+
+def _named(pattern: str) -> Callable[[Listed], bool]:
+    from fnmatch import fnmatchcase
+
+    def test(entry: Listed) -> bool:
+        if entry.name is None:
+            return False
+        shown = (entry.name.familiar_name, entry.name.familiar())
+        whole = (entry.name.name, str(entry.name))
+        return any(fnmatchcase(name, pattern) for name in (*shown, *whole))
+
+    return test
+
+
+def _filter(text: str) -> Callable[[Listed], bool]:
+    name, equals, wanted = text.partition("=")
+    if name == "dangling" and wanted in ("true", "false", "1", "0"):
+        dangling = wanted in ("true", "1")
+        return lambda entry: (entry.name is None) == dangling
+    if name == "reference" and equals:
+        return _named(wanted)
+    if name == "label" and equals:
+        key, given, label = wanted.partition("=")
+        return lambda entry: (
+            entry.config.labels.get(key) == label
+            if given
+            else key in entry.config.labels
+        )
+    raise ImagesUsage(
+        f"There is no filter {text!r}.",
+        hint="The filters are dangling=true, dangling=false, label=KEY[=VALUE] "
+        "and reference=PATTERN.",
+    )
+
+
+# tag
+
+
+def tag(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Let a name mean an image."""
+    target = parse_reference(arguments.target)
+    if target.tag is None or target.digest is not None:
+        raise InvalidReference(
+            f"{arguments.target!r} has a digest: an image's name is not given, it is.",
+            hint=f"Write {target.familiar_name}:{DEFAULT_TAG}.",
+        )
+    with opened(settings) as store:
+        identity = _resolve(store, arguments.source)
+        store.tag(target, identity)
+        journal.note_image(store.root, "tag", identity, target.familiar())
+    return 0
+
+
+def _resolve(store: Store, name: str) -> Digest:
+    """The ID of an image, or of an index with all that it has."""
+    identity = store.resolve_any(name)
+    if identity is None:
+        raise NotFound(
+            f"No such image: {name}", hint="`lamina images` lists what is here."
+        )
+    return identity
+
+
+# rmi
+
+
+def remove(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Remove each image that can be removed; 1 when one could not."""
+    from lamina.cli.main import print_error
+
+    code = 0
+    with opened(settings) as store:
+        for name in arguments.images:
+            try:
+                identity = _resolve(store, name)
+                untagged, deleted = _remove(store, name, identity, arguments.force)
+            except NotFound as error:
+                print_error(error)
+                code = 0 if arguments.force else 1
+                continue
+            except LaminaError as error:
+                print_error(error)
+                code = 1
+                continue
+            for reference in untagged:
+                journal.note_image(store.root, "untag", identity, reference.familiar())
+                print(f"Untagged: {reference.familiar()}")
+            if deleted is None:
+                continue
+            journal.note_image(store.root, "delete", identity)
+            print(f"Deleted: {deleted}")
+            if not arguments.no_prune:
+                from lamina.oci.garbage.collect import collect_layers
+
+                for layer in collect_layers(store):
+                    print(f"Deleted: {layer}")
+    sys.stdout.flush()
+    return code
+
+
+def _remove(
+    store: Store, name: str, identity: Digest, force: bool
+) -> tuple[list[Reference], Digest | None]:
+    """Take names, and the image with its last one; what was taken."""
+    here = store.references()
+    names = sorted(text for text, image in here.items() if image == identity)
+    inside = {member.id for member in members(store, identity)}
+    running, stopped = _users(store, inside or {identity})
+    reference = _as_name(name, here)
+    if reference is not None:
+        if len(names) == 1 and (running or stopped) and not force:
+            raise InUse(
+                f"The container {(running + stopped)[0][:12]} uses the image of "
+                f"{reference.familiar()}.",
+                hint="Remove the container first, or use -f to take the name.",
+            )
+        store.untag(reference)
+        # An image that is one of several platforms goes with them.
+        if len(names) > 1 or running or indexes_of(store, identity):
+            return [reference], None
+        _delete(store, identity, inside)
+        return [reference], identity
+    _refuse_by_id(identity, names, running, stopped, force)
+    _refuse_member(store, identity)
+    _delete(store, identity, inside)
+    return [parse_reference(text) for text in names], identity
+
+
+def _delete(store: Store, identity: Digest, inside: set[Digest]) -> None:
+    if inside:
+        delete_index(store, identity)
+    else:
+        store.delete_image(identity)
+
+
+def _refuse_member(store: Store, identity: Digest) -> None:
+    for index in indexes_of(store, identity):
+        raise InUse(
+            f"The image {identity.short} is one of {index.short}, an image for "
+            "several platforms.",
+            hint=f"Remove that: lamina rmi {index.short}",
+        )
+
+
+def _refuse_by_id(
+    identity: Digest,
+    names: list[str],
+    running: list[str],
+    stopped: list[str],
+    force: bool,
+) -> None:
+    if running:
+        raise InUse(
+            f"The running container {running[0][:12]} uses the image {identity.short}.",
+            hint=f"Stop and remove it first: lamina rm -f {running[0][:12]}",
+        )
+    if stopped and not force:
+        raise InUse(
+            f"The stopped container {stopped[0][:12]} uses the image {identity.short}.",
+            hint="Remove the container first, or use -f: it keeps its files.",
+        )
+    if len(names) > 1 and not force:
+        shown = ", ".join(parse_reference(name).familiar() for name in names)
+        raise InUse(
+            f"The image {identity.short} has several names: {shown}.",
+            hint="Remove them one by one, or use -f to remove all.",
+        )
+
+
+def _as_name(name: str, here: dict[str, Digest]) -> Reference | None:
+    """`name` as the reference that it is in the store, not as an ID."""
+    try:
+        reference = parse_reference(name)
+    except LaminaError:
+        return None
+    return reference if str(reference) in here else None
+
+
+def _users(store: Store, images: set[Digest]) -> tuple[list[str], list[str]]:
+    """The running and the stopped containers made from one of `images`."""
+    from lamina.runtime.containers.state import containers
+
+    running: list[str] = []
+    stopped: list[str] = []
+    for container, state in containers(store.root):
+        if container.image in images:
+            (running if state.is_running else stopped).append(container.id)
+    return running, stopped

@@ -1,0 +1,1 @@
+"""`lamina network`: make, list, show, join and remove networks."""

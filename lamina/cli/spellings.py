@@ -1,0 +1,37 @@
+"""Docker's management commands: `lamina container ls` for `lamina ps`.
+
+What is another spelling is spelled out before anything is imported for it; what there
+is only in a group (`container prune`) is the group's own.
+"""
+
+from __future__ import annotations
+
+_SAME_OF_CONTAINERS = (
+    *("attach", "commit", "cp", "create", "diff", "exec", "export", "kill", "logs"),
+    *("pause", "port", "ps", "rename", "restart", "rm", "run", "start", "stats"),
+    *("stop", "top", "unpause", "update", "wait"),
+)
+_SAME_OF_IMAGES = ("build", "history", "import", "load", "pull", "push", "save", "tag")
+GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
+    "container": {
+        **{name: (name,) for name in _SAME_OF_CONTAINERS},
+        **dict.fromkeys(("ls", "list"), ("ps",)),
+        "remove": ("rm",),
+        "inspect": ("inspect", "--type", "container"),
+    },
+    "image": {
+        **{name: (name,) for name in _SAME_OF_IMAGES},
+        **dict.fromkeys(("ls", "list"), ("images",)),
+        **dict.fromkeys(("rm", "remove"), ("rmi",)),
+        "inspect": ("inspect", "--type", "image"),
+    },
+}
+
+
+def spelled_out(group: str, arguments: list[str]) -> list[str]:
+    """`container ls -a` as `ps -a`; what is the group's own stays as it is."""
+    at = arguments.index(group)
+    words = GROUPS[group].get(arguments[at + 1]) if at + 1 < len(arguments) else None
+    if words is None:
+        return arguments
+    return [*arguments[:at], *words, *arguments[at + 2 :]]

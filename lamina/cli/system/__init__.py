@@ -1,0 +1,1 @@
+"""`lamina system`: what keeps the store sound and small."""

@@ -1,0 +1,1 @@
+"""`lamina volume`: make, list, show and remove volumes."""

@@ -1,0 +1,1 @@
+"""`lamina watch`: save, and the new container answers."""

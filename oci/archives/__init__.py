@@ -1,0 +1,1 @@
+"""Images as archives and folders, brought in and written out."""

@@ -1,0 +1,1 @@
+"""Files of the store's disk: workspaces, and making and removing safely."""

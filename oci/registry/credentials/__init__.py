@@ -1,0 +1,1 @@
+"""Who we are to a registry: found where others keep it, kept where it is safe."""

@@ -1,0 +1,204 @@
+"""Credentials: where they are looked for, and where `login` keeps them.
+
+Looked for in files of Docker's form (config.json), one after the other; in each in
+Docker's order: `credHelpers` of the registry, `credsStore`, `auths`. What is kept by
+Lamina lies in a file of the same form, the first of them; its `credHelpers` may say
+`keyring`, which is the system's and no program.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lamina.oci.config import EMPTY
+from lamina.oci.registry.credentials import helper, keychain
+from lamina.oci.registry.credentials.credential import (
+    TOKEN_USER,
+    Credential,
+    decoded,
+    encoded,
+    same_server,
+    server_key,
+)
+from lamina.oci.registry.errors import CredentialError
+from lamina.values import value
+
+KEYRING = "keyring"
+# Docker's choice on Linux, in its order.
+_DEFAULT_HELPERS = ("pass", "secretservice")
+
+
+@value
+class Kept:
+    """Where a credential went: "helper", "keyring" or "file", and its name."""
+
+    kind: str
+    name: str
+
+
+@value
+class Credentials:
+    """`own` is Lamina's file, `others` are read after it; helpers are looked for and
+    run in `environment`."""
+
+    own: str
+    others: tuple[str, ...] = ()
+    environment: Mapping[str, str] = EMPTY
+
+    def find(self, registry: str, repository: str = "") -> Credential | None:
+        """The credential for a registry, if there is one; raises CredentialError.
+
+        Files of Podman may have one for some of its repositories: the longest name
+        that `repository` is in counts (containers-auth.json(5)).
+        """
+        for path in (self.own, *self.others):
+            found = self._in_file(_read(path), registry, repository)
+            if found is not None:
+                return found
+        return None
+
+    def keep(self, registry: str, credential: Credential) -> Kept:
+        """Keep a credential in the safest place there is, and forget an older one.
+
+        A helper that Docker is configured for comes first, then one that is there,
+        then the keyring; else it lies in `own`, which only the user can read.
+        """
+        self.forget(registry)
+        name = self._helper(registry)
+        if name:
+            helper.store(name, registry, credential, self.environment)
+            self._note(registry, name)
+            return Kept("helper", f"docker-credential-{name}")
+        if keychain.available():
+            keychain.keep(registry, credential)
+            self._note(registry, KEYRING)
+            return Kept("keyring", "the system's keyring")
+        entry = {"auth": encoded(credential)}
+        if credential.identity:
+            entry["identitytoken"] = credential.identity
+        _change(self.own, "auths", server_key(registry), entry)
+        return Kept("file", self.own)
+
+    def forget(self, registry: str) -> bool:
+        """Forget what `keep` kept; whether there was anything."""
+        document = _read(self.own)
+        name = _value_of(document.get("credHelpers"), registry)
+        entry = _value_of(document.get("auths"), registry)
+        if name == KEYRING:
+            keychain.forget(registry)
+        elif isinstance(name, str):
+            helper.erase(name, registry, self.environment)
+        _change(self.own, "credHelpers", registry, None)
+        _change(self.own, "auths", registry, None)
+        return name is not None or entry is not None
+
+    def _helper(self, registry: str) -> str:
+        """The helper to keep a registry's credential with, or ""."""
+        for path in self.others:
+            document = _read(path)
+            name = _value_of(document.get("credHelpers"), registry)
+            name = name or document.get("credsStore")
+            if isinstance(name, str) and helper.exists(name, self.environment):
+                return name
+        for name in _DEFAULT_HELPERS:
+            if helper.works(name, self.environment):
+                return name
+        return ""
+
+    def _note(self, registry: str, name: str) -> None:
+        _change(self.own, "credHelpers", registry, name)
+
+    def _in_file(
+        self, document: Mapping[str, Any], registry: str, repository: str
+    ) -> Credential | None:
+        auths = document.get("auths")
+        for name in _within(registry, repository):
+            found = _from_entry(_value_of(auths, name))
+            if found is not None:
+                return found
+        name = _value_of(document.get("credHelpers"), registry)
+        if name == KEYRING:
+            return keychain.fetch(registry)
+        if isinstance(name, str) and name:
+            return helper.get(name, registry, self.environment)
+        store = document.get("credsStore")
+        if isinstance(store, str) and store:
+            found = helper.get(store, registry, self.environment)
+            if found is not None:
+                return found
+        return _from_entry(_value_of(auths, registry))
+
+
+def _within(registry: str, repository: str) -> Iterator[str]:
+    """The repository's name and those of the namespaces that it is in, the longest
+    first."""
+    while repository:
+        yield f"{registry}/{repository}"
+        repository = repository.rpartition("/")[0]
+
+
+def _from_entry(entry: Any) -> Credential | None:
+    """An entry of `auths`: `auth` in base64, or in the open; with a store it is {}."""
+    if not isinstance(entry, dict):
+        return None
+    identity = str(entry.get("identitytoken") or "")
+    if entry.get("auth"):
+        found = decoded(str(entry["auth"]))
+        return Credential(found.user, found.password, identity)
+    if entry.get("username"):
+        user, password = str(entry["username"]), str(entry.get("password", ""))
+        return Credential(user, password, identity)
+    return Credential(TOKEN_USER, "", identity) if identity else None
+
+
+def _value_of(table: Any, registry: str) -> Any:
+    if not isinstance(table, dict):
+        return None
+    for key, given in table.items():
+        if same_server(key, registry):
+            return given
+    return None
+
+
+def _read(path: str) -> Mapping[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            document = json.load(file)
+    except FileNotFoundError:
+        return EMPTY
+    except NotADirectoryError:
+        return EMPTY
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
+        raise CredentialError(f"{path} cannot be read: {reason}.") from error
+    return document if isinstance(document, dict) else EMPTY
+
+
+def _change(path: str, table: str, registry: str, given: Any) -> None:
+    """Set (None: take out) one entry of a file that only the user can read."""
+    document = dict(_read(path))
+    entries = document.get(table)
+    entries = entries if isinstance(entries, dict) else {}
+    kept = {k: v for k, v in entries.items() if not same_server(k, registry)}
+    if given is not None:
+        kept[registry] = given
+    if kept == entries:
+        return
+    document[table] = kept
+    if not kept:
+        del document[table]
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    temporary = f"{path}.{os.urandom(4).hex()}"
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except OSError as error:
+        raise CredentialError(f"{path} cannot be written: {error.strerror}.") from error

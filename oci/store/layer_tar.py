@@ -1,0 +1,65 @@
+"""The tar of a layer: packed from its files, or put together as it came."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from lamina.oci.digest import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lamina.oci.layers.pack import Packed
+    from lamina.oci.store.layer import Layer
+    from lamina.oci.store.shelf import Shelf
+
+    Write = Callable[[bytes], object]
+
+
+def pack_layer(
+    shelf: Shelf, layer: Layer, epoch: int | None, write: Write | None
+) -> Packed:
+    """Pack a layer that a step made, under `epoch` (seconds; None: times as kept).
+
+    Nothing is checked: what was packed says which content it has.
+    """
+    from lamina.oci.layers.pack import Times, pack
+
+    times = Times(epoch, layer.since)
+    return pack(shelf.layer_path(layer.content), times, write, shelf.xattrs)
+
+
+def given_tar(shelf: Shelf, layer: Layer, write: Write) -> Digest:
+    """The tar of a layer that came from elsewhere, by its skeleton or blob; its
+    digest."""
+    import hashlib
+
+    seen = hashlib.sha256()
+
+    def hashed(data: bytes) -> None:
+        seen.update(data)
+        write(data)
+
+    skeleton = shelf.skeleton_path(layer.content)
+    if os.path.exists(skeleton):
+        from lamina.oci.layers.skeleton import reassemble
+
+        with open(skeleton, "rb") as stream:
+            reassemble(stream, shelf.layer_path(layer.content), hashed)
+    else:
+        _inflate(shelf, layer, hashed)
+    return Digest("sha256:" + seen.hexdigest())
+
+
+def _inflate(shelf: Shelf, layer: Layer, write: Write) -> None:
+    from lamina.oci.store.shelf import missing_layer
+    from lamina.oci.streams.compression import open_stream
+
+    row = shelf.index.row("SELECT digest FROM blob WHERE diff_id=?", layer.diff_id)
+    if row is None:
+        raise missing_layer(layer.diff_id)
+    with open(shelf.blob_path(row[0]), "rb") as stream:
+        read = open_stream(stream.read)
+        while data := read(1 << 20):
+            write(data)

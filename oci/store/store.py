@@ -1,0 +1,199 @@
+"""The store: layers, images and references of one user, shared by many processes.
+
+    <root>/index.sqlite     what is here (oci/store/index.py)
+    <root>/layers/HEX/      one directory a layer, used directly as an overlay lower
+    <root>/skeletons/HEX    what gives an applied layer's tar back, byte for byte
+    <root>/blobs/sha256/    compressed layers, as others gave them
+    <root>/tmp/             workspaces; <root>/trash/ what is being deleted
+    <root>/locks/           one file for each piece of work that only one may do
+
+What it can do with layers is in layers.py, with images and names in images.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+
+from lamina.oci.digest import Digest
+from lamina.oci.errors import InUse, StoreError
+from lamina.oci.files.workspace import Workspace, collect
+from lamina.oci.store.images import Image, ImageRow, Images
+from lamina.oci.store.index import Index
+from lamina.oci.store.layer import NEVER, Layer
+from lamina.oci.store.shelf import COARSE
+
+# Who opens the store needs the names of what is in it.
+__all__ = ("NEVER", "Image", "ImageRow", "Layer", "Store")
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_FOLDERS = ("layers", "skeletons", "blobs/sha256", "tmp", "trash", "locks")
+
+
+class Store(Images):
+    """An open store. Threads may share it; close it at the end."""
+
+    @classmethod
+    def open(cls, root: str) -> Store:
+        """The store at `root`, made when it is not there; raises StoreError."""
+        try:
+            if not os.path.isdir(f"{root}/locks"):
+                _create(root)
+        except OSError as error:
+            raise StoreError(
+                f"The store {root} cannot be made: {error.strerror}.",
+                hint="Name another place with LAMINA_ROOT.",
+            ) from error
+        store = cls(root, Index(f"{root}/index.sqlite"), _overlay_namespace())
+        store.forget_lost_layers()
+        return store
+
+    def close(self) -> None:
+        """Close the index; what was published is brought to the disk behind us, and
+        what was discarded deleted."""
+        self.index.close()
+        if self._discarded:
+            from lamina.oci.files.removal import remove_later
+
+            remove_later(self._discarded)
+        if self.published:
+            from lamina.oci.store.durability import settle_later
+
+            settle_later(self.root)
+
+    def workspace(self) -> Workspace:
+        """A private directory on the store's file system; use it with `with`.
+
+        Those of processes that died are removed first.
+        """
+        place = f"{self.root}/tmp"
+        if os.listdir(place):
+            collect(place)
+        return Workspace(place)
+
+    # Blobs
+
+    def publish_blob(
+        self, path: str, digest: Digest, media_type: str, diff_id: Digest | None
+    ) -> None:
+        """Move a finished file into place as a blob, on the disk before it is named."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+            size = os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
+        with self.transaction() as run:
+            os.rename(path, self.blob_path(digest))
+            run.execute(
+                "INSERT OR REPLACE INTO blob VALUES (?,?,?,?,?)",
+                (digest, size, media_type, diff_id, int(time.time())),
+            )
+
+    # What keeps layers from garbage collection
+
+    def pin(self, owner: str, layers: Iterable[str]) -> None:
+        """Keep `layers` while `owner` ("container:ID") stands on them; or NotFound."""
+        contents = tuple(layers)
+        with self.transaction() as run:
+            self.require_layers(contents)
+            run.executemany(
+                "INSERT OR IGNORE INTO pin VALUES (?,?)",
+                [(owner, content) for content in contents],
+            )
+
+    def unpin(self, owner: str) -> None:
+        """Let go of what `owner` kept."""
+        self.index.rows("DELETE FROM pin WHERE owner=?", owner)
+
+    # Values that can always be computed again
+
+    def recall(self, kind: str, key: str) -> bytes | None:
+        """A memo, if it is here; that it was of use is noted, exactly to an hour."""
+        row = self.index.row(
+            "SELECT value, used FROM memo WHERE kind=? AND key=?", kind, key
+        )
+        if row is None:
+            return None
+        now = int(time.time())
+        if row[1] < now - COARSE:
+            # Nothing depends on it: a full disk does not matter here.
+            with contextlib.suppress(StoreError):
+                self.index.rows(
+                    "UPDATE memo SET used=? WHERE kind=? AND key=?", now, kind, key
+                )
+        return bytes(row[0])
+
+    def remember(self, kind: str, key: str, data: bytes) -> None:
+        """Keep a memo; garbage collection may drop it at any time."""
+        self.index.rows(
+            "INSERT OR REPLACE INTO memo VALUES (?,?,?,?)",
+            *(kind, key, data, int(time.time())),
+        )
+
+    @contextlib.contextmanager
+    def alone(
+        self,
+        key: str,
+        cancelled: Callable[[], bool] = lambda: False,
+        waits: Callable[[], None] = lambda: None,
+    ) -> Iterator[None]:
+        """Only one process and thread at a time is in the block for `key`.
+
+        The lock is the kernel's: it ends with its holder, however that dies. Waiting
+        ends with InUse once `cancelled`; `waits` is called when it begins.
+        """
+        path = f"{self.root}/locks/{key.replace(':', '-').replace('/', '-')}"
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                _wait_for_lock(descriptor, cancelled, waits)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            with contextlib.suppress(FileNotFoundError):
+                if os.stat(path).st_ino == os.fstat(descriptor).st_ino:
+                    break
+            os.close(descriptor)
+        try:
+            yield
+        finally:
+            os.unlink(path)
+            os.close(descriptor)
+
+
+def _wait_for_lock(
+    descriptor: int, cancelled: Callable[[], bool], waits: Callable[[], None]
+) -> None:
+    """flock(2), in steps of 20 ms so that an interrupted build does not hang in it."""
+    told = False
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if not told:
+                told = True
+                waits()
+            if cancelled():
+                raise InUse("Stopped while another build made the same step.") from None
+            time.sleep(0.02)
+
+
+def _create(root: str) -> None:
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    for folder in _FOLDERS:
+        os.makedirs(f"{root}/{folder}", mode=0o700, exist_ok=True)
+
+
+def _overlay_namespace() -> str:
+    """`trusted` needs CAP_SYS_ADMIN in the first user namespace, else `user`."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        first = file.readline().split()
+    whole = first == ["0", "0", "4294967295"]
+    return "trusted" if whole and os.geteuid() == 0 else "user"

@@ -1,0 +1,1 @@
+"""The tar format: members read in every dialect, headers written in one."""

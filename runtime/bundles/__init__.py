@@ -1,0 +1,1 @@
+"""OCI bundles: a container as the runtime specification writes it down."""

@@ -1,0 +1,372 @@
+"""`create`: from a bundle to a process that waits for `start`, all but its command.
+
+Whatever fails on the way leaves nothing: no process, no cgroup, no directory. What is
+killed on the way leaves a record without a process, which `delete --force` removes.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import time
+
+from lamina.runtime import syscalls
+from lamina.runtime.bundles import console, state
+from lamina.runtime.bundles.config import Config, read_config
+from lamina.runtime.bundles.hooks import run_hooks
+from lamina.runtime.bundles.json_text import load_file
+from lamina.runtime.bundles.listening import listener_of, with_listener
+from lamina.runtime.bundles.state import Record
+from lamina.runtime.cgroups.cgroup import Cgroup
+from lamina.runtime.errors import ContainerError
+from lamina.runtime.isolation import mounts, oneshot, wire
+from lamina.runtime.isolation.failures import failure
+from lamina.runtime.isolation.mount_options import PROPAGATIONS
+from lamina.runtime.isolation.namespaces import membership, open_joined
+from lamina.runtime.isolation.privileges import capability_set
+from lamina.runtime.isolation.request import bind_fds, open_cgroups, process_of
+from lamina.runtime.keeper import record
+from lamina.runtime.owner import Owner
+from lamina.values import replace, value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lamina.runtime.bundles.listening import Listener
+    from lamina.runtime.isolation.assembly import Assembly
+    from lamina.runtime.isolation.oneshot import Born, Launch
+
+
+@value
+class Request:
+    """What `create` is asked for. Paths as they were given, "" where they were not."""
+
+    id: str
+    bundle: str = "."
+    console_socket: str = ""
+    pid_file: str = ""
+    preserved: int = 0
+    no_pivot: bool = False
+
+
+class Creation:
+    """One container that is made; `pidfd` is its process's, `config` what it is."""
+
+    def __init__(self, root: str, request: Request, foreground: bool = False) -> None:
+        self.config: Config = _loaded(request.bundle)
+        self.warnings: list[str] = list(self.config.warnings)
+        self.pidfd = -1
+        self.pid = -1
+        self._root = root
+        self._request = request
+        self._foreground = foreground
+        self._membership = membership(self.config.spec.namespaces, bundle=True)
+        self._cgroup: Cgroup | None = None
+        self._born: Born | None = None
+        self._open: list[int] = []
+
+    def size_terminal(self, size: tuple[int, int]) -> None:
+        """Let its terminal begin with this size, where config.json says none."""
+        process = self.config.spec.process
+        if not any(process.console_size):
+            spec = replace(
+                self.config.spec, process=replace(process, console_size=size)
+            )
+            self.config = replace(self.config, spec=spec)
+
+    def run(self) -> int:
+        """Make it; the master of its terminal, where nobody gave a socket for it, or
+        -1. Raises ContainerError."""
+        request, config = self._request, self.config
+        if not (self._foreground and not request.console_socket):
+            _check_console(request, config)
+        place = state.reserve(self._root, request.id)
+        try:
+            known = self._record()
+            state.save(self._root, known)
+            record.write_file(f"{place}/config.json", _copy(request.bundle))
+            return self._make(place, known)
+        except BaseException:
+            self._undo(place)
+            raise
+        finally:
+            for fd in self._open:
+                os.close(fd)
+
+    def _record(self) -> Record:
+        config, request = self.config, self._request
+        return Record(
+            request.id,
+            config.version,
+            os.path.abspath(request.bundle),
+            config.root,
+            _now(),
+            cgroup=cgroup_path(config.spec.cgroup, request.id),
+            shares_pids=not self._membership.new & syscalls.CLONE_NEWPID,
+            annotations=config.spec.annotations,
+        )
+
+    def _make(self, place: str, known: Record) -> int:
+        spec, hooks = self.config.spec, self.config.hooks
+        self._cgroup = Cgroup.at(known.cgroup, spec.resources)
+        if self._cgroup.warning:
+            self.warnings.append(self._cgroup.warning)
+        joined = self._kept(open_joined(self._membership))
+        cgroups = self._kept(open_cgroups(self._cgroup.directories))
+        planned = mounts.plan(spec, bundle=True)
+        binds = self._kept(bind_fds(planned, bundle=True))
+        root = self._kept([_open_root(self.config.root)])
+        listener = state.listen(place)
+        calls = listener_of(spec, known)
+        trees = self._cgroup_trees()
+        arrange = _arranging(self.config, listener, known, trees, calls)
+        kept = (listener.fileno(), *(fd for _, fd in trees))
+        if calls is not None:
+            kept = (*kept, calls.fd)
+        launch = self._launch(planned, len(cgroups), arrange, kept)
+        born = oneshot.launch(launch, joined, [*cgroups, *root, *binds])
+        self._born, self.pid, self.pidfd = born, born.pid, born.pidfd
+        if launch.waits:
+            self._expect(born, "prepared")
+            told = state.hook_state(known, state.CREATING, born.pid)
+            run_hooks("prestart", hooks.prestart, told)
+            run_hooks("createRuntime", hooks.create_runtime, told)
+            born.go()
+        fds = self._expect(born, "created")
+        listener.close()
+        if calls is not None:
+            calls.close()
+        born.line.close()
+        return self._finish(known, fds)
+
+    def _finish(self, known: Record, fds: list[int]) -> int:
+        """Hand the terminal over, and write down that it is created."""
+        master = fds[0] if fds else -1
+        if master >= 0 and self._request.console_socket:
+            console.send(self._request.console_socket, master)
+            os.close(master)
+            master = -1
+        process = Owner.of(known.id, self.pid)
+        state.save(self._root, replace(known, process=process))
+        if self._request.pid_file:
+            record.write_file(self._request.pid_file, str(self.pid).encode(), 0o644)
+        return master
+
+    def _launch(
+        self,
+        planned: mounts.Plan,
+        cgroups: int,
+        arrange: Callable[[Assembly], None],
+        kept: tuple[int, ...],
+    ) -> Launch:
+        spec, hooks, found = self.config.spec, self.config.hooks, self._membership
+        early = {
+            "operations": tuple(op.wire() for op in planned.early),
+            "hostname": spec.hostname,
+            "domainname": spec.domainname,
+            "sysctl": dict(spec.sysctl),
+            "capabilities": capability_set(spec.process.capabilities),
+            "new": found.new,
+            "joins": found.joins,
+            "own": found.own,
+            "own_cgroup": bool(cgroups),
+        }
+        late = {
+            "operations": tuple(op.wire() for op in planned.late),
+            "root": None,
+            "process": process_of(spec.process),
+            "bpf": seccomp_filter(self.config),
+            "cgroups": cgroups,
+        }
+        return oneshot.Launch(
+            early,
+            late,
+            found,
+            arrange,
+            spec.uid_mappings,
+            spec.gid_mappings,
+            spec.time_offsets,
+            kept,
+            self._request.preserved,
+            bool(hooks.prestart or hooks.create_runtime),
+        )
+
+    def _cgroup_trees(self) -> tuple[tuple[str, int], ...]:
+        """What the container sees of cgroups where no namespace makes its own the root:
+        its own, as the hierarchies have it, and no others'."""
+        assert self._cgroup is not None
+        if self._membership.own & syscalls.CLONE_NEWCGROUP:
+            return ()
+        return tuple(
+            (name, self._kept([syscalls.open_tree(path, recursive=False)])[0])
+            for name, path in self._cgroup.places
+        )
+
+    def _expect(self, born: Born, word: str) -> list[int]:
+        """The descriptors with the message that has `word`; raises what it says."""
+        message, fds = born.heard()
+        if "error" in message:
+            raise failure(message)
+        if word not in message:
+            raise ContainerError("the container was killed while it was set up")
+        return fds
+
+    def _kept(self, fds: list[int]) -> list[int]:
+        self._open += fds
+        return fds
+
+    def _undo(self, place: str) -> None:
+        """Leave nothing of it."""
+        if self._born is not None:
+            self._born.kill()
+        if self._cgroup is not None:
+            self._cgroup.kill()
+            self._cgroup.delete()
+        state.remove_directory(place)
+
+
+def cgroup_path(given: str, identity: str) -> str:
+    """The cgroup of a container, below the hierarchies' roots, as the engine says it.
+
+    Raises ContainerError for systemd's form and for what leads out.
+    """
+    if not given:
+        return f"lamina-runtime/{identity}"
+    if given.count(":") == 2 and not given.startswith("/"):
+        raise ContainerError(
+            f"the cgroup {given!r} is systemd's to make; this runtime makes its own",
+            hint="Have the engine use cgroupfs: podman --cgroup-manager cgroupfs, "
+            "dockerd --exec-opt native.cgroupdriver=cgroupfs.",
+        )
+    path = os.path.normpath(given).lstrip("/")
+    if path in ("", ".") or path.split("/")[0] == "..":
+        raise ContainerError(f"the cgroup path {given!r} is none of its own")
+    return path
+
+
+def seccomp_filter(config: Config) -> bytes:
+    """The filter of its profile; b"" without one."""
+    spec = config.spec
+    if spec.seccomp is None:
+        return b""
+    from lamina.runtime.isolation.seccomp import compile_profile
+
+    return compile_profile(spec.seccomp, spec.process.capabilities, listener=True)
+
+
+def seccomp_flags(config: Config) -> int:
+    """The flags of seccomp(2) that the profile asks for; raises ContainerError.
+
+    Without any, speculation is left as it is, as by runc.
+    """
+    from lamina.runtime.isolation.seccomp import FLAGS
+
+    found = (config.spec.seccomp or {}).get("flags")
+    if found is None:
+        return syscalls.SECCOMP_SPEC_ALLOW
+    bits = 0
+    for word in found:
+        if word not in FLAGS:
+            raise ContainerError(f"seccomp knows no flag {word!r}")
+        bits |= FLAGS[word]
+    return bits
+
+
+def _arranging(
+    config: Config,
+    listener: _socket.socket,
+    known: Record,
+    trees: tuple[tuple[str, int], ...],
+    calls: Listener | None,
+) -> Callable[[Assembly], None]:
+    """What is particular to this container, to be set in the child."""
+    spec, hooks = config.spec, config.hooks
+    flags = with_listener(seccomp_flags(config), calls)
+    how, below = PROPAGATIONS.get(spec.propagation, (0, False))
+
+    def before_root_is_entered(assembly: Assembly) -> None:
+        # One that is shared cannot be entered.
+        syscalls.mount_setattr(assembly.root, 0, propagation=syscalls.MS_SLAVE)
+        if hooks.create_container:
+            # A hook sees the host's files, and the container's at the root's path.
+            syscalls.umount2("/sys", syscalls.MNT_DETACH)
+            told = state.hook_state(known, state.CREATING, os.getpid())
+            run_hooks("createContainer", hooks.create_container, told)
+
+    def before_command() -> None:
+        told = state.hook_state(known, state.CREATED, os.getpid())
+        run_hooks("startContainer", hooks.start_container, told)
+
+    def arrange(assembly: Assembly) -> None:
+        assembly.seccomp_flags = flags
+        if calls is not None:
+            proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC)
+            assembly.filter_loaded = calls.sender(state.CREATING, proc)
+            os.close(proc)
+            assembly.listener = calls.fd
+        assembly.cgroup_trees = trees
+        assembly.gate = lambda: _wait_for_start(listener)
+        assembly.assembled = lambda: before_root_is_entered(assembly)
+        if how:
+            assembly.entered = lambda: syscalls.mount_setattr(
+                assembly.root, 0, propagation=how, recursive=below
+            )
+        if hooks.create_container:
+            assembly.site = config.root
+        if hooks.start_container:
+            assembly.before_command = before_command
+
+    return arrange
+
+
+def _wait_for_start(listener: _socket.socket) -> int:
+    """Wait until `start` says so: the connection on which it hears what comes of it.
+
+    Who only connects, to see whether somebody waits, says nothing.
+    """
+    while True:
+        fd, _ = listener._accept()  # type: ignore[attr-defined]
+        line = _socket.socket(fileno=fd)
+        data, _ = wire.receive(line)
+        if data == b"start":
+            listener.detach()
+            return line.detach()
+        line.close()
+
+
+def _check_console(request: Request, config: Config) -> None:
+    if config.spec.process.terminal and not request.console_socket:
+        raise ContainerError(
+            "the process wants a terminal, and there is no --console-socket for it"
+        )
+    if request.console_socket and not config.spec.process.terminal:
+        raise ContainerError(
+            "--console-socket is given, but the process has no terminal"
+        )
+
+
+def _open_root(path: str) -> int:
+    """The root file system as a detached mount, with what is mounted in it."""
+    try:
+        if not os.path.isdir(path):
+            raise ContainerError(f"the root file system {path} is not a directory")
+        return syscalls.open_tree(path)
+    except OSError as error:
+        raise ContainerError(f"cannot use the root {path}: {error.strerror}") from error
+
+
+def _loaded(bundle: str) -> Config:
+    return read_config(load_file(f"{bundle}/config.json", "config.json"), bundle)
+
+
+def _copy(bundle: str) -> bytes:
+    with open(f"{bundle}/config.json", "rb") as file:
+        return file.read()
+
+
+def _now() -> str:
+    """The time as RFC 3339 has it, with nanoseconds."""
+    now = time.time_ns()
+    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // 10**9))
+    return f"{text}.{now % 10**9:09d}Z"

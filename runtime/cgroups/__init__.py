@@ -1,0 +1,1 @@
+"""Limits for a group of processes, and their common end."""

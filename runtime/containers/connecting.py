@@ -1,0 +1,247 @@
+"""Connecting a container: a namespace, its networks, its ports, its resolver.
+
+Root's containers are on bridges of the host; an ordinary user's are on bridges of their
+hub (hubs.py), or each has a helper process that speaks for it (user_network.py).
+"""
+
+from __future__ import annotations
+
+import _thread
+
+from lamina.runtime.containers import endpoints
+from lamina.runtime.containers.uplink import Uplink
+from lamina.runtime.isolation.snapshot import needs_user_xattr
+from lamina.values import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lamina.runtime.containers.options import Options
+    from lamina.runtime.containers.state import Container
+    from lamina.runtime.network.endpoint import Endpoint, Wanted
+    from lamina.runtime.network.ports import PortMapping
+    from lamina.runtime.owner import Owner
+
+
+class Connecting:
+    """A connection that is being made in a thread: `result`, or `cancel`.
+
+    `owner` says who is to have it, once that is known.
+    """
+
+    def __init__(self, name: str, options: Options, owner: Callable[[], Owner]) -> None:
+        self._lock = _thread.allocate_lock()
+        self._outcome: Uplink | BaseException = Uplink()
+        # With `-P` the image says which ports; without a network nothing is done.
+        self.complete = not options.publish_all
+        # A user's network is in the store, which is not open yet.
+        self.complete &= options.network == endpoints.DEFAULT and not options.networks
+        if self.complete:
+            self._lock.acquire()
+            _thread.start_new_thread(self._work, (name, options, owner))
+
+    def _work(self, name: str, options: Options, owner: Callable[[], Owner]) -> None:
+        try:
+            self._outcome = outbound(name, published_ports(options), owner())
+        except BaseException as error:
+            self._outcome = error
+        finally:
+            self._lock.release()
+
+    def result(self) -> Uplink:
+        """The connection; raises what went wrong."""
+        with self._lock:
+            if isinstance(self._outcome, BaseException):
+                raise self._outcome
+            return self._outcome
+
+    def complete_for(self, root: str, container: Container, owner: Owner) -> None:
+        """Make it now for a container that is on networks of the store; its ports are
+        published by somebody else. Raises ContainerError."""
+        if not self.complete:
+            unpublished = replace(container.options, publish=(), publish_all=False)
+            self._outcome = connect(
+                root, replace(container, options=unpublished), owner
+            )
+
+    def cancel(self) -> None:
+        """Nobody needs it any more."""
+        with self._lock:
+            if isinstance(self._outcome, Uplink):
+                self._outcome.close()
+
+
+def connect(root: str, container: Container, owner: Owner) -> Uplink:
+    """Connect a container as its options say; raises ContainerError."""
+    options = container.options
+    other = endpoints.other_container(options.network)
+    if other:
+        from lamina.runtime.containers import state
+        from lamina.runtime.keeper.lending import borrow
+
+        uplink = Uplink()
+        uplink.lender = state.directory(root, other)
+        (uplink.namespace,) = borrow(uplink.lender, ("network",))
+        return uplink
+    if not endpoints.is_networked(options.network):
+        return Uplink()
+    if not options.networks:
+        return outbound(container.id, wanted_ports(container), owner)
+    return _connect_networks(root, container, owner)
+
+
+def outbound(
+    name: str, mappings: tuple[PortMapping, ...] = (), owner: Owner | None = None
+) -> Uplink:
+    """A new namespace with a way out, for a container or for a build's steps.
+
+    What is taken for it is `owner`'s, which is this process by default.
+    """
+    uplink = Uplink()
+    try:
+        if needs_user_xattr():
+            _connect_user(uplink, mappings)
+        else:
+            from lamina.runtime.network import network
+
+            uplink.namespace = network.new_namespace()
+            wanted = network.Wanted(endpoints.BRIDGE)
+            _join(uplink, network.STATE_DIR, name, owner, wanted)
+            _publish(uplink, mappings, owner)
+    except BaseException:
+        uplink.close()
+        raise
+    return uplink
+
+
+def published_ports(options: Options) -> tuple[PortMapping, ...]:
+    """The mappings of `-p`."""
+    if not options.publish:
+        return ()
+    from lamina.runtime.network.ports import parse_port
+
+    return tuple(m for text in options.publish for m in parse_port(text))
+
+
+def wanted_ports(container: Container) -> tuple[PortMapping, ...]:
+    """The mappings of `-p`, and with `-P` one for each exposed port that has none."""
+    found = published_ports(container.options)
+    if not container.options.publish_all:
+        return found
+    from lamina.runtime.network.ports import PortMapping
+
+    have = {(mapping.container_port, mapping.protocol) for mapping in found}
+    more = []
+    for text in container.config.exposed_ports:
+        number, _, protocol = text.partition("/")
+        if number.isdecimal() and (int(number), protocol or "tcp") not in have:
+            more.append(PortMapping("", 0, int(number), protocol or "tcp"))
+    return (*found, *more)
+
+
+def _connect_networks(root: str, container: Container, owner: Owner) -> Uplink:
+    """A new namespace, on the networks that the options name."""
+    from lamina.runtime.network import network
+
+    uplink = Uplink()
+    try:
+        uplink.namespace = network.new_namespace()
+        if needs_user_xattr():
+            endpoints.check_rootless(container.options)
+            open_hub(uplink, root, container.id)
+        for number, settings in enumerate(endpoints.settings_of(container.options)):
+            place = endpoints.place_of(root, settings.network)
+            wanted = endpoints.wanted(container, settings, f"eth{number}")
+            _join(uplink, place, container.id, owner, wanted)
+        _publish(uplink, wanted_ports(container), owner)
+        if endpoints.on_own_networks(container.options):
+            resolve(uplink, container)
+    except BaseException:
+        uplink.close()
+        raise
+    return uplink
+
+
+def open_hub(uplink: Uplink, root: str, identity: str) -> None:
+    """Have an ordinary user's hub, until the uplink is handed over or closed."""
+    from lamina.runtime.containers import hubs
+
+    uplink.hub_lock = hubs.Lock(root)
+    uplink.hub = hubs.obtain(root, identity)
+
+
+def resolve(uplink: Uplink, container: Container) -> None:
+    """Open the container's resolver, in the namespace of `uplink`."""
+    from lamina.runtime.network.dns.sockets import open_sockets
+    from lamina.runtime.network.resolver_files import host_nameservers
+
+    options = container.options
+    links = (text.partition(":") for text in options.links)
+    uplink.resolver = {
+        "zones": zones(uplink.endpoints),
+        "links": {alias or name: name for name, _, alias in links},
+        "servers": options.dns or host_nameservers(),
+        "leads_out": any(one.gateway for one in uplink.endpoints),
+        "host": uplink.hub is None,
+    }
+    uplink.resolving = open_sockets(uplink.namespace)
+
+
+def zones(found: tuple[Endpoint, ...]) -> tuple[tuple[str, str], ...]:
+    """The networks whose names a container finds: not those on the one that is there
+    by itself, as with docker."""
+    return tuple((one.place, one.name) for one in found if one.name != endpoints.BRIDGE)
+
+
+def _join(
+    uplink: Uplink, place: str, name: str, owner: Owner | None, wanted: Wanted
+) -> None:
+    from lamina.runtime.network import network
+
+    def join() -> Endpoint:
+        return network.connect(place, uplink.namespace, name, owner, wanted)
+
+    endpoint = join() if uplink.hub is None else uplink.hub.run(join)
+    uplink.endpoints = (*uplink.endpoints, endpoint)
+
+
+def _publish(
+    uplink: Uplink, mappings: tuple[PortMapping, ...], owner: Owner | None
+) -> None:
+    """Open ports for the first network that leads out: others have no way in either,
+    and what is asked of them is left, as docker does."""
+    leading = [one for one in uplink.endpoints if one.gateway]
+    if mappings and leading:
+        from lamina.runtime.network import network
+
+        place = leading[0].place
+        at = tuple(_on_default_ip(place, mapping) for mapping in mappings)
+        if uplink.hub is None:
+            published = network.publish(place, leading[0], at, owner)
+        else:
+            from lamina.runtime.network.published import forward
+
+            published = forward(at, leading[0].address, uplink.namespace)
+        uplink.watched, uplink.ports = published, published.ports
+
+
+def _on_default_ip(place: str, mapping: PortMapping) -> PortMapping:
+    """With the host's address that the network says, where the user says none."""
+    from lamina.runtime.network.network_state import network_of
+
+    layout = network_of(place).layout
+    if layout is None or not layout.host_ip or mapping.host_ip:
+        return mapping
+    return replace(mapping, host_ip=layout.host_ip)
+
+
+def _connect_user(uplink: Uplink, mappings: tuple[PortMapping, ...]) -> None:
+    from lamina.runtime.network import user_network
+    from lamina.runtime.network.netns import new_namespace
+
+    uplink.namespace = new_namespace()
+    opened = user_network.attach(uplink.namespace, mappings)
+    uplink.watched, uplink.ports = opened, opened.ports
+    uplink.nameservers = opened.nameservers
+    uplink.endpoints = (opened.endpoint,)

@@ -1,0 +1,71 @@
+"""An ordinary user's hub (network/hub.py): had from who is on it, or made."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+
+from lamina.runtime.containers import state
+from lamina.runtime.errors import ContainerError
+from lamina.runtime.keeper.lending import HUB, borrow
+from lamina.runtime.network.hub import Hub, make
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# For a keeper that has a container on it and does not listen yet, in seconds.
+_PATIENCE = 5.0
+
+
+class Lock:
+    """Held until the keeper of who makes a hub has it: there is to be one."""
+
+    def __init__(self, root: str) -> None:
+        os.makedirs(f"{root}/run", mode=0o700, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        self._fd = os.open(f"{root}/run/hub", flags, 0o600)
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
+
+
+def obtain(root: str, identity: str) -> Hub:
+    """The hub of this store's user, for the container `identity`; the caller has the
+    Lock. Raises ContainerError."""
+    return existing(root, identity) or make()
+
+
+def existing(root: str, identity: str = "") -> Hub | None:
+    """The hub that other containers are on now."""
+    for place in _on_it(root, identity):
+        end = time.monotonic() + _PATIENCE
+        while time.monotonic() < end:
+            with contextlib.suppress(ContainerError):
+                return Hub(*borrow(place, HUB))
+            if not _lives(root, place):
+                break
+            time.sleep(0.02)
+    return None
+
+
+def _on_it(root: str, identity: str) -> Iterator[str]:
+    """The directories of the containers that are on a network of the user's."""
+    for container, found in state.containers(root):
+        on_it = any(one.place.startswith(f"{root}/run/") for one in found.endpoints)
+        alive = found.keeper is not None and found.keeper.alive
+        if on_it and alive and container.id != identity:
+            yield state.directory(root, container.id)
+
+
+def _lives(root: str, place: str) -> bool:
+    try:
+        found = state.see(root, os.path.basename(place))
+    except ContainerError:
+        return False
+    return found.keeper is not None and bool(found.endpoints)

@@ -1,0 +1,98 @@
+"""The files that a container's log consists of: `log`, before it `log.1`, `log.2`, ...
+
+They are rotated while they are read, so they are opened at once, and looked at again.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# How much a tail reads back at a time.
+_BLOCK = 64 * 1024
+# The end of a record that ends a line: the newline is escaped, the quote is not.
+_LINE_END = b'\\n","stream":'
+
+
+def open_files(path: str) -> list[int]:
+    """Descriptors of the files, the oldest first; none when there is no log."""
+    while True:
+        found = _open_all(path)
+        if not found or _inode(path) == os.fstat(found[0]).st_ino:
+            return found[::-1]
+        close(found)  # rotated meanwhile
+
+
+def newer_files(path: str, known: int) -> list[int]:
+    """Descriptors of the files after `known`, the oldest first; empty while `known` is
+    the newest. All of them when `known` is not there any more."""
+    inode = os.fstat(known).st_ino
+    if _inode(path) in (inode, 0):
+        return []
+    files = open_files(path)
+    for number, fd in enumerate(files):
+        if os.fstat(fd).st_ino == inode:
+            close(files[: number + 1])
+            return files[number + 1 :]
+    return files
+
+
+def start_of_tail(files: list[int], count: int) -> int:
+    """Seek to where the last `count` lines begin; the number of files before those.
+
+    Partial records count with their line.
+    """
+    for number in range(len(files) - 1, -1, -1):
+        position, found = _start(files[number], count)
+        os.lseek(files[number], position, os.SEEK_SET)
+        if found >= count:
+            return number
+        count -= found
+    return 0
+
+
+def close(files: Iterable[int]) -> None:
+    for fd in files:
+        os.close(fd)
+
+
+def _open_all(path: str) -> list[int]:
+    files: list[int] = []
+    while True:
+        name = f"{path}.{len(files)}" if files else path
+        try:
+            files.append(os.open(name, os.O_RDONLY | os.O_CLOEXEC))
+        except FileNotFoundError:
+            return files
+
+
+def _inode(path: str) -> int:
+    try:
+        return os.stat(path).st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _start(file: int, count: int) -> tuple[int, int]:
+    """Where the last `count` lines of a file begin, and how many there were."""
+    position = end = os.fstat(file).st_size
+    if count <= 0:
+        return end, 0
+    found, carry = 0, b""
+    while position:
+        size = min(_BLOCK, position)
+        position -= size
+        block = os.pread(file, size, position) + carry
+        at = block.rfind(_LINE_END)
+        while at >= 0:
+            found += 1
+            if found > count:
+                # What follows a record's text fits in less.
+                rest = os.pread(file, 256, position + at)
+                return position + at + rest.index(b"\n") + 1, count
+            at = block.rfind(_LINE_END, 0, at)
+        carry = block[: len(_LINE_END) - 1]
+    return 0, found

@@ -1,0 +1,1 @@
+"""One process apart from the host: namespaces, mounts, ids, filters, the zygote."""

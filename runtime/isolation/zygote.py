@@ -1,0 +1,491 @@
+"""The zygote, seen by its owner: start it early, launch containers through it.
+
+    zygote = Zygote.start(Options(keep=(store.root,)))
+    sandbox = zygote.launch(spec, snapshot, (0, 1, 2), "none", bpf=filter)
+    status = sandbox.wait()
+
+A process with threads cannot fork safely, and a new interpreter for each step costs
+30 ms; the zygote is one small process that forks quickly (isolation/init.py). `start`
+returns at once and may be called long before the first launch.
+"""
+
+from __future__ import annotations
+
+import _socket
+import _thread
+import errno
+import marshal
+import os
+import select
+
+from lamina.runtime import syscalls
+from lamina.runtime.errors import ContainerError, NotPermitted
+from lamina.runtime.isolation import wire
+from lamina.runtime.isolation.failures import failure
+from lamina.runtime.isolation.interpreter import sealed_interpreter, spawn_interpreter
+from lamina.runtime.isolation.mounts import Plan, plan
+from lamina.runtime.isolation.namespaces import Membership, membership, open_joined
+from lamina.runtime.isolation.privileges import capability_set
+from lamina.runtime.isolation.processes import namespaces_of, pid_of
+from lamina.runtime.isolation.request import (
+    bind_fds,
+    open_cgroups,
+    process_of,
+)
+from lamina.runtime.isolation.snapshot import Snapshot, parts_of
+from lamina.runtime.spec import Process, Spec
+from lamina.values import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from lamina.runtime.paths import Created
+
+_SIGKILL = 9
+
+
+@value
+class Options:
+    """How a zygote is set up.
+
+    `keep`: the host's paths that layers lie below; other mounts of the host are left
+    out of containers' beginnings, which is faster. `cgroups`: cgroup directories to
+    join. `exec_only`: only for launch_exec; such a zygote can enter containers that
+    others made. `warm`: keep children waiting that are like those launched before.
+    `overlay`: "string" for the way that old kernels need, see snapshot.py. `program`
+    is the module that it runs; `network`: one that keeps containers will have some on
+    a network. `own_pids`: it is PID 1 of a pid namespace, so that the kernel ends all
+    that it started when it ends; without, it can launch into the pid namespaces of
+    others, and who relies on that end asks for `parent_death` (Process). `foreign`: it
+    launches nothing itself, and has all of the host's mounts for who does.
+    """
+
+    keep: tuple[str, ...] = ()
+    cgroups: tuple[str, ...] = ()
+    exec_only: bool = False
+    warm: bool = True
+    overlay: str = ""
+    program: str = "lamina.runtime.isolation.init"
+    network: bool = False
+    own_pids: bool = True
+    foreign: bool = False
+
+
+@value
+class Parts:
+    """A launch as the zygote wants it: the part that many share, the rest, the plan of
+    its mounts, and the namespaces to join (namespaces.open_joined)."""
+
+    early: bytes
+    late: bytes
+    plan: Plan
+    namespaces: Membership
+
+
+@value
+class ExitStatus:
+    """How a process ended: by `code`, or by `signal` (then code is 128 + signal)."""
+
+    code: int
+    signal: int = 0
+
+
+class Sandbox:
+    """A container's process that was started. Use `wait`, then `close`.
+
+    `created` are the mount points that did not exist in the root and were made
+    (paths.remove_created takes them away); `terminal` is the master's descriptor,
+    the caller's to close; `marks` say when each part of the start was done
+    (monotonic ns).
+    """
+
+    is_kept = False
+
+    def __init__(self, line: _socket.socket, pid: int, pidfd: int) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.terminal: int | None = None
+        self.created: tuple[Created, ...] = ()
+        self.marks: tuple[tuple[str, int], ...] = ()
+        self._line = line
+        self._status: ExitStatus | None = None
+        self._lock = _thread.allocate_lock()
+
+    def fileno(self) -> int:
+        """A descriptor that is readable once the process has ended."""
+        return self._line.fileno()
+
+    def wait(self) -> ExitStatus:
+        """Wait for the end. Raises ContainerError when the zygote was killed."""
+        with self._lock:
+            if self._status is None:
+                data, _ = wire.receive(self._line)
+                if not data:
+                    raise ContainerError(
+                        "the process that containers are started from was killed",
+                        hint="the kernel may have run out of memory: see `dmesg`",
+                    )
+                self._status = _exit_status(wire.load(data)["status"])
+            return self._status
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Tell its terminal, if it has one, that it has another size."""
+        if self.terminal is not None:
+            from lamina.runtime.isolation import terminal
+
+            terminal.set_size(self.terminal, rows, columns)
+
+    def kill(self, signal: int = _SIGKILL) -> None:
+        """Signal the process, and no other; nothing when it has ended."""
+        try:  # noqa: SIM105 (contextlib is an import)
+            syscalls.pidfd_send_signal(self.pidfd, signal)
+        except ProcessLookupError:
+            pass
+
+    def detach(self) -> None:
+        """Let it live on when this process ends, if it was a keeper that started it,
+        with nobody at its terminal."""
+        fds = () if self.terminal is None else (self.terminal,)
+        wire.tell(self._line, {"detach": True}, fds)
+
+    def close(self) -> None:
+        """Give back the descriptors; the process goes on."""
+        self._line.close()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Zygote:
+    """The owner's end. Every method may be called from any thread."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._lock = _thread.allocate_lock()
+        self._closed = False
+        self._last: tuple[dict[str, Any], Plan, bytes] | None = None
+        self._spawn()
+
+    @classmethod
+    def start(cls, options: Options | None = None) -> Zygote:
+        """Begin to start a zygote; its errors show at the first launch."""
+        return cls(options or Options())
+
+    def prepare(
+        self, spec: Spec, network: int | str = "", own_cgroup: bool = False
+    ) -> None:
+        """Say what the first launch will be like: a child gets ready for it.
+
+        Of `spec` count the mounts of /proc, /dev and /sys, names, sysctls, masks and
+        capabilities; `own_cgroup`: launch will be given cgroups.
+        """
+        found = membership(spec.namespaces, network)
+        _, early = self._planned(spec, found, own_cgroup)
+        joined = open_joined(found)
+        wire.tell(self._line, {"op": "prepare", "early": early}, tuple(joined))
+        for fd in joined:
+            os.close(fd)
+
+    @property
+    def pid(self) -> int:
+        """Its process, once that is spawned; -1 when it could not be."""
+        with self._spawned:
+            return self._pid
+
+    def parts(
+        self,
+        spec: Spec,
+        snapshot: Snapshot | int,
+        network: int | str,
+        bpf: bytes,
+        cgroups: int,
+    ) -> Parts:
+        """A launch as data; see `launch`, `cgroups` is how many there are."""
+        found = membership(spec.namespaces, network)
+        planned, early = self._planned(spec, found, bool(cgroups))
+        late = {
+            "operations": tuple(op.wire() for op in planned.late),
+            "root": None if isinstance(snapshot, int) else parts_of(snapshot),
+            "process": process_of(spec.process),
+            "bpf": bpf,
+            "cgroups": cgroups,
+        }
+        return Parts(early, marshal.dumps(late), planned, found)
+
+    def launch(  # noqa: PLR0913 (what a container is made of)
+        self,
+        spec: Spec,
+        snapshot: Snapshot | int,
+        stdio: tuple[int, int, int] = (0, 1, 2),
+        network: int | str = "",
+        mount_fds: tuple[int, ...] = (),
+        *,
+        bpf: bytes = b"",
+        cgroups: tuple[str, ...] = (),
+    ) -> Sandbox:
+        """Start a container; returns once its command has been executed.
+
+        `snapshot`: its root, or the descriptor of a detached mount. `network`: a
+        network namespace's descriptor, "host", or "none" for an own one with only
+        a loopback, instead of what the spec's namespaces say. `mount_fds`: detached
+        mounts for those bind mounts of the spec that have no source, in order. `bpf`:
+        the seccomp filter. `cgroups`: cgroup directories of its own. All descriptors
+        stay the caller's.
+
+        Raises CommandNotFound, NotExecutable, NotPermitted, ContainerError.
+        """
+        parts = self.parts(spec, snapshot, network, bpf, len(cgroups))
+        request = {
+            "op": "launch",
+            "early": parts.early,
+            "late": parts.late,
+            "joined": len(parts.namespaces.joined),
+            "warm": self._options.warm,
+        }
+        opened = open_joined(parts.namespaces)
+        try:
+            opened += open_cgroups(cgroups)
+            count = len(opened)
+            opened += bind_fds(parts.plan, mount_fds)
+            root = (snapshot,) if isinstance(snapshot, int) else ()
+            fds = (*opened[:count], *root, *opened[count:])
+            return self._ask(request, (*stdio, *fds))
+        finally:
+            for fd in opened:
+                os.close(fd)
+
+    def launch_exec(
+        self,
+        pidfd: int,
+        process: Process,
+        stdio: tuple[int, int, int] = (0, 1, 2),
+        *,
+        bpf: bytes = b"",
+        cgroups: tuple[str, ...] = (),
+        detached: bool = False,
+    ) -> Sandbox:
+        """Start one more process in the container whose first process `pidfd` is.
+
+        It ends with this zygote unless it is `detached`. The zygote has to be one
+        with `exec_only`, or the one that started the container. Raises as launch.
+        """
+        request = {
+            "op": "exec",
+            "process": process_of(process),
+            "bpf": bpf,
+            "namespaces": namespaces_of(pidfd),
+            "detached": detached,
+        }
+        opened = open_cgroups(cgroups)
+        try:
+            return self._ask(request, (*stdio, pidfd, *opened))
+        finally:
+            for fd in opened:
+                os.close(fd)
+
+    def close(self) -> None:
+        """End the zygote and with it everything it started; returns when it is over."""
+        self._closed = True
+        self._line.close()
+        self._reap()
+
+    def __enter__(self) -> Zygote:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ask(self, request: dict[str, Any], fds: tuple[int, ...]) -> Sandbox:
+        """Send a request; wait until the command was executed, or why it was not."""
+        report, theirs = wire.pair()
+        line, its = wire.pair()
+        try:
+            try:
+                self.send(request, (theirs.fileno(), its.fileno(), *fds))
+            finally:
+                theirs.close()
+                its.close()
+            return reported(report, line, self.died)
+        except BaseException:
+            line.close()
+            raise
+        finally:
+            report.close()
+
+    def send(self, request: dict[str, Any], fds: tuple[int, ...]) -> None:
+        """Hand the zygote a request; raises ContainerError."""
+        try:
+            wire.send(self._line, request, fds)
+        except OSError as error:
+            if error.errno in (errno.EPIPE, errno.ECONNRESET, errno.EBADF):
+                raise self.died() from None
+            raise ContainerError(
+                f"cannot ask for a container: {error.strerror}",
+                hint="a container can have some 240 bind mounts",
+            ) from error
+
+    def _planned(
+        self, spec: Spec, found: Membership, own_cgroup: bool
+    ) -> tuple[Plan, bytes]:
+        """The plan, and the part of a request that many launches share."""
+        spaces = {"new": found.new, "joins": found.joins, "own": found.own}
+        # The steps of a build are alike: 0.4 ms each that the last plan can save.
+        alike = {
+            **spec.__dict__,
+            "process": spec.process.terminal,
+            "namespaces": spaces,
+        }
+        alike["capabilities"] = spec.process.capabilities
+        alike["own_cgroup"] = own_cgroup
+        last = self._last
+        if last is not None and last[0] == alike:
+            return last[1], last[2]
+        planned = plan(spec)
+        early = {
+            "operations": tuple(op.wire() for op in planned.early),
+            "hostname": spec.hostname,
+            "domainname": spec.domainname,
+            "sysctl": dict(spec.sysctl),
+            "capabilities": capability_set(spec.process.capabilities),
+            **spaces,
+            "own_cgroup": own_cgroup,
+        }
+        data = marshal.dumps(early)
+        self._last = alike, planned, data
+        return planned, data
+
+    def _spawn(self) -> None:
+        """Make the socket now, the process in a thread: requests can already queue."""
+        self._line, theirs = wire.pair()
+        self._pid = -1
+        self._failure: OSError | None = None
+        self._spawned = _thread.allocate_lock()
+        self._spawned.acquire()
+        options = {
+            "stage": not self._options.exec_only,
+            "keep": self._options.keep,
+            "overlay": self._options.overlay,
+            "network": self._options.network,
+            "foreign": self._options.foreign,
+        }
+        opened = open_cgroups(self._options.cgroups)
+        try:
+            wire.send(self._line, options, tuple(opened))
+        finally:
+            for fd in opened:
+                os.close(fd)
+        _thread.start_new_thread(self._start_process, (theirs, self._spawned))
+
+    def _start_process(self, theirs: _socket.socket, spawned: _thread.LockType) -> None:
+        try:
+            program = sealed_interpreter()
+            try:
+                if self._options.own_pids and not self._options.exec_only:
+                    # For this thread's children: the zygote becomes PID 1, and the
+                    # kernel ends all that it started when it ends.
+                    syscalls.unshare(syscalls.CLONE_NEWPID)
+                module = self._options.program
+                self._pid = spawn_interpreter(program, theirs.fileno(), module)
+            finally:
+                os.close(program)
+        except OSError as error:
+            self._failure = error
+        finally:
+            theirs.close()
+            spawned.release()
+
+    def died(self) -> ContainerError:
+        """Why the zygote does not answer; starts another one if it was killed."""
+        if self._closed:
+            return ContainerError("what containers are started from has been closed")
+        with self._spawned:
+            failure = self._failure
+        if failure is not None:
+            return NotPermitted(
+                f"this process may not create containers: {failure}",
+                hint="run as root, or allow user namespaces (sysctl "
+                "kernel.unprivileged_userns_clone, user.max_user_namespaces)",
+            )
+        with self._lock:
+            if not _hung_up(self._line):
+                # It could not take the descriptors; or another thread has replaced it.
+                return ContainerError(
+                    "the container was not started",
+                    hint="if it happens again: are too many files open (`ulimit -n`)?",
+                )
+            if not self._closed:
+                self._line.close()
+                self._reap()
+                self._spawn()
+        return ContainerError(
+            "the process that containers are started from was killed",
+            hint="the kernel may have run out of memory: see `dmesg`",
+        )
+
+    def _reap(self) -> None:
+        with self._spawned:
+            pid, self._pid = self._pid, -1
+        if pid > 0:
+            try:  # noqa: SIM105 (contextlib is an import)
+                os.waitpid(pid, 0)
+            except ChildProcessError:
+                pass  # the application collects its children itself
+
+
+def _hung_up(line: _socket.socket) -> bool:
+    """Whether nobody has the other end any more."""
+    poll = select.poll()
+    poll.register(line.fileno(), 0)
+    return bool(poll.poll(0))
+
+
+def reported(
+    report: _socket.socket, line: _socket.socket, died: Callable[[], ContainerError]
+) -> Sandbox:
+    """The process that was asked for, once it is said on both to have begun.
+
+    Raises what kept it from that, or `died()` when nobody is there to say.
+    """
+    facts, terminal = _reported(report)
+    data, born = wire.receive(line)
+    if not data or not born:
+        raise died()
+    if not facts:
+        os.close(born[0])
+        raise ContainerError("the container was killed while it was set up")
+    sandbox = Sandbox(line, pid_of(born[0]), born[0])
+    sandbox.terminal = terminal
+    sandbox.created = facts.get("created", ())
+    sandbox.marks = facts.get("marks", ())
+    return sandbox
+
+
+def _reported(report: _socket.socket) -> tuple[dict[str, Any], int | None]:
+    """What a child says until it executes (the end of file) or fails (raised)."""
+    facts: dict[str, Any] = {}
+    terminal: int | None = None
+    while True:
+        data, fds = wire.receive(report)
+        if not data:
+            return facts, terminal
+        message = wire.load(data)
+        if "error" in message:
+            if terminal is not None:
+                os.close(terminal)
+            raise failure(message)
+        facts.update(message)
+        if fds:
+            terminal = fds[0]
+
+
+def _exit_status(status: int) -> ExitStatus:
+    code = os.waitstatus_to_exitcode(status)
+    return ExitStatus(code) if code >= 0 else ExitStatus(128 - code, -code)

@@ -1,0 +1,1 @@
+"""What attends to a container while it lives: its streams, log, health and end."""

@@ -1,0 +1,141 @@
+r"""A container's log, written as Docker's json-file driver writes it.
+
+One line of JSON a record: {"log":"text\n","stream":"stdout","time":"RFC 3339"}. A
+line over 16 KiB becomes several records, of which only the last ends in "\n". Bytes
+that are no UTF-8 are lone surrogates in the JSON, so that `logs` gives them back.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from _json import encode_basestring_ascii
+
+# moby, daemon/logger/copier.go.
+_LONGEST = 16 * 1024
+
+
+class LogWriter:
+    """Appends records to a log. One system call for what one read brought.
+
+    Where the file would be larger than `max_size` (bytes, 0: as large as it likes) it
+    becomes `path.1`, that one `path.2`, and so on, `max_files` of them with the newest.
+    While the disk has no room records are lost; a line {"lost":COUNT,"time":...} says
+    so once there is room again.
+    """
+
+    def __init__(self, path: str, max_size: int = 0, max_files: int = 1) -> None:
+        self._path = path
+        self._max_size = max_size
+        self._max_files = max_files
+        self._pending = {"stdout": b"", "stderr": b""}
+        self._lost = 0
+        self._file = _open(path)
+        self._size = os.fstat(self._file).st_size
+
+    def write(self, stream: str, data: bytes) -> None:
+        """Take bytes of `stream`; a line is recorded once it is complete."""
+        lines = (self._pending[stream] + data).split(b"\n")
+        rest = lines.pop()
+        records = [part for line in lines for part in _split(line + b"\n")]
+        while len(rest) >= _LONGEST:
+            records.append(rest[:_LONGEST])
+            rest = rest[_LONGEST:]
+        self._pending[stream] = rest
+        self._record(stream, records)
+
+    def flush(self) -> None:
+        """Record what did not end in a newline."""
+        for stream, rest in self._pending.items():
+            self._record(stream, [rest] if rest else [])
+        self._pending = {"stdout": b"", "stderr": b""}
+
+    def close(self) -> None:
+        """Record what is left, and let go of the file."""
+        self.flush()
+        self._append([])
+        os.close(self._file)
+
+    def _record(self, stream: str, records: list[bytes]) -> None:
+        if not records:
+            return
+        now = rfc3339(time.time_ns())
+        rest = f',"stream":"{stream}","time":"{now}"}}\n'
+        lines = [f'{{"log":{_quoted(record)}{rest}' for record in records]
+        if not self._max_size:
+            self._append(lines)
+            return
+        while lines:
+            count = self._fitting(lines)
+            self._append(lines[:count])
+            lines = lines[count:]
+
+    def _fitting(self, lines: list[str]) -> int:
+        """How many go into the file, or into the new one that this begins."""
+        room = self._max_size - self._size
+        if len(lines[0]) > room and self._size:
+            self._rotate()
+            room = self._max_size - self._size
+        count = 1
+        room -= len(lines[0])
+        while count < len(lines) and len(lines[count]) <= room:
+            room -= len(lines[count])
+            count += 1
+        return count
+
+    def _append(self, lines: list[str]) -> None:
+        told = self._lost
+        if told:
+            now = rfc3339(time.time_ns())
+            lines = [f'{{"lost":{told},"time":"{now}"}}\n', *lines]
+        data = "".join(lines).encode("ascii")
+        done = 0
+        try:
+            while done < len(data):
+                done += os.write(self._file, data[done:])
+        except OSError:
+            # A full disk: the container goes on, and so do its readers.
+            done = data.rfind(b"\n", 0, done) + 1
+            os.ftruncate(self._file, self._size + done)
+        self._size += done
+        written = data.count(b"\n", 0, done)
+        # The line that tells of the lost ones is no record.
+        self._lost = len(lines) - written if written else told + len(lines) - bool(told)
+
+    def _rotate(self) -> None:
+        """Begin a new file; while there can be none, go on in this one."""
+        fresh = f"{self._path}.new"
+        try:
+            file = _open(fresh)
+            for number in range(self._max_files - 1, 0, -1):
+                older = f"{self._path}.{number - 1}" if number > 1 else self._path
+                with_number = f"{self._path}.{number}"
+                if os.path.lexists(older):
+                    os.rename(older, with_number)
+            os.rename(fresh, self._path)
+        except OSError:
+            return
+        os.close(self._file)
+        self._file = file
+        self._size = 0
+
+
+def _open(path: str) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    return os.open(path, flags, 0o600)
+
+
+def rfc3339(nanoseconds: int) -> str:
+    """A time as Go's RFC3339Nano writes it, in UTC: no zeros at the end."""
+    seconds, fraction = divmod(nanoseconds, 1_000_000_000)
+    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    digits = f"{fraction:09}".rstrip("0")
+    return f"{text}.{digits}Z" if digits else f"{text}Z"
+
+
+def _split(line: bytes) -> list[bytes]:
+    return [line[at : at + _LONGEST] for at in range(0, len(line), _LONGEST)]
+
+
+def _quoted(data: bytes) -> str:
+    return encode_basestring_ascii(data.decode("utf-8", "surrogateescape"))

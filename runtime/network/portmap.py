@@ -1,0 +1,80 @@
+"""The record of published ports: which host port leads where, on whose behalf.
+
+One file per host port. The kernel's map is made from the files again when somebody
+flushed it, and what a killed process left there is found by them. Who writes holds
+the network's lock.
+"""
+
+from __future__ import annotations
+
+import os
+
+from lamina.runtime.network.firewall import Element
+from lamina.runtime.owner import Owner
+
+
+def record(directory: str, element: Element, owner: Owner) -> None:
+    """Note that `owner` publishes `element`; it replaces whoever did before."""
+    path = os.path.join(directory, _name(element))
+    with open(path + ".new", "w") as file:
+        file.write(f"{owner}{element.address} {element.port}\n")
+    os.rename(path + ".new", path)
+
+
+def forget(directory: str, element: Element) -> bool:
+    """Strike the note; False when it was struck already."""
+    try:
+        os.unlink(os.path.join(directory, _name(element)))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def publisher(directory: str, element: Element) -> Owner | None:
+    """Who is noted for the host port of `element`, dead or alive."""
+    return _read(directory, _name(element))[1]
+
+
+def living(directory: str) -> tuple[Element, ...]:
+    """What living processes publish."""
+    return tuple(element for element, owner in _all(directory) if owner.alive)
+
+
+def stale(directory: str) -> tuple[Element, ...]:
+    """What dead processes left."""
+    return tuple(element for element, owner in _all(directory) if not owner.alive)
+
+
+def clear(directory: str) -> None:
+    """Strike everything."""
+    for name in os.listdir(directory):
+        os.unlink(os.path.join(directory, name))
+
+
+def _all(directory: str) -> list[tuple[Element, Owner]]:
+    found = []
+    for name in os.listdir(directory):
+        element, owner = _read(directory, name)
+        if element is not None and owner is not None:
+            found.append((element, owner))
+    return found
+
+
+def _name(element: Element) -> str:
+    return f"{element.protocol}-{element.host_ip or 'any'}-{element.host_port}"
+
+
+def _read(directory: str, name: str) -> tuple[Element | None, Owner | None]:
+    if name.endswith(".new"):
+        return None, None
+    try:
+        with open(os.path.join(directory, name)) as file:
+            owner, target = Owner.parse(file.readline()), file.readline()
+    except FileNotFoundError:
+        return None, None
+    if owner is None or not target.endswith("\n"):
+        return None, None
+    protocol, host_ip, host_port = name.split("-")
+    address, port = target.split()
+    where = "" if host_ip == "any" else host_ip
+    return Element(where, int(host_port), int(protocol), address, int(port)), owner

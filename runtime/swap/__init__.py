@@ -1,0 +1,1 @@
+"""One container in the place of another: nobody who asks it notices."""

@@ -1,0 +1,1 @@
+"""Volumes: directories and file systems that containers share and that outlive them."""

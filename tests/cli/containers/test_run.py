@@ -1,0 +1,143 @@
+"""The flags of `run`: sizes, env files, what is refused."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from lamina.cli.containers import run
+from lamina.cli.containers.request import options_from, overrides_from
+from lamina.cli.formats.amounts import RunUsage
+from lamina.errors import LaminaError
+from lamina.oci.config import Healthcheck, ImageConfig
+from lamina.runtime.containers.container import configure
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    run.add(parser.add_subparsers())
+    return parser.parse_args(["run", *words])
+
+
+def test_flags_after_the_image_are_the_command_s() -> None:
+    found = parsed("-it", "--rm", "-e", "A=b", "busybox", "sh", "-c", "--rm", "-x")
+    assert found.image == "busybox"
+    assert found.command == ["sh", "-c", "--rm", "-x"]
+    assert found.interactive and found.tty and found.rm
+
+
+def test_short_flags_run_together_with_a_value() -> None:
+    found = parsed("-itp8080:80", "-m512m", "-hweb", "busybox")
+    assert (found.publish, found.memory, found.hostname) == (["8080:80"], "512m", "web")
+
+
+@pytest.mark.parametrize("words", [("--nope", "busybox"), (), ("--rm",), ("-e",)])
+def test_a_wrong_flag_is_125(words: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parsed(*words)
+    assert stopped.value.code == 125
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--network", "app", "--network", "app"),
+        ("--network", "app", "--network", "host"),
+        ("--network", "name=app,nothing=1"),
+        ("--network", "host", "--network-alias", "x"),
+        ("--network", "app", "--ip", "10.0.0"),
+        ("--network", "app", "--mac-address", "01:02:03:04:05:06"),
+        ("--network-alias", "x"),
+        ("--dns", "example.org"),
+        ("--memory", "1k"),
+        ("--cpus", "-1"),
+        ("--cpus", "x"),
+        ("--pids-limit", "many"),
+        ("-h", "x" * 65),
+        ("-v", "relative:"),
+        ("--cap-add", "NOTHING"),
+        ("--security-opt", "label=x"),
+        ("--ulimit", "nofile"),
+        ("--rm", "--restart", "always"),
+        ("--gpus", "all"),
+        ("--userns", "private"),
+        ("--pid", "private"),
+        ("--ipc", "container:"),
+        ("--uts", "container:x"),
+        ("--uts", "host", "-h", "name"),
+        ("--ipc", "host", "--sysctl", "kernel.sem=1"),
+        ("--oom-score-adj", "1001"),
+        ("--blkio-weight", "5"),
+        ("--log-driver", "syslog"),
+        ("--log-opt", "max-file=3"),
+        ("--log-opt", "tag=x"),
+        ("--device", "/etc/passwd"),
+        ("--device", "/dev/null:/dev/x:q"),
+        ("--device-cgroup-rule", "d 1:3 r"),
+        ("--annotation", "x"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_125(words: tuple[str, ...]) -> None:
+    with pytest.raises(LaminaError) as refused:
+        options_from(parsed(*words, "busybox"))
+    assert refused.value.exit_code == 125
+
+
+def test_the_environment_from_files_and_flags(tmp_path: Path) -> None:
+    file = tmp_path / "env"
+    file.write_text("# note\nA=from file\nPASSED\nMISSING\n\nB=x=y\n")
+    words = ("--env-file", str(file), "-e", "A=flag", "-e", "GONE", "-e", "PASSED")
+    given = overrides_from(parsed(*words, "busybox"), {"PASSED": "on"})
+    assert given.env == (
+        *("A=from file", "PASSED=on", "B=x=y", "A=flag", "GONE", "PASSED=on"),
+    )
+    file.write_text("BAD NAME=x\n")
+    with pytest.raises(RunUsage, match="no name"):
+        overrides_from(parsed("--env-file", str(file), "busybox"), {})
+
+
+def test_overrides(tmp_path: Path) -> None:
+    words = ("--entrypoint", "", "-w", "/a/../b", "-l", "k=v=w", "--expose", "80")
+    given = overrides_from(parsed(*words, "busybox", "ls"), {})
+    assert given.entrypoint == ()
+    assert given.working_dir == "/b"
+    assert given.labels == (("k", "v=w"),)
+    assert given.exposed_ports == ("80/tcp",)
+    ports = ("--expose", "80-82/udp")
+    found = overrides_from(parsed(*ports, "busybox"), {}).exposed_ports
+    assert found == ("80/udp", "81/udp", "82/udp")
+    for bad in (
+        *(("-w", "here"), ("-l", "=x"), ("--expose", "0"), ("--expose", "80/x")),
+        *(("--expose", "9-8"), ("--health-interval", "1"), ("--health-retries", "-1")),
+        ("--health-cmd", "true", "--no-healthcheck"),
+    ):
+        with pytest.raises(RunUsage):
+            overrides_from(parsed(*bad, "busybox"), {})
+
+
+def test_health_checks_take_what_is_not_said_from_the_image() -> None:
+    image = ImageConfig(
+        "amd64", "linux", healthcheck=Healthcheck(("CMD", "x"), interval=5, retries=2)
+    )
+
+    def check(*words: str) -> Healthcheck | None:
+        return configure(image, overrides_from(parsed(*words, "b"), {})).healthcheck
+
+    assert check() == image.healthcheck
+    changed = Healthcheck(("CMD", "x"), interval=10**9, retries=2)
+    assert check("--health-interval", "1s") == changed
+    found = check("--health-cmd", "true")
+    assert found is not None and found.test == ("CMD-SHELL", "true")
+    assert check("--no-healthcheck") == Healthcheck(("NONE",), interval=5, retries=2)
+
+
+def test_docker_s_driver_local_limits_its_files() -> None:
+    def options(*words: str) -> tuple[str, ...]:
+        return options_from(parsed(*words, "busybox")).log_options
+
+    assert options() == ()
+    assert options("--log-driver", "local") == (f"max-size={20 << 20}", "max-file=5")
+    limits = ("--log-opt", "max-size=1k", "--log-opt", "max-file=3")
+    assert options(*limits) == ("max-size=1024", "max-file=3")

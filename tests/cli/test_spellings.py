@@ -1,0 +1,35 @@
+"""`lamina container` and `lamina image`: another spelling, and what is only there."""
+
+from __future__ import annotations
+
+import pytest
+
+from lamina.cli.main import COMMANDS
+from lamina.cli.spellings import GROUPS, spelled_out
+
+
+@pytest.mark.parametrize(
+    ("words", "plain"),
+    [
+        ("container ls -aq", "ps -aq"),
+        ("container run --rm busybox ls", "run --rm busybox ls"),
+        ("--root /x container rm -f a", "--root /x rm -f a"),
+        ("container inspect a", "inspect --type container a"),
+        ("image ls", "images"),
+        ("image rm a", "rmi a"),
+        ("image inspect -f {{.Id}} a", "inspect --type image -f {{.Id}} a"),
+        ("container prune -f", "container prune -f"),
+        ("container", "container"),
+        ("image nothing", "image nothing"),
+    ],
+)
+def test_what_is_spelled_otherwise(words: str, plain: str) -> None:
+    arguments = words.split()
+    group = "image" if "image" in arguments else "container"
+    assert spelled_out(group, arguments) == plain.split()
+
+
+def test_every_spelling_means_a_command() -> None:
+    assert all(
+        words[0] in COMMANDS for group in GROUPS.values() for words in group.values()
+    )

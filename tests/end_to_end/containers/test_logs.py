@@ -1,0 +1,67 @@
+"""`lamina logs` of containers that write much, anything, or for long."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from tests.end_to_end.containers.machine import Machine, until
+
+_COUNT = "i=0; while [ $i -lt 500 ]; do echo line $i; i=$((i+1)); done"
+
+
+def test_a_rotated_log_is_one(lamina: Machine) -> None:
+    limits = ("--log-opt", "max-size=20k", "--log-opt", "max-file=10")
+    lamina("run", "--name", "rotated", *limits, "busybox", "sh", "-c", _COUNT)
+    identity = lamina.out("inspect", "--format", "{{.Id}}", "rotated")
+    files = [p.name for p in (lamina.store / "containers" / identity).glob("log*")]
+    assert sorted(files) == ["log", "log.1"]
+    lines = [f"line {number}" for number in range(500)]
+    assert lamina.out("logs", "rotated").split("\n") == lines
+    assert lamina.out("logs", "--tail", "400", "rotated").split("\n") == lines[100:]
+
+
+def test_following_goes_on_across_rotations_and_ends_with_the_container(
+    lamina: Machine,
+) -> None:
+    limits = ("--log-opt", "max-size=20k", "--log-opt", "max-file=10")
+    wait = "until [ -e /go ]; do sleep 0.05; done; "
+    lamina("run", "-d", "--name", "much", *limits, "busybox", "sh", "-c", wait + _COUNT)
+    following = lamina.begin("logs", "-f", "much")
+    lamina("exec", "much", "touch", "/go")
+    out, _ = following.communicate(timeout=60)
+    assert out.decode().split("\n") == [*(f"line {n}" for n in range(500)), ""]
+    assert following.returncode == 0
+
+
+def test_following_ends_when_the_keeper_is_killed(lamina: Machine) -> None:
+    lamina("run", "-d", "--name", "killed", "busybox", "sh", "-c", "echo a; sleep 100")
+    following = lamina.begin("logs", "-f", "killed")
+    assert following.stdout is not None
+    assert following.stdout.readline() == b"a\n"
+    os.kill(lamina.keeper("killed"), 9)
+    assert following.wait(60) == 0
+    following.communicate()
+
+
+def test_bytes_come_back_as_they_were(lamina: Machine) -> None:
+    data = os.urandom(300_000)
+    lamina("run", "-i", "--name", "bytes", "busybox", "cat", stdin=data)
+    found = lamina("logs", "bytes").stdout
+    assert hashlib.sha256(found).digest() == hashlib.sha256(data).digest()
+
+
+def test_where_nothing_is_kept_nothing_can_be_read(lamina: Machine) -> None:
+    lamina("run", "--name", "unkept", "--log-driver", "none", "busybox", "true")
+    done = lamina("logs", "unkept", code=1)
+    assert b"keeps nothing" in done.stderr
+
+
+def test_output_of_which_nobody_reads_a_byte_stops_nothing(lamina: Machine) -> None:
+    """A client that does not read makes the container wait, and no command."""
+    stuck = lamina.begin("run", "--name", "stuck", "busybox", "yes")
+    until(lambda: lamina.out("ps", "-q", "--filter", "name=stuck") != "")
+    lamina("exec", "stuck", "true")
+    assert lamina.out("logs", "--tail", "1", "stuck") == "y"
+    lamina("rm", "-f", "stuck")
+    stuck.communicate(timeout=60)

@@ -1,0 +1,111 @@
+"""`ps`: which containers are listed, and what of them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.end_to_end.containers.machine import Machine
+
+_QUIET = ("--network", "none")
+
+
+@pytest.fixture
+def three(lamina: Machine) -> Machine:
+    """`one` has ended, `two` runs and has much, `three` was never started."""
+    script = "echo abcd > /file; exit 3"
+    lamina("run", *_QUIET, "--name", "one", "busybox", "sh", "-c", script, code=3)
+    flags = ("-p", "127.0.0.1::80", "--expose", "90-92/udp", "-v", "store:/vol")
+    labels = ("-l", "com.example.tier=web", "-l", "b=c")
+    words = ("-v", "/etc:/a/long/place:ro", "--name", "two", "busybox", "sleep", "1000")
+    lamina("run", "-d", *flags, *labels, *words)
+    lamina("create", *_QUIET, "--name", "three", "guest", "true")
+    return lamina
+
+
+def test_filters(three: Machine) -> None:
+    def names(*filters: str) -> str:
+        flags = [word for text in filters for word in ("--filter", text)]
+        words = ("ps", "-a", "--format", "{{.Names}}", *flags)
+        return " ".join(sorted(three.out(*words).split()))
+
+    identity = three.out("inspect", "-f", "{{.Id}}", "two")
+    for filters, found in (
+        (("name=^/t",), "three two"),
+        (("name=^one$",), "one"),
+        (("name=(",), ""),
+        ((f"id={identity[:9]}",), "two"),
+        (("status=exited",), "one"),
+        (("status=exited", "status=created"), "one three"),
+        (("status=dead",), ""),
+        (("exited=3",), "one"),
+        (("exited=0",), ""),
+        (("label=b",), "two"),
+        (("label=b=c", "label=com.example.tier"), "two"),
+        (("label=b=x",), ""),
+        (("ancestor=guest",), "three"),
+        (("ancestor=nothing",), ""),
+        (("before=two",), "one"),
+        (("since=two",), "three"),
+        (("volume=store",), "two"),
+        (("volume=/vol/",), "two"),
+        (("volume=/etc",), "two"),
+        (("network=none",), "one three"),
+        (("publish=80",), "two"),
+        (("publish=70-90/tcp",), "two"),
+        (("publish=80/udp",), ""),
+        (("expose=91/udp",), "two"),
+        (("health=none", "is-task=false"), "one three two"),
+        (("is-task=true",), ""),
+    ):
+        assert names(*filters) == found, filters
+
+
+@pytest.mark.parametrize(
+    "text", ["x=y", "status=x", "health=x", "exited=x", "publish=x", "is-task=x"]
+)
+def test_filters_that_there_are_not(lamina: Machine, text: str) -> None:
+    lamina("create", *_QUIET, "-p", "80", "--name", "box", "busybox", "true")
+    assert lamina("ps", "-a", "--filter", text, code=1).stderr.startswith(b"lamina: ")
+
+
+def test_a_filter_by_another_needs_that_one(three: Machine) -> None:
+    done = three("ps", "--filter", "before=nobody", code=1)
+    assert b"No such container: nobody" in done.stderr
+
+
+def test_sizes_labels_mounts(three: Machine) -> None:
+    table = three.out("ps", "-as", "--filter", "name=one").splitlines()
+    assert table[0].split()[-1] == "SIZE" and " 5B (virtual " in table[1]
+    row = json.loads(three.out("ps", "--format", "json"))
+    assert row["Mounts"] == "/etc,store" and row["LocalVolumes"] == "1"
+    assert row["Labels"] == "b=c,com.example.tier=web" and "Label" not in row
+    assert row["Size"].endswith(")")
+    style = '{{.Label "com.example.tier"}} {{.Label "no"}}|{{.LocalVolumes}}'
+    assert three.out("ps", "--format", style) == "web |1"
+    shown = three.out("ps", "--format", 'table {{.Names}}\t{{.Label "a.my-key"}}')
+    assert shown.splitlines()[0].split(maxsplit=1) == ["NAMES", "my key"]
+    assert three.out("ps", "--format", '{{ names }}: {{ label("b") }}') == "two: c"
+
+
+def test_which_ones_and_how_many(three: Machine) -> None:
+    shown = ("--format", "{{.Names}}")
+    assert three.out("ps", *shown) == "two"
+    assert three.out("ps", "-l", *shown) == "three"
+    assert three.out("ps", "-n", "2", *shown) == "three\ntwo"
+    assert three.out("ps", "-q", *shown) == "two"
+    whole = three.out("ps", "-aq", "--no-trunc").split()
+    assert [len(identity) for identity in whole] == [64] * 3
+    assert three.out("ps", "-aq").split() == [identity[:12] for identity in whole]
+
+
+def test_an_ancestor_is_an_image_that_others_were_made_on(lamina: Machine) -> None:
+    lamina("run", *_QUIET, "--name", "base", "busybox", "touch", "/new")
+    lamina("commit", "base", "grown")
+    lamina("create", *_QUIET, "--name", "child", "grown", "true")
+    words = ("ps", "-a", "--format", "{{.Names}}", "--filter")
+    assert lamina.out(*words, "ancestor=grown") == "child"
+    assert lamina.out(*words, "ancestor=busybox").split() == ["child", "base"]
+    lamina("rm", "base", "child")
+    lamina("rmi", "grown")

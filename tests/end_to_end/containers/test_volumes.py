@@ -1,0 +1,127 @@
+"""`lamina volume`, and containers that have volumes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.end_to_end.containers.machine import Machine
+
+KEEP = ("-d", "--network", "none")
+
+
+def test_made_listed_shown_and_removed(lamina: Machine) -> None:
+    made = lamina.out(
+        "volume", "create", "--label", "of=test", "--label", "bare", "data"
+    )
+    assert made == "data"
+    nameless = lamina.out("volume", "create")
+    assert len(nameless) == 64
+    assert lamina.out("volume", "ls", "-q").split() == sorted(["data", nameless])
+    assert lamina.out(
+        "volume", "ls", "-f", "label=of=test", "--format", "{{.Name}}"
+    ) == ("data")
+    assert lamina.out("volume", "ls", "--filter", "name=dat").splitlines() == [
+        "DRIVER    VOLUME NAME",
+        "local     data",
+    ]
+    (shown,) = json.loads(lamina.out("volume", "inspect", "data"))
+    assert shown["Labels"] == {"of": "test", "bare": ""}
+    assert shown["Mountpoint"] == f"{lamina.store}/volumes/data/_data"
+    done = lamina("volume", "rm", "data", "nope", code=1)
+    assert done.stdout == b"data\n" and b"No such volume: nope" in done.stderr
+    assert lamina.out("volume", "rm", "-f", "nope") == "nope"
+
+
+def test_who_has_a_volume_keeps_it(lamina: Machine) -> None:
+    lamina("create", "-v", "kept:/data", "--name", "c1", "busybox", "true")
+    assert lamina.out("volume", "ls", "-q") == "kept"
+    assert lamina.out("volume", "ls", "-q", "-f", "dangling=true") == ""
+    done = lamina("volume", "rm", "kept", code=1)
+    assert b"is in use by" in done.stderr
+    assert lamina.out("volume", "prune", "-af") == "Total reclaimed space: 0B"
+    lamina("rm", "c1")
+    assert lamina.out("volume", "prune", "-f") == "Total reclaimed space: 0B"
+    assert "kept\n" in lamina.out("volume", "prune", "-af")
+
+
+def test_prune_asks_and_takes_the_nameless(lamina: Machine) -> None:
+    lamina("volume", "create", "named")
+    nameless = lamina.out("volume", "create")
+    lamina("volume", "prune", stdin=b"n\n", code=1)
+    assert len(lamina.out("volume", "ls", "-q").split()) == 2
+    done = lamina("volume", "prune", stdin=b"y\n")
+    assert nameless.encode() in done.stdout
+    assert b"anonymous local volumes" in done.stdout
+    assert lamina.out("volume", "ls", "-q") == "named"
+
+
+def test_memory_is_shared_by_those_that_have_it(lamina: Machine) -> None:
+    options = ("-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m")
+    lamina("volume", "create", *options, "mem")
+    both = ("-v", "mem:/m", "busybox")
+    lamina(
+        "run", *KEEP, "--name", "first", *both, "sh", "-c", "echo hi > /m/x; sleep 99"
+    )
+    script = "until [ -s /m/x ]; do sleep 0.1; done; cat /m/x; df -k /m"
+    said = lamina.quiet(*both, "sh", "-c", script)
+    assert said.startswith("hi") and " 1024 " in said
+    lamina("rm", "-f", "first")
+    assert lamina.quiet(*both, "ls", "/m") == ""
+
+
+def test_a_volume_that_is_a_directory_of_the_host(
+    lamina: Machine, tmp_path: Path
+) -> None:
+    there = ("-o", "type=none", "-o", "o=bind", "-o", f"device={tmp_path}/d")
+    lamina("volume", "create", *there, "bound")
+    done = lamina("run", "--rm", "-v", "bound:/data", "busybox", "true", code=125)
+    assert b"No such file or directory" in done.stderr
+    (tmp_path / "d").mkdir()
+    # What the image has there goes in, as with docker.
+    assert lamina.quiet("-v", "bound:/data", "busybox", "ls", "/data") == "inner"
+    assert (tmp_path / "d/inner/file").exists()
+    lamina("volume", "rm", "bound")
+    assert (tmp_path / "d/inner/file").exists()
+
+
+def test_copied_up_once_and_not_again(lamina: Machine) -> None:
+    with_it = ("-v", "once:/data", "busybox")
+    lamina(
+        "run", "--network", "none", "--name", "c1", *with_it, "rm", "-r", "/data/inner"
+    )
+    lamina("start", "-a", "c1", code=1)  # there is nothing to remove any more
+    assert lamina.quiet("-v", "once:/data:nocopy", "busybox", "ls", "/data") == ""
+    assert lamina.quiet(*with_it, "ls", "/data") == "inner"
+
+
+def test_fields_of_a_mount(lamina: Machine) -> None:
+    mount = "type=volume,source=sub,destination=/data,volume-label=of=mount"
+    lamina.quiet("--mount", mount, "busybox", "true")
+    assert lamina.out("volume", "ls", "-q", "-f", "label=of=mount") == "sub"
+    below = "type=volume,source=sub,destination=/mnt,volume-subpath=inner"
+    assert lamina.quiet("--mount", below, "busybox", "ls", "/mnt") == "file"
+    make_link = ("ln", "-s", "/etc", "/data/out")
+    lamina.quiet("-v", "sub:/data", "busybox", *make_link)
+    for wrong in (
+        "volume-subpath=out",
+        "volume-subpath=../x",
+        "volume-subpath=nope",
+        "tmpfs-size=1m",
+    ):
+        mount = f"type=volume,source=sub,destination=/mnt,{wrong}"
+        lamina.quiet("--mount", mount, "busybox", "true", code=125)
+
+
+def test_volumes_of_another_container(lamina: Machine) -> None:
+    lamina("run", *KEEP, "--name", "one", "guest", "sleep", "99")
+    other = ("run", *KEEP, "--volumes-from", "one")
+    lamina(*other, "--name", "two", "busybox", "sleep", "99")
+    assert lamina.out("exec", "two", "ls", "/data") == "inner"
+    lamina.quiet("--volumes-from", "one:ro", "busybox", "touch", "/data/x", code=1)
+    # It stays as long as one of them does.
+    lamina("rm", "-f", "-v", "one")
+    assert lamina.out("exec", "two", "ls", "/data") == "inner"
+    lamina("rm", "-f", "-v", "two")
+    assert len(lamina.out("volume", "prune", "-f").splitlines()) == 4
+    assert lamina.left() == []

@@ -1,0 +1,181 @@
+"""Containers on disk: configured, created, collected; volumes and flags read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lamina.oci.config import ImageConfig
+from lamina.runtime.containers import container as containers
+from lamina.runtime.containers import plan, resources, state, volumes
+from lamina.runtime.containers.container import Overrides, configure, create, merge_env
+from lamina.runtime.containers.options import Options
+from lamina.runtime.containers.volumes import parse_bind, parse_mount, parse_tmpfs
+from lamina.runtime.errors import ContainerError
+from lamina.runtime.owner import Owner
+from lamina.values import replace
+from tests.busybox import make_image, open_store
+
+IMAGE = ImageConfig(
+    "amd64", "linux", env=("PATH=/bin", "A=1"), entrypoint=("/entry",), cmd=("arg",)
+)
+
+
+def test_a_command_replaces_cmd_and_keeps_the_entrypoint() -> None:
+    config = configure(IMAGE, Overrides(command=("other",)))
+    assert containers.arguments_of(config) == ("/entry", "other")
+
+
+def test_another_entrypoint_drops_the_image_s_command() -> None:
+    assert containers.arguments_of(configure(IMAGE, Overrides(entrypoint=("sh",)))) == (
+        ("sh",)
+    )
+    with pytest.raises(ContainerError, match="No command"):
+        containers.arguments_of(configure(IMAGE, Overrides(entrypoint=())))
+
+
+def test_variables_are_set_in_place_and_taken_away() -> None:
+    assert merge_env(("A=1", "B=2"), ("A=3", "C=4", "B")) == ("A=3", "C=4")
+    for bad in ("=x", "A=\0"):
+        with pytest.raises(ContainerError):
+            merge_env((), (bad,))
+
+
+def test_create_writes_all_or_nothing(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    image = make_image(store)
+    made = create(store, image, "busybox", "web", image.config, Options())
+    assert state.load_container(store.root, made.id) == made
+    assert state.find(store.root, "web") == made.id
+    with pytest.raises(ContainerError, match="already in use"):
+        create(store, image, "busybox", "web", image.config, Options())
+    assert len(os.listdir(f"{store.root}/containers")) == 1
+    containers.remove(store, made)
+    for folder in ("containers", "names", "live"):
+        assert os.listdir(f"{store.root}/{folder}") == []
+    store.close()
+
+
+def test_what_a_dead_keeper_left_is_collected(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    image = make_image(store)
+    dead = replace(Owner.of("x"), start=1)
+    kept = create(store, image, "busybox", "kept", image.config, Options())
+    gone = create(store, image, "busybox", "", image.config, Options(remove=True))
+    for container in (kept, gone):
+        running = state.State(state.RUNNING, dead, dead, started=5)
+        state.save_state(store.root, container.id, running)
+    os.mkdir(f"{store.root}/containers/.{'f' * 64}")
+    containers.collect(store)
+    assert os.listdir(f"{store.root}/containers") == [kept.id]
+    assert state.load_state(store.root, kept.id).exit_code == 137
+    assert os.listdir(f"{store.root}/live") == []
+    store.close()
+
+
+def test_binds_as_docker_reads_them() -> None:
+    assert parse_bind("/a:/b", "/x").source == "/a"
+    assert parse_bind("./a:/b:ro", "/x") == volumes.Volume(
+        "bind", "/x/a", "/b", read_only=True, create=True
+    )
+    assert parse_bind("data:/b:nocopy", "/x") == volumes.Volume(
+        "volume", "data", "/b", copy=False
+    )
+    assert parse_bind("/only", "/x") == volumes.Volume("volume", "", "/only")
+    assert parse_bind("/a:/b:rslave,ro", "/").propagation == "rslave"
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":", "/a:", ":/b", "/a:b", "/a:/", "/a:/b:ro:rw", "/a:/b:exec", "a:/b"]
+)
+def test_binds_that_mean_nothing(text: str) -> None:
+    with pytest.raises(ContainerError):
+        parse_bind(text, "/")
+
+
+def test_mounts_written_out() -> None:
+    assert parse_mount("type=bind,src=a,dst=/b,ro", "/x") == volumes.Volume(
+        "bind", "/x/a", "/b", read_only=True
+    )
+    assert "size=1m" in parse_mount("type=tmpfs,dst=/t,tmpfs-size=1m", "/").options
+    for bad in (
+        "type=bind,dst=/b",
+        "type=nfs,dst=/b",
+        "src=a1,dst=/b,dst=/c",
+        # A comma would begin another option of the mount (CVE-2024-9407).
+        "type=bind,src=/,dst=/b,bind-propagation=shared;rw",
+        "type=tmpfs,dst=/t,tmpfs-size=1m;mode=7",
+    ):
+        with pytest.raises(ContainerError):
+            parse_mount(bad, "/")
+
+
+def test_tmpfs_options_are_from_a_list() -> None:
+    assert parse_tmpfs("/t").options == ("nosuid", "nodev", "noexec")
+    assert "noexec" not in parse_tmpfs("/t:exec,size=5m").options
+    for bad in ("/t:size", "/t:lowerdir=/", "/t:size=1,x"):
+        with pytest.raises(ContainerError):
+            parse_tmpfs(bad)
+
+
+def test_one_mount_in_one_place() -> None:
+    with pytest.raises(ContainerError, match="Duplicate"):
+        volumes.asked_for(Options(binds=("/a:/b", "/c:/b/")))
+    config = replace(IMAGE, volumes=("/data", "/data/inner", "/b"))
+    found = volumes.of_container(Options(binds=("/a:/b",)), config)
+    assert [volume.destination for volume in found] == ["/b", "/data", "/data/inner"]
+
+
+def test_capabilities_added_and_dropped() -> None:
+    assert plan.capabilities(Options(cap_drop=("ALL",), cap_add=("net_raw",))) == (
+        ("CAP_NET_RAW",)
+    )
+    every = plan.capabilities(Options(cap_add=("ALL",), cap_drop=("SYS_ADMIN",)))
+    assert "CAP_SYS_ADMIN" not in every and "CAP_SYS_TIME" in every
+    with pytest.raises(ContainerError):
+        plan.capabilities(Options(cap_add=("NONSENSE",)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(security=("nonsense=x",)),
+        Options(ulimits=("nofile=2:1",)),
+        Options(ulimits=("files=1",)),
+        Options(groups=("a:b",)),
+        Options(devices=("/dev/nothing",)),
+        Options(sysctls=("kernel",)),
+        Options(tmpfs=("relative",)),
+    ],
+)
+def test_options_that_cannot_be_carried_out(options: Options) -> None:
+    with pytest.raises(ContainerError):
+        plan.check(options)
+
+
+def test_limits_as_docker_counts_them() -> None:
+    limits = resources.resources(Options(memory=100 << 20, nano_cpus=1_500_000_000))
+    assert limits.memory_swap == 200 << 20
+    assert (limits.cpu_quota, limits.cpu_period) == (150_000, 100_000)
+
+
+@pytest.mark.parametrize(
+    ("sysctl", "network"),
+    [
+        ("kernel.panic=1", "default"),
+        ("kernel.shmmaxi=1", "default"),
+        ("vm.swappiness=1", "default"),
+        ("net.ipv4.ip_forward=1", "host"),
+        ("fs/mqueue/msg_max=1", "default"),
+    ],
+)
+def test_sysctls_of_the_host_are_refused(sysctl: str, network: str) -> None:
+    with pytest.raises(ContainerError, match="the sysctl"):
+        plan.check(Options(sysctls=(sysctl,), network=network))
+
+
+def test_sysctls_of_namespaces_are_not() -> None:
+    names = ("net.core.somaxconn", "kernel.sem", "fs.mqueue.msg_max")
+    plan.check(Options(sysctls=tuple(f"{name}=1" for name in names)))
