@@ -31,9 +31,8 @@ demo: setup
 	@$(BIN)/python samples/demo.py
 
 test: setup-tests
-	@tests/with-peers $(BIN)/python -m pytest -q -n auto --dist worksteal
-	@[ $$(id -u) -ne 0 ] || tests/as-user $(BIN)/python -m pytest -q -n auto \
-		--dist worksteal -p no:cacheprovider tests/end_to_end
+	@tests/with-peers tests/side-by-side $(BIN)/python
+	@[ $$(id -u) -ne 0 ] || tests/as-user tests/side-by-side $(BIN)/python tests/end_to_end
 
 check: setup
 	$(BIN)/ruff format --check .

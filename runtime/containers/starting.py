@@ -332,7 +332,8 @@ def _described(store: Store, container: Container) -> dict[str, Any]:
         "log": plan.log_limits(options),
         "terminal": options.terminal,
         "stdin": options.interactive,
-        "once": options.interactive and not options.detached,
+        # A terminal has no end that one of its readers could cause.
+        "once": options.interactive and not (options.detached or options.terminal),
         "remove": options.remove,
         "policy": (name, int(most or 0)),
         "stop": (stop.stop_signal(container), stop.patience_of(container)),

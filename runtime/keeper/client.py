@@ -49,10 +49,12 @@ class Client:
         loop.watch(line.fileno(), lambda _: self._heard())
 
     def listen(self) -> None:
-        """Hear now what has been said already."""
-        poll = select.poll()
-        poll.register(self.line.fileno(), select.POLLIN)
-        if poll.poll(0):
+        """Hear now what has been said already; it may be that it has gone."""
+        while (fd := self.line.fileno()) >= 0:
+            poll = select.poll()
+            poll.register(fd, select.POLLIN)
+            if not poll.poll(0):
+                return
             self._heard()
 
     def tell(self, message: dict[str, Any]) -> None:

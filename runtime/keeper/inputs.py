@@ -9,6 +9,8 @@ from lamina.runtime.isolation.loop import GONE, WRITABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lamina.runtime.isolation.loop import Loop
 
 _CHUNK = 64 * 1024
@@ -25,7 +27,8 @@ class Inputs:
         self._loop = loop
         self._once = once
         self._target = -1
-        self._sources: list[int] = []
+        # What to do before an end of it is believed.
+        self._sources: dict[int, Callable[[], None]] = {}
         self._pending = b""
         # No more comes behind what is pending.
         self._ending = False
@@ -36,10 +39,14 @@ class Inputs:
         os.set_blocking(target, False)
         self._write()
 
-    def attach(self, source: int) -> None:
-        """Read from a client's pipe."""
+    def attach(self, source: int, ends: Callable[[], None] = lambda: None) -> None:
+        """Read from a client's pipe.
+
+        `ends` is called before the end of it counts as one: a client that has let go
+        of the container closed it, too, and may `detach` it then.
+        """
         os.set_blocking(source, False)
-        self._sources.append(source)
+        self._sources[source] = ends
         if not self._pending:
             self._listen(source)
 
@@ -62,7 +69,7 @@ class Inputs:
         self._loop.watch(source, lambda _: self._read(source))
 
     def _drop(self, source: int) -> None:
-        self._sources.remove(source)
+        del self._sources[source]
         self._loop.forget(source)
         os.close(source)
 
@@ -72,6 +79,9 @@ class Inputs:
         except BlockingIOError:
             return
         if not data:
+            self._sources[source]()
+            if source not in self._sources:
+                return
             self._drop(source)
             self._ending |= self._once
         self._pending += data

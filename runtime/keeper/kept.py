@@ -79,7 +79,7 @@ class Kept:
         )
         client.source = source
         if source >= 0:
-            self._inputs.attach(source)
+            self._inputs.attach(source, client.listen)
         self.clients.append(client)
         client.resized()
 
@@ -93,7 +93,9 @@ class Kept:
             self.kill()
 
     def _unread(self, client: Client, name: str) -> None:
-        """A client has closed a stream. The owner's reader was the one that counts."""
+        """A client has closed a stream. The owner's reader was the one that counts,
+        unless it has let go of the container just before."""
+        client.listen()
         if client.owns and not self.detached:
             self._outputs.close(name)
 

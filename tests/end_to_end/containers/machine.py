@@ -123,17 +123,6 @@ class Terminal:
             assert data, self.seen
             self.seen += data
 
-    def type_until(self, typed: bytes, text: bytes) -> None:
-        """Type it, again and again where nobody answers, until there is `text`."""
-        end = time.monotonic() + PATIENCE
-        while text not in self.seen:
-            assert time.monotonic() < end, self.seen
-            self.type(typed)
-            again = time.monotonic() + 3
-            while text not in self.seen and time.monotonic() < again:
-                self._read()
-        self.wait_for(text)
-
     def type(self, text: bytes) -> None:
         os.write(self.fd, text)
 

@@ -48,7 +48,8 @@ def test_who_types_the_detach_keys_is_told_of(lamina: Machine) -> None:
     for leave in (run, ("attach", "left"), ("exec", "-it", "left", "sh")):
         terminal = Terminal(lamina, *leave)
         # Who attaches sees no prompt, and knows so when it is being listened to.
-        terminal.type_until(b"echo rea''dy\n", b"ready")
+        terminal.type(b"echo rea''dy\n")
+        terminal.wait_for(b"ready")
         terminal.type(b"\x10\x11")
         terminal.exit_code()
     expected = ["create", "start", "detach", "attach", "detach"]

@@ -7,7 +7,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from lamina.runtime.isolation import wire
 from lamina.runtime.isolation.loop import Loop
+from lamina.runtime.keeper.client import Client
 from lamina.runtime.keeper.inputs import Inputs
 from lamina.runtime.keeper.log import LogWriter
 from lamina.runtime.keeper.outputs import Outputs
@@ -170,6 +172,44 @@ def test_input_of_one_client_after_the_other_stays_open() -> None:
             loop.turn(idle=True)
     assert read_all(read) == b"firstsecond"
     inputs.close()
+
+
+def test_a_client_that_let_go_does_not_end_the_input() -> None:
+    loop = Loop()
+    inputs = Inputs(loop, once=True)
+    read, target = os.pipe()
+    inputs.open(target)
+    for text in (b"first", b"second"):
+        source, typed = os.pipe()
+        # That it lets go is found out when the end of its pipe has come already.
+        inputs.attach(source, lambda source=source: inputs.detach(source))  # type: ignore[misc]
+        os.write(typed, text)
+        os.close(typed)
+        for _ in range(3):
+            loop.turn(idle=True)
+    assert read_all(read) == b"firstsecond"
+    inputs.close()
+
+
+def test_a_client_is_heard_to_the_end_before_it_is_gone() -> None:
+    loop = Loop()
+    line, theirs = wire.pair()
+    said: list[str] = []
+
+    def gone(one: Client) -> None:
+        said.append("gone")
+        one.close()
+
+    client = Client(loop, theirs, True, gone)
+    client.detached = lambda: said.append("detached")
+    client.signalled = lambda number: said.append(f"signal {number}")
+    wire.tell(line, {"signal": 15})
+    wire.tell(line, {"detach": True})
+    line.close()
+    client.listen()
+    assert said == ["signal 15", "detached", "gone"]
+    client.listen()
+    assert len(said) == 3
 
 
 def test_what_nobody_reads_is_lost() -> None:
