@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -128,6 +130,68 @@ def test_a_storm_is_no_round_a_file(lamina: Lamina, folder: Path) -> None:
         ended = seen.outcome("built")
     # One or two, unless the machine is so busy that the copy stands still now and then.
     assert len([e for e in seen.events if e["event"] == "round"]) < STORM // 10
+    seen.end()
+
+
+def test_a_checkout_is_built_as_it_stands_in_the_end(
+    lamina: Lamina, folder: Path
+) -> None:
+    (folder / "src/a").unlink()
+    git(folder, "init", "-q", "-b", "one")
+    for branch in ("one", "two"):
+        git(folder, "checkout", "-q", "-B", branch)
+        for number in range(STORM):
+            path = folder / "src" / str(number % 40) / f"{number} of {branch}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(branch)
+            (path.parent / f"{number}").write_text(branch)
+        git(folder, "add", "-A")
+        git(folder, "commit", "-q", "-m", branch)
+        if branch == "one":
+            git(folder, "rm", "-q", "-r", "--cached", "src")
+            shutil.rmtree(folder / "src")
+    seen = watch(lamina, "--no-run", folder, first="built")
+    seen.events.clear()
+    for branch in ("one", "two"):
+        ended = seen.after(partial(git, folder, "checkout", "-q", branch), "built")
+        while files_of(lamina, ended["image"]) != {branch: 2 * STORM}:
+            ended = seen.outcome("built")
+    rounds = [e for e in seen.events if e["event"] == "round"]
+    assert len(rounds) < STORM // 10
+    seen.end()
+
+
+def git(folder: Path, *words: str) -> None:
+    name = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    subprocess.run(("git", *name, *words), cwd=folder, check=True)
+
+
+def files_of(lamina: Lamina, image: str) -> dict[str, int]:
+    """How many files in /src have which text; no other text is in them."""
+    text = "find /src -type f | xargs cat | sed 's/one/one\\n/g;s/two/two\\n/g'"
+    out = lamina.run("run", "--rm", image, "sh", "-c", text).out
+    return dict(Counter(out.split()))
+
+
+def test_what_the_kernel_could_not_say_is_looked_for(
+    lamina: Lamina, folder: Path
+) -> None:
+    for name in ("b", "c"):
+        (folder / "src" / name).write_text("1")
+    seen = watch(lamina, "--no-run", folder, first="built")
+    most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    seen.process.send_signal(signal.SIGSTOP)
+    # Alternately: an event like the last one is no further one.
+    for number in range(most // 2 + 100):
+        for name in ("a", "b"):
+            (folder / "src" / name).write_text(str(number))
+    (folder / "src/c").write_text("after the queue was full")
+    seen.process.send_signal(signal.SIGCONT)
+    while True:
+        ended = seen.outcome("built")
+        out = lamina.run("run", "--rm", ended["image"], "cat", "/src/c").out
+        if out == "after the queue was full":
+            break
     seen.end()
 
 
