@@ -129,7 +129,9 @@ def _write_archive(
             (tree / "unique").write_text(f"{name} {number} {again} {time.time()}")
             # Links are to the names that they have in the tree.
             change = f"--transform 's,^[.]/,l{number}-{again}/,rSh'"
-            shell(f"tar r {change} -C {tree} -f {place}/{layer} .")
+            # What is in the tree, and not the tree: no layer may name a path twice.
+            names = " ".join(f"./{top}" for top in sorted(os.listdir(tree)))
+            shell(f"tar r {change} -C {tree} -f {place}/{layer} {names}")
         digest = shell(f"sha256sum {place}/{layer}").split()[0]
         layers.append(layer)
         diff_ids.append(f"sha256:{digest}")
@@ -143,5 +145,5 @@ def _write_archive(
     (place / "config.json").write_text(json.dumps(config))
     entry = {"Config": "config.json", "RepoTags": [name], "Layers": layers}
     (place / "manifest.json").write_text(json.dumps([entry]))
-    names = " ".join(sorted(os.listdir(place)))
-    shell(f"tar c -C {place} -f {target} {names}")
+    parts = " ".join(sorted(os.listdir(place)))
+    shell(f"tar c -C {place} -f {target} {parts}")
