@@ -2,7 +2,7 @@
 
 import sys
 
-from lamina.cli.main import main
+from lamina.cli.program import main
 
 if __name__ == "__main__":
     sys.exit(main())

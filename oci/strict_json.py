@@ -61,9 +61,11 @@ def parse_object(data: bytes, what: str, limit: int = MAX_DOCUMENT) -> Object:
 def dump_json(document: Any) -> bytes:
     """Compact JSON with the keys in the order given, escaped as Go escapes."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    # A lone surrogate is not text: Go writes the replacement character for it.
-    plain = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return plain.translate(_GO_ESCAPES).encode()
+    if not text.isascii():
+        # A lone surrogate is not text: Go writes the replacement character for it.
+        pairs = text.encode("utf-16-le", "surrogatepass")
+        text = pairs.decode("utf-16-le", "replace")
+    return text.translate(_GO_ESCAPES).encode()
 
 
 def text_of(holder: Object, key: str, what: str) -> str:

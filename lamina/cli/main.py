@@ -6,7 +6,6 @@ argparse and not click: 15 ms against 50 (docs/decisions/0002-lean-start.md).
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 
@@ -15,6 +14,7 @@ from _signal import getsignal, signal  # type: ignore[import-not-found]
 
 from lamina import __version__
 from lamina.cli.settings import settings_from
+from lamina.cli.spellings import position_of_command, spelled_out
 from lamina.cli.untranslated import argparse
 from lamina.errors import LaminaError, visible
 
@@ -146,13 +146,11 @@ def _terminated(number: int, _frame: object) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code.
 
-    Without `argv` it is the command of this process, which ends here. Taking Python
-    apart object by object, and looking for cycles among what imports make, would
-    each be a tenth of `lamina run`.
+    Without `argv` it is the command of this process, which ends here: taking Python
+    apart object by object would be a tenth of `lamina run`.
     """
     if argv is not None:
         return _run(list(argv))
-    gc.set_threshold(100_000)
     code = _run(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -169,8 +167,6 @@ def _run(arguments: list[str]) -> int:
         signal(_SIGHUP, _terminated)
     name = _command_name(arguments)
     if name in ("container", "image"):
-        from lamina.cli.spellings import spelled_out
-
         arguments = spelled_out(name, arguments)
     try:
         return _main(arguments)
@@ -232,10 +228,7 @@ def _main(arguments: list[str]) -> int:
 
 def _command_name(arguments: list[str]) -> str:
     """The first argument that is no option of `lamina` itself."""
-    position = 0
-    while position < len(arguments) and arguments[position].startswith("-"):
-        position += 2 if arguments[position] == "--root" else 1
-    return arguments[position] if position < len(arguments) else ""
+    return next(iter(arguments[position_of_command(arguments) :]), "")
 
 
 class Help(argparse.HelpFormatter):

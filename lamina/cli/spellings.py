@@ -6,6 +6,10 @@ is only in a group (`container prune`) is the group's own.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _SAME_OF_CONTAINERS = (
     *("attach", "commit", "cp", "create", "diff", "exec", "export", "kill", "logs"),
     *("pause", "port", "ps", "rename", "restart", "rm", "run", "start", "stats"),
@@ -26,6 +30,14 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "inspect": ("inspect", "--type", "image"),
     },
 }
+
+
+def position_of_command(words: Sequence[str]) -> int:
+    """Where the first word is that is no option of `lamina` itself."""
+    position = 0
+    while position < len(words) and words[position].startswith("-"):
+        position += 2 if words[position] == "--root" else 1
+    return position
 
 
 def spelled_out(group: str, arguments: list[str]) -> list[str]:

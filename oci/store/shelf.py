@@ -64,7 +64,7 @@ class Shelf:
 
 def boot_id() -> str:
     """The kernel's name for this boot (proc(5), random/boot_id)."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
         return file.read().strip()
 
 

@@ -193,7 +193,7 @@ def _create(root: str) -> None:
 
 def _overlay_namespace() -> str:
     """`trusted` needs CAP_SYS_ADMIN in the first user namespace, else `user`."""
-    with open("/proc/self/uid_map", encoding="ascii") as file:
+    with open("/proc/self/uid_map", encoding="utf-8") as file:
         first = file.readline().split()
     whole = first == ["0", "0", "4294967295"]
     return "trusted" if whole and os.geteuid() == 0 else "user"

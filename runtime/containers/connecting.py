@@ -27,27 +27,45 @@ if TYPE_CHECKING:
 class Connecting:
     """A connection that is being made in a thread: `result`, or `cancel`.
 
-    `owner` says who is to have it, once that is known.
+    `owner` says who is to have it, once that is known; `namespace` is there before the
+    rest, for who can begin with that.
     """
 
     def __init__(self, name: str, options: Options, owner: Callable[[], Owner]) -> None:
         self._lock = _thread.allocate_lock()
         self._outcome: Uplink | BaseException = Uplink()
+        self._namespace = -1
+        self._begun = _thread.allocate_lock()
         # With `-P` the image says which ports; without a network nothing is done.
         self.complete = not options.publish_all
         # A user's network is in the store, which is not open yet.
         self.complete &= options.network == endpoints.DEFAULT and not options.networks
         if self.complete:
             self._lock.acquire()
+            self._begun.acquire()
             _thread.start_new_thread(self._work, (name, options, owner))
 
     def _work(self, name: str, options: Options, owner: Callable[[], Owner]) -> None:
         try:
-            self._outcome = outbound(name, published_ports(options), owner())
+            ports = published_ports(options)
+            self._outcome = outbound(name, ports, owner(), self._begin)
         except BaseException as error:
             self._outcome = error
         finally:
             self._lock.release()
+            if self._begun.locked():
+                self._begun.release()
+
+    def _begin(self, namespace: int) -> None:
+        self._namespace = namespace
+        self._begun.release()
+
+    @property
+    def namespace(self) -> int:
+        """Its network namespace, which is the connection's; -1 where none is made, or
+        only at the end."""
+        with self._begun:
+            return self._namespace
 
     def result(self) -> Uplink:
         """The connection; raises what went wrong."""
@@ -92,11 +110,15 @@ def connect(root: str, container: Container, owner: Owner) -> Uplink:
 
 
 def outbound(
-    name: str, mappings: tuple[PortMapping, ...] = (), owner: Owner | None = None
+    name: str,
+    mappings: tuple[PortMapping, ...] = (),
+    owner: Owner | None = None,
+    begun: Callable[[int], None] = lambda _: None,
 ) -> Uplink:
     """A new namespace with a way out, for a container or for a build's steps.
 
-    What is taken for it is `owner`'s, which is this process by default.
+    What is taken for it is `owner`'s, which is this process by default. `begun` may be
+    told of the namespace before it leads anywhere.
     """
     uplink = Uplink()
     try:
@@ -106,6 +128,7 @@ def outbound(
             from lamina.runtime.network import network
 
             uplink.namespace = network.new_namespace()
+            begun(uplink.namespace)
             wanted = network.Wanted(endpoints.BRIDGE)
             _join(uplink, network.STATE_DIR, name, owner, wanted)
             _publish(uplink, mappings, owner)

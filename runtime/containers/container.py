@@ -127,13 +127,13 @@ def create(  # noqa: PLR0913 (each is another noun)
 ) -> Container:
     """A new container, created and not yet started, held by this process.
 
-    `name` is checked; with "" it gets one, and so with `identity` (state.new_id).
+    `name` is checked; with "" it gets one, and so with `identity` (names.new_id).
     Raises ContainerError on a name in use.
     """
     wanted = names.check(name) if name else ""
     args = arguments_of(config)
     make_places(store.root)
-    identity = identity or state.new_id()
+    identity = identity or names.new_id()
     with state.locked(store.root):
         container = state.Container(
             identity,

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from lamina.runtime.containers.endpoints import is_networked
-from lamina.runtime.isolation.zygote import Options, Zygote
+from lamina.runtime.isolation import booting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lamina.runtime.isolation.zygote import Zygote
 
 _PROGRAM = "lamina.runtime.keeper.program"
+
+
+def begin_keeper() -> None:
+    """Have a keeper boot for the first one that `start_keeper` is asked for.
+
+    For root's process, and a container in a pid namespace of its own; another one boots
+    in its place otherwise.
+    """
+    booting.begin(_PROGRAM)
 
 
 def start_keeper(root: str, network: str, pid: str, runtime: str = "") -> Zygote:
@@ -13,6 +25,9 @@ def start_keeper(root: str, network: str, pid: str, runtime: str = "") -> Zygote
 
     `network`, `pid` and `runtime` are as in the container's Options.
     """
+    from lamina.runtime.containers.endpoints import is_networked
+    from lamina.runtime.isolation.zygote import Options, Zygote
+
     networked = is_networked(network)
     return Zygote.start(
         Options(

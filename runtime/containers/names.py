@@ -1,4 +1,4 @@
-"""Names of containers: what they may be, and ones to give where none was asked for."""
+"""Names and IDs of containers: what they may be, and ones to give."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ marsh maury mawson mohorovicic mohs murchison murray naumann oldham patterson pe
 playfair powell richter rosenbusch sedgwick shackleton smith sorby steno suess tharp
 urey ussher vernadsky vine walcott walther wegener werner whewell wilson zittel
 """
+
+
+def new_id() -> str:
+    """64 hexadecimal digits; never only decimal ones in front, as host names."""
+    while True:
+        identity = os.urandom(32).hex()
+        if not identity[:12].isdecimal():
+            return identity
 
 
 def check(name: str) -> str:

@@ -150,7 +150,7 @@ def _check_cpus(options: Options) -> None:
 def _check_set(what: str, text: str, online: str) -> None:
     wanted = parse_set(text)
     try:
-        with open(online, encoding="ascii") as file:
+        with open(online, encoding="utf-8") as file:
             there = file.read().strip()
     except OSError:
         return  # the kernel will say

@@ -139,12 +139,9 @@ class Start:
 
         try:
             require_namespaces()
-            self._uplink = (
-                connecting.result()
-                if connecting
-                else connect(self.store.root, self._container, self._owner)
-            )
-            attached = self._hand_over(console, detached)
+            if connecting is None:
+                self._uplink = connect(self.store.root, self._container, self._owner)
+            attached = self._hand_over(console, connecting, detached)
         except BaseException as error:
             if not self._handed_over:
                 self._failed(error)
@@ -156,10 +153,11 @@ class Start:
             raise
         return attached
 
-    def _hand_over(self, console: Console | None, detached: bool) -> Attached:
+    def _hand_over(
+        self, console: Console | None, connecting: Connecting | None, detached: bool
+    ) -> Attached:
         container = self._container
         found = volumes.of_container(container.options, container.config)
-        self._write_etc()
         etc = resolving.FILES
         joined = joining.join(self.store.root, container.options)
         spec = plan.plan(container, found, etc, joined.namespaces)
@@ -167,6 +165,10 @@ class Start:
             size = streams.size_of(console.terminal)
             spec = replace(spec, process=replace(spec.process, console_size=size))
         self._cgroup = self._make_cgroup(spec)
+        if connecting is not None:
+            self._prepare(spec, connecting.namespace)
+            self._uplink = connecting.result()
+        self._write_etc()
         pipes = Pipes(wanted_streams(container, console))
         with contextlib.ExitStack() as stack:
             stack.callback(pipes.close_theirs)
@@ -184,6 +186,17 @@ class Start:
         """A container that shares another one's network has that one's files, too."""
         if not self._uplink.lender:
             resolving.write_files(self.store.root, self._container, self._uplink)
+
+    def _prepare(self, spec: Spec, namespace: int) -> None:
+        """Have the keeper begin with what needs no root and no way out."""
+        assert self._cgroup is not None
+        if namespace >= 0 and self._is_ours:
+            self._zygote.prepare(spec, namespace, bool(self._cgroup.directories))
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether the keeper launches it itself, and no other runtime."""
+        return self._container.options.runtime in ("", "lamina")
 
     def _make_cgroup(self, spec: Spec) -> Cgroup:
         from lamina.runtime.cgroups.cgroup import Cgroup, collect
@@ -267,7 +280,7 @@ class Start:
 
     def _foreign(self, ready: _Ready, spaces: Membership) -> dict[str, Any]:
         """What the keeper is told of another runtime; {} where it launches itself."""
-        if self._container.options.runtime in ("", "lamina"):
+        if self._is_ours:
             return {}
         from lamina.runtime.containers import foreign
 

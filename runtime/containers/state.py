@@ -133,14 +133,6 @@ def directory(root: str, identity: str) -> str:
     return f"{root}/containers/{identity}"
 
 
-def new_id() -> str:
-    """64 hexadecimal digits; never only decimal ones in front, as host names."""
-    while True:
-        identity = os.urandom(32).hex()
-        if not identity[:12].isdecimal():
-            return identity
-
-
 # Writing
 
 

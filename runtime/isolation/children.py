@@ -74,7 +74,8 @@ class Pool:
         self._wanted: dict[Key, tuple[int, list[int]]] = {}
 
     def child(self, early: bytes, joined: list[int], warm: bool) -> Child:
-        """One that waits, or a new one; `warm`: another is to wait in its place.
+        """One that waits, or a new one; `warm`: another is to wait in its place,
+        otherwise none is.
 
         `joined`: the namespaces to join, as `early` has their flags.
         """
@@ -82,6 +83,8 @@ class Pool:
         child = self._take(key)
         if warm:
             self._want(key, joined, 1 if child else 2)
+        elif key in self._wanted:
+            self._forget(key)
         return child or _clone(key, joined)
 
     def want(self, early: bytes, joined: list[int]) -> None:

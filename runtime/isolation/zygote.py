@@ -21,8 +21,8 @@ import select
 from lamina.runtime import syscalls
 from lamina.runtime.errors import ContainerError, NotPermitted
 from lamina.runtime.isolation import wire
+from lamina.runtime.isolation.booting import Booting, booting
 from lamina.runtime.isolation.failures import failure
-from lamina.runtime.isolation.interpreter import sealed_interpreter, spawn_interpreter
 from lamina.runtime.isolation.mounts import Plan, plan
 from lamina.runtime.isolation.namespaces import Membership, membership, open_joined
 from lamina.runtime.isolation.privileges import capability_set
@@ -172,7 +172,7 @@ class Zygote:
         self._lock = _thread.allocate_lock()
         self._closed = False
         self._last: tuple[dict[str, Any], Plan, bytes] | None = None
-        self._spawn()
+        self._process = self._begin()
 
     @classmethod
     def start(cls, options: Options | None = None) -> Zygote:
@@ -190,15 +190,14 @@ class Zygote:
         found = membership(spec.namespaces, network)
         _, early = self._planned(spec, found, own_cgroup)
         joined = open_joined(found)
-        wire.tell(self._line, {"op": "prepare", "early": early}, tuple(joined))
+        wire.tell(self._process.line, {"op": "prepare", "early": early}, tuple(joined))
         for fd in joined:
             os.close(fd)
 
     @property
     def pid(self) -> int:
         """Its process, once that is spawned; -1 when it could not be."""
-        with self._spawned:
-            return self._pid
+        return self._process.pid
 
     def parts(
         self,
@@ -294,8 +293,7 @@ class Zygote:
     def close(self) -> None:
         """End the zygote and with it everything it started; returns when it is over."""
         self._closed = True
-        self._line.close()
-        self._reap()
+        self._process.end()
 
     def __enter__(self) -> Zygote:
         return self
@@ -323,7 +321,7 @@ class Zygote:
     def send(self, request: dict[str, Any], fds: tuple[int, ...]) -> None:
         """Hand the zygote a request; raises ContainerError."""
         try:
-            wire.send(self._line, request, fds)
+            wire.send(self._process.line, request, fds)
         except OSError as error:
             if error.errno in (errno.EPIPE, errno.ECONNRESET, errno.EBADF):
                 raise self.died() from None
@@ -362,52 +360,31 @@ class Zygote:
         self._last = alike, planned, data
         return planned, data
 
-    def _spawn(self) -> None:
-        """Make the socket now, the process in a thread: requests can already queue."""
-        self._line, theirs = wire.pair()
-        self._pid = -1
-        self._failure: OSError | None = None
-        self._spawned = _thread.allocate_lock()
-        self._spawned.acquire()
+    def _begin(self) -> Booting:
+        """A process, to which requests can queue at once, told what it is for."""
+        chosen = self._options
+        own_pids = chosen.own_pids and not chosen.exec_only
+        process = booting(chosen.program, own_pids)
         options = {
-            "stage": not self._options.exec_only,
-            "keep": self._options.keep,
-            "overlay": self._options.overlay,
-            "network": self._options.network,
-            "foreign": self._options.foreign,
+            "stage": not chosen.exec_only,
+            "keep": chosen.keep,
+            "overlay": chosen.overlay,
+            "network": chosen.network,
+            "foreign": chosen.foreign,
         }
-        opened = open_cgroups(self._options.cgroups)
+        opened = open_cgroups(chosen.cgroups)
         try:
-            wire.send(self._line, options, tuple(opened))
+            wire.tell(process.line, options, tuple(opened))
         finally:
             for fd in opened:
                 os.close(fd)
-        _thread.start_new_thread(self._start_process, (theirs, self._spawned))
-
-    def _start_process(self, theirs: _socket.socket, spawned: _thread.LockType) -> None:
-        try:
-            program = sealed_interpreter()
-            try:
-                if self._options.own_pids and not self._options.exec_only:
-                    # For this thread's children: the zygote becomes PID 1, and the
-                    # kernel ends all that it started when it ends.
-                    syscalls.unshare(syscalls.CLONE_NEWPID)
-                module = self._options.program
-                self._pid = spawn_interpreter(program, theirs.fileno(), module)
-            finally:
-                os.close(program)
-        except OSError as error:
-            self._failure = error
-        finally:
-            theirs.close()
-            spawned.release()
+        return process
 
     def died(self) -> ContainerError:
         """Why the zygote does not answer; starts another one if it was killed."""
         if self._closed:
             return ContainerError("what containers are started from has been closed")
-        with self._spawned:
-            failure = self._failure
+        failure = self._process.failure
         if failure is not None:
             return NotPermitted(
                 f"this process may not create containers: {failure}",
@@ -415,29 +392,19 @@ class Zygote:
                 "kernel.unprivileged_userns_clone, user.max_user_namespaces)",
             )
         with self._lock:
-            if not _hung_up(self._line):
+            if not _hung_up(self._process.line):
                 # It could not take the descriptors; or another thread has replaced it.
                 return ContainerError(
                     "the container was not started",
                     hint="if it happens again: are too many files open (`ulimit -n`)?",
                 )
             if not self._closed:
-                self._line.close()
-                self._reap()
-                self._spawn()
+                self._process.end()
+                self._process = self._begin()
         return ContainerError(
             "the process that containers are started from was killed",
             hint="the kernel may have run out of memory: see `dmesg`",
         )
-
-    def _reap(self) -> None:
-        with self._spawned:
-            pid, self._pid = self._pid, -1
-        if pid > 0:
-            try:  # noqa: SIM105 (contextlib is an import)
-                os.waitpid(pid, 0)
-            except ChildProcessError:
-                pass  # the application collects its children itself
 
 
 def _hung_up(line: _socket.socket) -> bool:

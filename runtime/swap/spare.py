@@ -6,7 +6,7 @@ connection to the network.
 
 from __future__ import annotations
 
-from lamina.runtime.containers import state
+from lamina.runtime.containers import names
 from lamina.runtime.containers.connecting import Connecting
 from lamina.runtime.containers.keepers import start_keeper
 from lamina.runtime.owner import Owner
@@ -27,7 +27,7 @@ class Spare:
     """
 
     def __init__(self, root: str, options: Options, identity: str = "") -> None:
-        self.identity = identity or state.new_id()
+        self.identity = identity or names.new_id()
         self.zygote = start_keeper(root, options.network, options.pid, options.runtime)
         plain = replace(options, publish=(), publish_all=False)
         self.connecting = Connecting(

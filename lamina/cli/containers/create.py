@@ -39,11 +39,11 @@ def add(commands: Commands) -> None:
 def _create(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.containers.finding import open_store
     from lamina.cli.containers.request import options_from
-    from lamina.runtime.containers import state
+    from lamina.runtime.containers import names, state
 
     options = options_from(arguments)
     store = open_store(settings)
-    container = created(arguments, settings, store, options, state.new_id())
+    container = created(arguments, settings, store, options, names.new_id())
     state.save_state(store.root, container.id, state.State(state.CREATED))
     print(container.id)
     return 0

@@ -42,12 +42,20 @@ class RunParser(argparse.ArgumentParser):
 
 def options_from(arguments: argparse.Namespace) -> Options:
     """The container's Options; raises LaminaError for what cannot be carried out."""
-    from lamina.cli.containers.network_flags import network_options
     from lamina.runtime.containers import plan
+
+    options = options_of(arguments)
+    plan.check(options)
+    return options
+
+
+def options_of(arguments: argparse.Namespace) -> Options:
+    """The same, before it is known that they can be carried out (plan.check)."""
+    from lamina.cli.containers.network_flags import network_options
     from lamina.runtime.containers.options import DEFAULT_SHM_SIZE, Options
 
     _check(arguments)
-    options = Options(
+    return Options(
         interactive=arguments.interactive,
         terminal=arguments.tty,
         detached=arguments.detach,
@@ -107,8 +115,6 @@ def options_from(arguments: argparse.Namespace) -> Options:
         restart=amounts.restart_policy(arguments.restart),
         **_log(arguments.log_driver, arguments.log_opt),
     )
-    plan.check(options)
-    return options
 
 
 def _check(arguments: argparse.Namespace) -> None:

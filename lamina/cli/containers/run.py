@@ -46,7 +46,7 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run; the container's own exit code, or 0 and its ID with `-d`."""
     from lamina.cli.containers.network_flags import network_mode
-    from lamina.cli.containers.request import options_from
+    from lamina.cli.containers.request import options_of
     from lamina.cli.opened import become_root
     from lamina.runtime.containers.keepers import start_keeper
     from lamina.runtime.isolation.userns import require_namespaces
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         settings.root, network_mode(arguments), arguments.pid, arguments.runtime
     )
     try:
-        options = options_from(arguments)
+        options = options_of(arguments)
         start, container, connecting = _prepared(arguments, settings, options, zygote)
         connection = connecting if connecting.complete else None
         attached = start.run(console, connection, detached=console is None)
@@ -106,7 +106,7 @@ def _prepared(
 ) -> tuple[Start, Container, Connecting]:
     """The container on disk, and its network, which a thread makes meanwhile."""
     from lamina.runtime.containers.connecting import Connecting
-    from lamina.runtime.containers.state import new_id
+    from lamina.runtime.containers.names import new_id
     from lamina.runtime.owner import Owner
 
     identity = new_id()
@@ -114,8 +114,10 @@ def _prepared(
     try:
         from lamina.cli.containers.create import created
         from lamina.oci.store.store import Store
+        from lamina.runtime.containers.plan import check
         from lamina.runtime.containers.starting import Start
 
+        check(options)
         store = Store.open(settings.root)
         container = created(arguments, settings, store, options, identity)
         return Start(store, zygote, container), container, connecting

@@ -370,7 +370,7 @@ zygote = Zygote.start(Options(keep=({place!r}, {root!r})))
 bench = Bench(Path({place!r}), Path({root!r}), zygote)
 script = "trap '' TERM; sleep 1000 & wait"
 sandboxes = [bench.start("sh", "-c", script) for _ in range(3)]
-print(zygote._pid, *(s.pid for s in sandboxes), flush=True)
+print(zygote.pid, *(s.pid for s in sandboxes), flush=True)
 sys.stdin.read()
 """
 
@@ -417,7 +417,7 @@ def test_a_killed_zygote_is_replaced(bench: Bench, tmp_path: Path) -> None:
     with Zygote.start(Options(keep=(str(tmp_path),))) as zygote:
         alone = Bench(tmp_path, bench.root, zygote)
         with alone.start("sleep", "1000") as sandbox:
-            os.kill(zygote._pid, signal.SIGKILL)
+            os.kill(zygote.pid, signal.SIGKILL)
             with pytest.raises(ContainerError, match="was killed"):
                 sandbox.wait()
         with pytest.raises(ContainerError, match="was killed"):
@@ -431,7 +431,7 @@ def test_threads_that_see_it_killed_replace_it_once(bench: Bench) -> None:
         alone = Bench(bench.place, bench.root, zygote)
         alone.run("true")
         snapshots = [alone.snapshot() for _ in range(6)]
-        os.kill(zygote._pid, signal.SIGKILL)
+        os.kill(zygote.pid, signal.SIGKILL)
         ends: list[object] = []
 
         def work(snapshot: Snapshot) -> None:
@@ -454,7 +454,7 @@ def test_a_zygote_without_descriptors_to_spare_goes_on(bench: Bench) -> None:
     with Zygote.start(options) as zygote, ExitStack() as running:
         alone = Bench(bench.place, bench.root, zygote)
         alone.run("true")
-        resource.prlimit(zygote._pid, resource.RLIMIT_NOFILE, (24, 24))
+        resource.prlimit(zygote.pid, resource.RLIMIT_NOFILE, (24, 24))
         first = running.enter_context(alone.start("sleep", "1000"))
         with pytest.raises(ContainerError):
             while True:
