@@ -199,6 +199,11 @@ class Zygote:
         """Its process, once that is spawned; -1 when it could not be."""
         return self._process.pid
 
+    @property
+    def lives(self) -> bool:
+        """Whether nothing is known that keeps it from launching: it boots, or waits."""
+        return not _hung_up(self._process.line)
+
     def parts(
         self,
         spec: Spec,

@@ -38,6 +38,10 @@ class Datagrams:
         self._socket = socket
         self._clients: dict[_Client, tuple[_socket.socket, float]] = {}
 
+    def of(self, socket: _socket.socket) -> bool:
+        """Whether they are this socket's clients."""
+        return self._socket is socket
+
     def receive(self, _events: int) -> None:
         try:
             data, client = self._socket.recvfrom(_CHUNK)

@@ -68,6 +68,7 @@ class Forwarder:
         self._acceptors[fd] = listener
         self._targets[fd] = True, target
         self.watch(fd, select.EPOLLIN, lambda _: self._accept(listener))
+        self._listen(not self._resting and len(self._streams) < self._most)
 
     def add_datagram(self, socket: _socket.socket, target: _Target) -> None:
         """Pass the datagrams that `socket` gets on to `target`, and the answers."""
@@ -76,6 +77,17 @@ class Forwarder:
         self._datagrams.append(clients)
         self._targets[socket.fileno()] = False, target
         self.watch(socket.fileno(), select.EPOLLIN, clients.receive)
+
+    def remove(self, socket: _socket.socket) -> None:
+        """Close a socket that was added; what it led on already stays as it is."""
+        fd = socket.fileno()
+        self.watch(fd, 0, lambda _: None)
+        del self._targets[fd]
+        if self._acceptors.pop(fd, None) is None:
+            (clients,) = (one for one in self._datagrams if one.of(socket))
+            self._datagrams.remove(clients)
+            clients.close()
+        socket.close()
 
     @property
     def is_inside(self) -> bool:

@@ -20,7 +20,7 @@ from lamina.runtime.owner import Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from lamina.runtime.network.endpoint import Endpoint
@@ -114,6 +114,21 @@ class Published:
             if ":" not in mapping.host_ip
         )
 
+    def add(
+        self, mapping: PortMapping, sockets: tuple[_socket.socket, ...], address: str
+    ) -> None:
+        """Serve one more port, bound already, for the container at `address`; the
+        kernel leads it with the next `move`."""
+        _serve(self._forwarder, mapping, sockets, address)
+        self.ports = (*self.ports, mapping)
+
+    def remove(self, mapping: PortMapping, sockets: tuple[_socket.socket, ...]) -> None:
+        """Give back a port that was added; the kernel forgets it with the next `move`.
+        Connections that there are stay."""
+        for socket in sockets:
+            self._forwarder.remove(socket)
+        self.ports = tuple(one for one in self.ports if one is not mapping)
+
     def move(self, network: Network, address: str, owner: Owner) -> None:
         """Lead the ports to the container at `address` instead: for the kernel in one
         step. Connections that there are stay where they are."""
@@ -124,6 +139,8 @@ class Published:
             before, self._led = self._led[1], (network, elements)
             nft = self._mover = self._mover or _nft()
             with Lock(network):
+                for element in before:
+                    portmap.forget(network.ports, element)
                 for element in elements:
                     portmap.record(network.ports, element, owner)
                 try:
@@ -133,7 +150,7 @@ class Published:
                     if error.errno != errno.ENOENT:
                         raise
                     self._lead(nft, network, elements)
-                _forget_flows(nft, elements)
+                _forget_flows(nft, (*before, *elements))
         self._forwarder.redirect(address)
 
     def redirect(self, address: str, namespace: int) -> None:
@@ -238,22 +255,31 @@ def forward(
         for mapping in ports:
             bound, sockets = bind(mapping)
             got.append(bound)
-            target = (address, mapping.container_port)
-            for socket in sockets:
-                if mapping.protocol == "udp":
-                    forwarder.add_datagram(socket, target)
-                else:
-                    forwarder.add_stream(socket, target)
+            _serve(forwarder, mapping, sockets, address)
     except BaseException:
         forwarder.close()
         raise
     return Published(tuple(got), forwarder)
 
 
-def reserve(ports: tuple[PortMapping, ...]) -> Published:
-    """Open `ports` of the host for nobody yet: who connects waits (`move`,
-    `redirect`)."""
-    opened = forward(ports, "0.0.0.0")
+def _serve(
+    forwarder: Forwarder,
+    mapping: PortMapping,
+    sockets: Iterable[_socket.socket],
+    address: str,
+) -> None:
+    target = (address, mapping.container_port)
+    for socket in sockets:
+        if mapping.protocol == "udp":
+            forwarder.add_datagram(socket, target)
+        else:
+            forwarder.add_stream(socket, target)
+
+
+def reserve() -> Published:
+    """No ports yet, and nobody to lead them to: who connects to one that is added
+    waits (`move`, `redirect`)."""
+    opened = Published((), Forwarder())
     opened.rest(True)
     return opened
 

@@ -58,6 +58,8 @@ class Replica:
         self.container = container
         self.ended = threading.Event()
         self.exit_code = 0
+        # Of the host, that lead to it once it is ready.
+        self.ports: tuple[PortMapping, ...] = ()
         self.began = time.monotonic()
         self._store = store
         self._spare = spare
@@ -92,7 +94,7 @@ class Replica:
         except BaseException:
             self.discard()
             raise
-        uplink.ports = ports
+        uplink.ports = self.ports = ports
         if uplink.namespace >= 0 and uplink.leading is not None:
             self._namespace = os.dup(uplink.namespace)
             self._address = uplink.leading.address

@@ -21,7 +21,7 @@ from lamina.runtime.swap.front import Front
 from lamina.runtime.swap.readiness import Gate, await_ready, eager
 from lamina.runtime.swap.replica import Listener, Replica, replica_of
 from lamina.runtime.swap.service import gate_ports, stops_first
-from lamina.runtime.swap.spare import Spare
+from lamina.runtime.swap.spare import Spare, Spares
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 # So many old ones may be finishing; the oldest is stopped for a further one.
 _MOST_DRAINING = 3
 _DRAIN_PAUSE = 0.05
+# So many sandboxes wait: the second is for a save that comes while the first is used.
+_SPARES = 2
 
 
 class Serving:
@@ -48,12 +50,11 @@ class Serving:
         self._listener = Listener(listener.wrote, self._ended)
         self._told = listener
         # Before there is anything to serve: who connects waits, and who has a port
-        # already is told of at once. With `-P` only the image says which ports.
-        known = is_networked(service.options.network) and service.options.publish
-        early = bool(known) and not service.options.publish_all
-        mappings = published_ports(service.options) if early else ()
+        # already is told of at once. What `-P` adds only the image says.
+        networked = is_networked(service.options.network)
+        mappings = published_ports(service.options) if networked else ()
         self._front: Front | None = Front(mappings) if mappings else None
-        self._spare: Spare | None = Spare(store.root, service.options)
+        self._spares = Spares(store.root, service.options, _SPARES)
         self._lock = threading.Lock()
         self.current: Replica | None = None
         self._image: Digest | None = None
@@ -129,18 +130,18 @@ class Serving:
         config = configure(found.config, service.overrides)
         gate_config = eager(config, service.patience)
         name = service.name if self.current is None else ""
-        spare, self._spare = self._spare, None
-        spare = spare or Spare(self._store.root, service.options)
+        spare = self._spares.take()
         names = (service.image_name, name)
         asked = (found, names, gate_config, service.options, spare)
         new = replica_of(self._store, *asked)
         try:
-            self._open_front(new)
+            ports = self._held_for(new)
         except BaseException:
             new.discard()
             raise
-        new.start(self.ports, self._listener)
-        self._refill()
+        new.start(ports, self._listener)
+        # The next sandboxes are made while this one starts.
+        self._spares.refill()
         lap("start")
         return self._awaited(new, config, check, lap)
 
@@ -154,7 +155,7 @@ class Serving:
         """A container that has started, once it is ready."""
         try:
             self._told.began(new)
-            gate = Gate(gate_ports(config, self.ports), self._service.patience)
+            gate = Gate(gate_ports(config, new.ports), self._service.patience)
             await_ready(self._store, new, gate, check)
         except BaseException:
             new.stop(0)
@@ -173,7 +174,7 @@ class Serving:
         old.stop(keep=True)
         spare = Spare(self._store.root, self._service.options, old.container.id)
         new = Replica(self._store, old.container, spare)
-        new.start(self.ports, self._listener, again=True)
+        new.start(old.ports, self._listener, again=True)
         lap("start")
         self._awaited(new, new.container.config, check, lap)
         self._take_over(new, image, lap)
@@ -188,13 +189,16 @@ class Serving:
         with self._lock:
             current = self.current
             if self._front is not None and current is not None and current.place:
-                self._front.lead(current.place)
+                self._front.lead(current.place, current.ports)
 
-    def _open_front(self, new: Replica) -> None:
-        if self._front is None and is_networked(self._service.options.network):
-            mappings = wanted_ports(new.container)
-            if mappings:
-                self._front = Front(mappings)
+    def _held_for(self, new: Replica) -> tuple[PortMapping, ...]:
+        """The ports that are to lead to it. Raises NetworkError when one is taken."""
+        if not is_networked(self._service.options.network):
+            return ()
+        mappings = wanted_ports(new.container)
+        if self._front is None and mappings:
+            self._front = Front(mappings)
+        return self._front.hold(mappings) if self._front is not None else ()
 
     def _take_over(
         self, new: Replica, image: Digest, lap: Callable[[str], None]
@@ -202,17 +206,12 @@ class Serving:
         with self._lock:
             place = new.place
             if self._front is not None and place is not None:
-                self._front.lead(place)
+                self._front.lead(place, new.ports)
             self.current, self._image = new, image
         lap("swap")
         if new.ended.is_set():
             # It died while it got the ports.
             self._ended(new, new.exit_code)
-
-    def _refill(self) -> None:
-        """The next sandbox is made while this one starts."""
-        if self._spare is None:
-            self._spare = Spare(self._store.root, self._service.options)
 
     # The old one
 
@@ -238,7 +237,7 @@ class Serving:
             containers.rename(root, load_container(root, replica.container.id), name)
 
     def _drain(self, old: Replica, hurry: threading.Event) -> None:
-        ports = frozenset(gate_ports(old.container.config, self.ports))
+        ports = frozenset(gate_ports(old.container.config, old.ports))
         until = time.monotonic() + self._service.drain
         # What was on its way when the ports moved arrives within this.
         hurry.wait(_DRAIN_PAUSE)
@@ -264,9 +263,7 @@ class Serving:
 
     def close(self) -> None:
         """Stop all, and give the ports back."""
-        if self._spare is not None:
-            self._spare.close()
-            self._spare = None
+        self._spares.close()
         for _, hurry in self._draining:
             hurry.set()
         current = self.current

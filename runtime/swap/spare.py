@@ -1,10 +1,12 @@
-"""Spare: a sandbox made before anybody needs it, for the next container.
+"""Spares: sandboxes made before anybody needs them, for the next containers.
 
 The two slow parts of a start need no image: a keeper that boots (20 ms of Python) and a
 connection to the network.
 """
 
 from __future__ import annotations
+
+from collections import deque
 
 from lamina.runtime.containers import names
 from lamina.runtime.containers.connecting import Connecting
@@ -34,6 +36,11 @@ class Spare:
             self.identity, plain, lambda: Owner.of(self.identity, self.zygote.pid)
         )
 
+    @property
+    def lives(self) -> bool:
+        """Whether its keeper was not killed since."""
+        return self.zygote.lives
+
     def uplink(self, root: str, container: Container) -> Uplink:
         """Its connection, once that is made; raises ContainerError.
 
@@ -47,3 +54,34 @@ class Spare:
         """Nobody needs it any more."""
         self.connecting.cancel()
         self.zygote.close()
+
+
+class Spares:
+    """Those that wait, `number` of them after each `refill`, until `close`."""
+
+    def __init__(self, root: str, options: Options, number: int) -> None:
+        self._root = root
+        self._options = options
+        self._number = number
+        self._waiting: deque[Spare] = deque()
+        self.refill()
+
+    def take(self) -> Spare:
+        """The one that has waited longest, or a new one where none is left; whose
+        keeper was killed meanwhile goes."""
+        while self._waiting:
+            spare = self._waiting.popleft()
+            if spare.lives:
+                return spare
+            spare.close()
+        return Spare(self._root, self._options)
+
+    def refill(self) -> None:
+        """Make those that are missing; they boot while something else goes on."""
+        while len(self._waiting) < self._number:
+            self._waiting.append(Spare(self._root, self._options))
+
+    def close(self) -> None:
+        """Nobody needs any more."""
+        while self._waiting:
+            self._waiting.popleft().close()

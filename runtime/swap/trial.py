@@ -5,7 +5,7 @@ from __future__ import annotations
 from lamina.runtime.containers.container import configure
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.swap.replica import replica_of
-from lamina.runtime.swap.spare import Spare
+from lamina.runtime.swap.spare import Spares
 from lamina.values import replace
 
 TYPE_CHECKING = False
@@ -38,7 +38,7 @@ class Trials:
         self._store = store
         self._command = command
         self._listener = listener
-        self._spare: Spare | None = Spare(store.root, service.options)
+        self._spares = Spares(store.root, service.options, 1)
         self.alive = False
 
     def swap(
@@ -53,13 +53,12 @@ class Trials:
         found = self._store.image(image)
         shell = found.config.shell or ("/bin/sh", "-c")
         asked = replace(service.overrides, entrypoint=shell, command=(self._command,))
-        spare, self._spare = self._spare, None
-        spare = spare or Spare(self._store.root, service.options)
+        spare = self._spares.take()
         config = configure(found.config, asked)
         names = (service.image_name, service.name)
         run = replica_of(self._store, found, names, config, service.options, spare)
         run.start((), self._listener)
-        self._spare = Spare(self._store.root, service.options)
+        self._spares.refill()
         lap("start")
         self.alive = True
         try:
@@ -74,5 +73,4 @@ class Trials:
 
     def close(self) -> None:
         """The last one has ended."""
-        if self._spare is not None:
-            self._spare.close()
+        self._spares.close()

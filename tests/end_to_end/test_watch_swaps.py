@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from lamina.oci.files.removal import remove_tree
 from tests.end_to_end.bases import Lamina, project
 from tests.end_to_end.hammering import Hammer, ask
 from tests.end_to_end.serving import RECIPE, Served, page
-from tests.end_to_end.watching import watch
+from tests.end_to_end.watching import PATIENCE, watch
 
 # What a test runs by default; WATCH_SWAPS=200 was run as well.
 SWAPS = int(os.environ.get("WATCH_SWAPS", "20"))
@@ -224,6 +225,70 @@ def test_killed_it_leaves_nothing(lamina: Lamina, folder: Path) -> None:
     served = Served(lamina, folder)
     served.seen.end(signal.SIGKILL)
     assert lamina.run("ps", "-q").out == ""
+
+
+def test_spares_that_were_killed_are_made_again(lamina: Lamina, folder: Path) -> None:
+    served = Served(lamina, "--name", "web", folder)
+    for number in "12":
+        inspected = lamina.run("inspect", "-f", "{{.State.Pid}}", "web").out
+        serving = parent_of(int(inspected))
+        end = time.monotonic() + PATIENCE
+        # The one before is about to end.
+        while len(spares := set(children_of(served.seen.process.pid)) - {serving}) > 2:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert len(spares) == 2
+        for keeper in spares:
+            os.kill(keeper, signal.SIGKILL)
+        page(folder, number)
+        assert served.seen.outcome("swapped", "failed")["outcome"] == "swapped"
+        assert served.ask() == number
+        assert spares.isdisjoint(children_of(served.seen.process.pid))
+    served.seen.end()
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def children_of(pid: int) -> list[int]:
+    """Its processes, and those that ended and that it has not collected."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def test_what_is_exposed_may_change(lamina: Lamina, folder: Path) -> None:
+    """-P: a port that stays keeps its number, one that goes is closed."""
+
+    def published(port: int) -> int:
+        told = [e for e in seen.events if e["event"] == "serves"][-1]["ports"]
+        pairs = dict(reversed(text.split("->")) for text in told)
+        return int(pairs[f"{port}/tcp"].rpartition(":")[2])
+
+    seen = watch(lamina, "-P", folder, first="swapped")
+    before = published(8000)
+    assert ask(before) == "0"
+    both = "EXPOSE 9000\nCMD httpd -p 9000 -h /srv; httpd -f -p 8000 -h /srv\n"
+    (folder / "Recipe").write_text(RECIPE + both)
+    seen.outcome("swapped")
+    assert published(8000) == before
+    after = published(9000)
+    assert ask(before) == ask(after) == "0"
+    # What does not become ready changes nothing.
+    third = RECIPE.replace("8000", "9000")
+    (folder / "Recipe").write_text(third + "CMD false\n")
+    seen.outcome("failed")
+    assert ask(before) == ask(after) == "0"
+    (folder / "Recipe").write_text(third)
+    seen.outcome("swapped")
+    assert published(9000) == after
+    assert ask(after) == "0"
+    with pytest.raises(ConnectionRefusedError):
+        ask(before)
+    (folder / "Recipe").write_text(RECIPE.replace("EXPOSE 8000\n", ""))
+    seen.outcome("swapped")
+    assert [e for e in seen.events if e["event"] == "serves"][-1]["ports"] == []
+    seen.end()
 
 
 def test_on_a_network_of_its_own_it_is_found_and_published_through_swaps(

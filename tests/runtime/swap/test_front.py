@@ -62,7 +62,7 @@ def test_ports_lead_to_one_after_the_other(
 ) -> None:
     for _ in range(2):
         for container, name in zip(pair, ("blue", "green"), strict=True):
-            lab.on_host(partial(front.lead, place(container)))
+            lab.on_host(partial(front.lead, place(container), front.ports))
             assert ask(lab.host, address, PORT).startswith(name)
 
 
@@ -70,7 +70,7 @@ def test_ports_lead_to_one_after_the_other(
 def test_nobody_who_connects_meanwhile_is_refused(
     lab: Lab, front: Front, pair: list[Container], place: Where
 ) -> None:
-    lab.on_host(lambda: front.lead(place(pair[0])))
+    lab.on_host(lambda: front.lead(place(pair[0]), front.ports))
     over = threading.Event()
     answers: list[str] = []
     failures: list[OSError] = []
@@ -89,7 +89,7 @@ def test_nobody_who_connects_meanwhile_is_refused(
     try:
         for number in range(100):
             to = place(pair[number % 2])
-            lab.on_host(partial(front.lead, to))
+            lab.on_host(partial(front.lead, to, front.ports))
     finally:
         over.set()
         for thread in threads:
@@ -109,10 +109,10 @@ def test_a_connection_that_is_there_stays(
     server = netns.inside(old.namespace, listen)
     ports = parse_port("8181:81")
     other = lab.on_host(lambda: Front(ports))
-    lab.on_host(lambda: other.lead(bridged(old)))
+    lab.on_host(lambda: other.lead(bridged(old), other.ports))
     client = lab.on_host(lambda: socket.create_connection(("127.0.0.1", 8181), 20))
     accepted, _ = server.accept()
-    lab.on_host(lambda: other.lead(bridged(new)))
+    lab.on_host(lambda: other.lead(bridged(new), other.ports))
     client.sendall(b"?")
     assert accepted.recv(10) == b"?"
     accepted.sendall(b"!")
@@ -133,7 +133,7 @@ def test_datagrams_follow(
     client.settimeout(PATIENCE)
     with client:
         for container, name in zip(pair, ("blue", "green"), strict=True):
-            lab.on_host(partial(front.lead, place(container)))
+            lab.on_host(partial(front.lead, place(container), front.ports))
             client.sendto(b"?", (HOST, 5353))
             assert client.recv(100).decode().startswith(name)
 
@@ -153,7 +153,7 @@ def test_who_connects_while_nothing_is_there_waits(
         client.start()
         client.join(0.1)
         assert client.is_alive()
-        lab.on_host(partial(front.lead, place(container)))
+        lab.on_host(partial(front.lead, place(container), front.ports))
         client.join(PATIENCE)
         assert answers.pop().startswith(name)
 
@@ -161,8 +161,51 @@ def test_who_connects_while_nothing_is_there_waits(
 def test_closed_ports_can_be_had_again(lab: Lab, pair: list[Container]) -> None:
     for _ in range(2):
         made = lab.on_host(lambda: Front(parse_port("8181:80")))
-        lab.on_host(partial(made.lead, bridged(pair[0])))
+        lab.on_host(partial(made.lead, bridged(pair[0]), made.ports))
         lab.on_host(made.close)
         made.close()
         with pytest.raises(ConnectionRefusedError):
             ask(lab.host, "127.0.0.1", 8181)
+
+
+@pytest.mark.parametrize("place", [bridged, inside])
+def test_the_next_one_may_want_other_ports(
+    lab: Lab, pair: list[Container], place: Where
+) -> None:
+    old, new = pair
+    lab.serve(new.namespace, 90, "green 90")
+    web, more, udp = parse_port("80"), parse_port("90"), parse_port("5354:53/udp")
+    front = lab.on_host(lambda: Front((*web, *udp)))
+    try:
+        first = front.ports
+        lab.on_host(lambda: front.lead(place(old), first))
+        wanted = lab.on_host(lambda: front.hold((*web, *more)))
+        # What stays keeps its number; what comes waits, and what goes is there.
+        assert wanted[0] == first[0]
+        assert front.ports == first
+        assert ask(lab.host, "::1", wanted[0].host_port).startswith("blue")
+        lab.on_host(lambda: front.lead(place(new), wanted))
+        assert front.ports == wanted
+        for address in ("127.0.0.1", "::1", HOST):
+            assert ask(lab.host, address, wanted[0].host_port).startswith("green")
+            assert ask(lab.host, address, wanted[1].host_port).startswith("green 90")
+        # The port that nobody wants any more is free, and left no note.
+        lab.on_host(lambda: Front(parse_port("5354:53/udp")).close())
+        back = lab.on_host(lambda: front.hold(web))
+        lab.on_host(lambda: front.lead(place(old), back))
+        assert ask(lab.host, "127.0.0.1", wanted[0].host_port).startswith("blue")
+        with pytest.raises(ConnectionRefusedError):
+            ask(lab.host, "127.0.0.1", wanted[1].host_port)
+    finally:
+        lab.on_host(front.close)
+
+
+def test_what_it_did_not_come_to_is_given_back(lab: Lab) -> None:
+    web = parse_port("80")
+    front = lab.on_host(lambda: Front(web))
+    lab.on_host(lambda: front.hold((*web, *parse_port("8191:90"))))
+    lab.on_host(lambda: front.hold(web))
+    lab.on_host(lambda: Front(parse_port("8191:90")).close())
+    lab.on_host(lambda: front.hold((*web, *parse_port("8191:90"))))
+    lab.on_host(front.close)
+    lab.on_host(lambda: Front(parse_port("8191:90")).close())
