@@ -192,10 +192,14 @@ def _failed(error: LaminaError, arguments: list[str]) -> int:
     """Tell of an error; the exit code for it.
 
     1 may be the container's own, so `run` says 125; where no command of a container's
-    is run, nothing can be mistaken, and 1 is what docker says.
+    is run, nothing can be mistaken, and 1 is what docker says, but of flags.
     """
+    from lamina.cli.usage import FlagUsage
+
     print_error(error)
     name, code = _command_name(arguments), error.exit_code
+    if isinstance(error, FlagUsage):
+        return code
     if name in ("run", "create"):
         return 125 if code == 1 else code
     about = COMMANDS.get(name, ("",))[0].startswith("lamina.cli.containers.")
@@ -258,12 +262,13 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **given: Any) -> None:
         super().__init__(formatter_class=Help, **given)
+        self._words: list[str] = []
 
     def parse_known_args(
         self, args: Any = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
         """Unknown words are an error of the command that got them, with its usage."""
-        args = plain_switches(self, args)
+        args = self._words = plain_switches(self, args)
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             kind = "unknown flag:" if unknown[0].startswith("-") else "one too many:"
@@ -271,9 +276,15 @@ class Parser(argparse.ArgumentParser):
         return parsed, unknown
 
     def error(self, message: str) -> NoReturn:
-        """Usage and the message, as a sentence, with a way on; exit code 2."""
+        """Usage and the message, as a sentence, with a way on; exits."""
+        from lamina.cli.usage import unknown_flag, usage_code
+
+        if message.startswith("the following arguments"):
+            flag = unknown_flag(self._words, self._option_string_actions)
+            message = f"unknown flag: {flag}" if flag else message
+        code = usage_code(self.prog, message)
         self.print_usage(sys.stderr)
-        self.exit(2, f"{self.prog}: {message}\nTry `{self.prog} --help`.\n")
+        self.exit(code, f"{self.prog}: {message}\nTry `{self.prog} --help`.\n")
 
 
 def _parser(name: str) -> argparse.ArgumentParser:

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 def add_subcommands(
     commands: Commands, name: str, about: str, description: str = ""
 ) -> Commands:
-    """Register it: where its subcommands are added. By itself it shows them, and exits
-    with 2. `about` is a phrase without its full stop, and the usual description."""
+    """Register it: where its subcommands are added. By itself it shows them, as docker
+    does. `about` is a phrase without its full stop, and the usual description."""
     parser = commands.add_parser(
         name, help=about, description=description or about + "."
     )
 
     def explain(_arguments: argparse.Namespace, _settings: object) -> int:
         parser.print_help()
-        return 2
+        return 0
 
     parser.set_defaults(call=explain)
     return parser.add_subparsers(title="commands", metavar="COMMAND")

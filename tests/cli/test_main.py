@@ -10,25 +10,59 @@ from lamina.cli.main import main
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "code", "said"),
     [
-        (("ps", "--nope"), "lamina ps: unknown flag: --nope\n"),
-        (("ps", "word"), "lamina ps: one too many: word\n"),
-        (("--nope", "ps"), "lamina: unknown flag: --nope\n"),
-        (("system", "df", "-x"), "lamina system df: unknown flag: -x\n"),
-        (("rm",), "lamina rm: the following arguments are required: CONTAINER\n"),
-        (("buidl", "."), "Did you mean `lamina build`?\n"),
+        # As docker exits: flags 125, arguments 1.
+        (("ps", "--nope"), 125, "lamina ps: unknown flag: --nope\n"),
+        (("ps", "-n", "x"), 125, "lamina ps: argument -n/--last: invalid int"),
+        (("ps", "word"), 1, "lamina ps: one too many: word\n"),
+        (("system", "df", "-x"), 125, "lamina system df: unknown flag: -x\n"),
+        (("system", "fd"), 1, "lamina system: argument COMMAND: invalid choice: 'fd'"),
+        (("image", "ls", "--nope"), 125, "lamina images: unknown flag: --nope\n"),
+        (("rm",), 1, "lamina rm: the following arguments are required: CONTAINER\n"),
+        (("rm", "-f", "--nope"), 125, "lamina rm: unknown flag: --nope\n"),
+        (("run", "--nope"), 125, "lamina run: unknown flag: --nope\n"),
+        (("run", "-m"), 125, "lamina run: argument -m/--memory: expected one"),
+        (("run", "--rm"), 1, "lamina run: the following arguments are required: IM"),
+        (("exec", "-w"), 125, "lamina exec: argument -w/--workdir: expected one"),
+        (("build", "--nope", "."), 125, "lamina build: unknown flag: --nope\n"),
+        # What docker does not have.
+        (("--nope", "ps"), 2, "lamina: unknown flag: --nope\n"),
+        (("graph", "--nope"), 2, "lamina graph: unknown flag: --nope\n"),
+        (("fmt", "--indent"), 2, "lamina fmt: "),
+        (("buidl", "."), 2, "Did you mean `lamina build`?\n"),
     ],
 )
 def test_usage_errors_are_of_the_command(
-    words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+    words: tuple[str, ...], code: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(words)
-    assert stopped.value.code == 2
     printed = capsys.readouterr().err
     assert said in printed
     assert printed.endswith("--help`.\n")
+    assert stopped.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("ps", "--filter", "x"), 125),
+        (("ps", "--filter", "x=1"), 1),
+        (("images", "--filter", "x"), 125),
+        (("volume", "ls", "--filter", "x"), 125),
+        (("events", "--filter", "x"), 125),
+        (("events", "--since", "x"), 1),
+        (("update", "--cpus", "x", "one"), 125),
+        (("update", "one"), 1),
+        (("system",), 0),
+        (("exec", "one"), 1),
+    ],
+)
+def test_flags_that_a_command_cannot_read(
+    words: tuple[str, ...], code: int, tmp_path: Path
+) -> None:
+    assert main(("--root", f"{tmp_path}/store", *words)) == code
 
 
 def test_a_forced_removal_of_nothing_is_no_failure(

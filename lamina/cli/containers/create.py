@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from lamina.cli.containers.request import RunParser
 from lamina.cli.formats.amounts import RunUsage
 
 TYPE_CHECKING = False
@@ -31,7 +30,6 @@ def add(commands: Commands) -> None:
         allow_abbrev=False,
         add_help=False,  # -h is the host name, as with docker
     )
-    parser.__class__ = RunParser
     add_container_flags(parser)
     parser.set_defaults(call=_create, detach=False)
 

@@ -11,11 +11,7 @@ from lamina.cli.containers.consoles import (
     console_of,
     detach_keys,
 )
-from lamina.cli.containers.request import (
-    RunParser,
-    env_from,
-    working_dir,
-)
+from lamina.cli.containers.request import env_from, working_dir
 from lamina.errors import LaminaError
 from lamina.values import replace
 
@@ -38,7 +34,6 @@ def add(commands: Commands) -> None:
         usage="lamina exec [OPTIONS] CONTAINER COMMAND [ARG...]",
         allow_abbrev=False,
     )
-    parser.__class__ = RunParser
     flag = parser.add_argument
     flag("-i", "--interactive", action="store_true", help="pass standard input on")
     flag("-t", "--tty", action="store_true", help="give the command a terminal")

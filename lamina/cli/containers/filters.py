@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lamina.cli.formats.labels import has_label, truth
+from lamina.cli.formats.labels import filter_pair, has_label, truth
 from lamina.errors import LaminaError
 from lamina.values import value
 
@@ -35,7 +35,7 @@ def parse_filters(texts: list[str]) -> list[tuple[str, str]]:
     """`--filter` as (kind, value); raises LaminaError for what there is not."""
     filters = []
     for text in texts:
-        key, _, wanted = text.partition("=")
+        key, wanted = filter_pair(text, ", ".join(_TESTS))
         if key not in _TESTS:
             raise LaminaError(f"Invalid filter {key!r}.", hint=", ".join(_TESTS))
         if key == "status" and wanted not in _STATUSES:

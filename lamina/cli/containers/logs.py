@@ -7,7 +7,6 @@ import os
 import sys
 
 from lamina.cli.containers.finding import find, open_store
-from lamina.cli.formats.amounts import RunUsage
 from lamina.errors import LaminaError
 
 TYPE_CHECKING = False
@@ -130,7 +129,7 @@ def _tail(text: str) -> int | None:
         # As docker: what is negative means all.
         return int(text) if int(text) >= 0 else None
     except ValueError:
-        raise RunUsage(f"Invalid number of lines {text!r} for --tail.") from None
+        raise LaminaError(f"Invalid number of lines {text!r} for --tail.") from None
 
 
 def _is_between(text: str, since: int, until: int) -> bool:

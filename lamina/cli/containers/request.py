@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 
 from lamina.cli.formats import amounts
 from lamina.cli.formats.amounts import RunUsage, integer, size
-from lamina.cli.main import plain_switches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, NoReturn
+    from typing import Any
 
     from lamina.oci.config import Healthcheck
     from lamina.runtime.containers.container import Overrides
     from lamina.runtime.containers.options import Options
 
 _MOST_ENV_FILE = 4 << 20
-
-
-class RunParser(argparse.ArgumentParser):
-    """A parser whose errors exit with Docker's 125: 2 may be the container's own."""
-
-    def parse_known_args(
-        self, args: Any = None, namespace: Any = None
-    ) -> tuple[Any, list[str]]:
-        # What is unknown here would be reported by the parser above, with its code.
-        args = plain_switches(self, args)
-        parsed, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            self.error(f"unknown flag: {unknown[0]}")
-        return parsed, unknown
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(125, f"lamina: {message}\nTry `{self.prog} --help`.\n")
 
 
 def options_from(arguments: argparse.Namespace) -> Options:

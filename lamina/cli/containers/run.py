@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 
-from lamina.cli.containers.request import RunParser
 from lamina.cli.formats.amounts import RunUsage
 
 TYPE_CHECKING = False
@@ -34,7 +33,6 @@ def add(commands: Commands) -> None:
         allow_abbrev=False,
         add_help=False,  # -h is the host name, as with docker
     )
-    parser.__class__ = RunParser
     about = "leave it running and print its ID"
     parser.add_argument("-d", "--detach", action="store_true", help=about)
     add_sig_proxy(parser)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lamina.errors import LaminaError
+from lamina.cli.usage import FlagUsage
 
 _SIZES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 # Go's time.ParseDuration, in ns.
@@ -21,10 +21,8 @@ _MOST = 1 << 63
 POLICIES = ("no", "always", "unless-stopped", "on-failure")
 
 
-class RunUsage(LaminaError):
+class RunUsage(FlagUsage):
     """Flags that mean nothing, or do not go together."""
-
-    exit_code = 125
 
 
 def size(text: str, flag: str) -> int:

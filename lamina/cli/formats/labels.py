@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lamina.cli.formats.amounts import RunUsage
 from lamina.errors import LaminaError
 
 TYPE_CHECKING = False
@@ -26,14 +27,21 @@ def parse_filters(texts: Iterable[str], known: Iterable[str]) -> list[tuple[str,
     """`--filter KEY=VALUE`; raises LaminaError for a key that there is not."""
     filters = []
     for text in texts:
-        key, equals, wanted = text.partition("=")
-        if not equals or key not in known:
-            raise LaminaError(
-                f"Invalid filter {text!r}.",
-                hint=", ".join(f"{name}=..." for name in known),
-            )
+        hint = ", ".join(f"{name}=..." for name in known)
+        key, wanted = filter_pair(text, hint)
+        if key not in known:
+            raise LaminaError(f"Invalid filter {text!r}.", hint=hint)
         filters.append((key, wanted))
     return filters
+
+
+def filter_pair(text: str, hint: str) -> tuple[str, str]:
+    """`KEY=VALUE`, with any key; raises RunUsage, as one without a value is a flag that
+    cannot be read, to docker too."""
+    key, equals, wanted = text.partition("=")
+    if not equals:
+        raise RunUsage(f"Invalid filter {text!r}: it is KEY=VALUE.", hint=hint)
+    return key, wanted
 
 
 def has_label(labels: Mapping[str, str], wanted: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from lamina.cli.formats.amounts import RunUsage, duration
+from lamina.errors import LaminaError
 
 _NANO = 10**9
 _FORMS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H", "%Y-%m-%d")
@@ -15,7 +16,8 @@ def moment(text: str, flag: str = "") -> int:
     """In ns since 1970; 0 for "".
 
     `10m`, `1h30m` or `2d` ago, Unix seconds, or RFC 3339 to the day, the hour, the
-    minute or the second, which is local time where no zone is given. Raises RunUsage.
+    minute or the second, which is local time where no zone is given. Raises
+    LaminaError: to docker it is an argument, and no flag that cannot be read.
     """
     if not text:
         return 0
@@ -28,10 +30,10 @@ def moment(text: str, flag: str = "") -> int:
             return _date(text)
         seconds, _, fraction = text.partition(".")
         return int(seconds) * _NANO + _fraction(fraction)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, RunUsage):
         name = f" for {flag}" if flag else ""
         hint = "As in 10m, 1700000000 or 2026-11-23T12:00:00Z."
-        raise RunUsage(f"Invalid time {text!r}{name}.", hint=hint) from None
+        raise LaminaError(f"Invalid time {text!r}{name}.", hint=hint) from None
 
 
 def _date(text: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from lamina.cli.formats.labels import filter_pair
 from lamina.cli.formats.tables import ago, human_size, parse_time, show
 from lamina.cli.images.image_list import Listed, listing, print_tree
 from lamina.cli.opened import opened
@@ -140,14 +141,20 @@ def _named(pattern: str) -> Callable[[Listed], bool]:
     return test
 
 
+_FILTERS = (
+    "The filters are dangling=true, dangling=false, label=KEY[=VALUE] and "
+    "reference=PATTERN."
+)
+
+
 def _filter(text: str) -> Callable[[Listed], bool]:
-    name, equals, wanted = text.partition("=")
+    name, wanted = filter_pair(text, _FILTERS)
     if name == "dangling" and wanted in ("true", "false", "1", "0"):
         dangling = wanted in ("true", "1")
         return lambda entry: (entry.name is None) == dangling
-    if name == "reference" and equals:
+    if name == "reference":
         return _named(wanted)
-    if name == "label" and equals:
+    if name == "label":
         key, given, label = wanted.partition("=")
         return lambda entry: (
             entry.config.labels.get(key) == label
@@ -156,8 +163,7 @@ def _filter(text: str) -> Callable[[Listed], bool]:
         )
     raise ImagesUsage(
         f"There is no filter {text!r}.",
-        hint="The filters are dangling=true, dangling=false, label=KEY[=VALUE] "
-        "and reference=PATTERN.",
+        hint=_FILTERS,
     )
 
 

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 
+from lamina.cli.formats.labels import filter_pair
 from lamina.errors import LaminaError
 
 TYPE_CHECKING = False
@@ -139,9 +140,9 @@ def parse_filters(texts: list[str]) -> Filters:
     """`--filter` as values by kind; raises LaminaError for what there is not."""
     filters: Filters = {}
     for text in texts:
-        key, equals, wanted = text.partition("=")
-        if key not in _FILTERS or not equals:
-            hint = f"KEY=VALUE, of {', '.join(_FILTERS)}."
+        hint = f"KEY=VALUE, of {', '.join(_FILTERS)}."
+        key, wanted = filter_pair(text, hint)
+        if key not in _FILTERS:
             raise LaminaError(f"Invalid filter {text!r}.", hint=hint)
         filters.setdefault(key, []).append(wanted)
     return filters

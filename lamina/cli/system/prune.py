@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from lamina.cli.formats.labels import filter_pair
 from lamina.cli.formats.measures import parse_bytes, parse_moment
 from lamina.cli.formats.tables import human_size, one_line
 from lamina.cli.opened import opened
@@ -189,7 +190,7 @@ def _wanted(arguments: argparse.Namespace, settings: Settings) -> Wanted:
         arguments.all, space=_space(arguments, settings), mounts=arguments.cache_mounts
     )
     for text in arguments.filter:
-        name, _, given = text.partition("=")
+        name, given = filter_pair(text, f"Write --filter {_FILTERS}.")
         if name in ("until", "unused-for"):
             found = replace(found, before=parse_moment(given))
         elif name == "type":

@@ -10,13 +10,14 @@ import pytest
 from lamina.cli.containers import run
 from lamina.cli.containers.request import options_from, overrides_from
 from lamina.cli.formats.amounts import RunUsage
+from lamina.cli.main import Parser
 from lamina.errors import LaminaError
 from lamina.oci.config import Healthcheck, ImageConfig
 from lamina.runtime.containers.container import configure
 
 
 def parsed(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
+    parser: argparse.ArgumentParser = Parser(prog="lamina")
     run.add(parser.add_subparsers())
     return parser.parse_args(["run", *words])
 
@@ -33,11 +34,18 @@ def test_short_flags_run_together_with_a_value() -> None:
     assert (found.publish, found.memory, found.hostname) == (["8080:80"], "512m", "web")
 
 
-@pytest.mark.parametrize("words", [("--nope", "busybox"), (), ("--rm",), ("-e",)])
+@pytest.mark.parametrize("words", [("--nope", "busybox"), ("--nope",), ("-e",)])
 def test_a_wrong_flag_is_125(words: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit) as stopped:
         parsed(*words)
     assert stopped.value.code == 125
+
+
+@pytest.mark.parametrize("words", [(), ("--rm",), ("-e", "A=b")])
+def test_no_image_is_1(words: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parsed(*words)
+    assert stopped.value.code == 1
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lamina.cli.formats.amounts import RunUsage
 from lamina.cli.formats.moments import moment
+from lamina.errors import LaminaError
 
 
 @pytest.fixture(autouse=True)
@@ -59,5 +59,5 @@ def test_how_long_ago(text: str, seconds: int) -> None:
     "text", ["soon", "10x", "2006-13-02", "2006-01-02T15:04:05+1", "1m2", "-", "1-"]
 )
 def test_what_is_no_moment(text: str) -> None:
-    with pytest.raises(RunUsage, match="Invalid time"):
+    with pytest.raises(LaminaError, match="Invalid time"):
         moment(text, "--since")
