@@ -17,12 +17,14 @@ import os
 import time
 
 from lamina.runtime.cgroups.hierarchy import (
+    DELEGATION,
     MOUNT,
     PARENT,
     below,
     hierarchies,
     make,
     read,
+    remove_marked,
     write,
 )
 from lamina.runtime.errors import ContainerError, LimitError
@@ -41,10 +43,6 @@ if TYPE_CHECKING:
 BUILD_PIDS = 4096
 
 _ALWAYS = frozenset(("pids", "devices", "freezer"))
-# What gives an ordinary user cgroups; systemd's word for it is delegation.
-DELEGATION = (
-    "With systemd, start it as `systemd-run --user --scope -p Delegate=yes lamina ...`."
-)
 _SIGKILL = 9
 _PATIENCE = 10.0  # seconds for killed processes to be gone
 _DENIED = frozenset((errno.EACCES, errno.EPERM, errno.EROFS))
@@ -113,6 +111,22 @@ class Cgroup:
             group.delete()
             raise
         return group
+
+    @classmethod
+    def below(cls, path: str, resources: Resources, mount: str = MOUNT) -> Cgroup:
+        """The cgroup `path`, whose parent the user has chosen, in every hierarchy.
+
+        What is missing above it is made, and goes with the last cgroup inside. Raises
+        LimitError where it cannot be made, and as `create` does.
+        """
+        from lamina.runtime.cgroups.parents import make_below
+
+        try:
+            make_below(hierarchies(mount), path)
+        except BaseException:
+            remove(path, mount)
+            raise
+        return cls.at(path, resources, mount)
 
     @property
     def frozen(self) -> bool:
@@ -237,6 +251,10 @@ class Cgroup:
                 )
             time.sleep(pause)
             pause = min(2 * pause, 0.05)
+        if not self.path.startswith(f"{PARENT}/"):
+            for h in self._known:
+                if h.base:
+                    remove_marked(h.base, self.path)
 
     def _remove(self) -> bool:
         left = []

@@ -7,6 +7,7 @@ in `unified` that has the controllers left. See cgroups(7).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
 MOUNT = "/sys/fs/cgroup"
 PARENT = "lamina"
+# What gives an ordinary user cgroups; systemd's word for it is delegation.
+DELEGATION = (
+    "With systemd, start it as `systemd-run --user --scope -p Delegate=yes lamina ...`."
+)
+# Somebody else's last cgroup may go, and its parent with it, while ours is made.
+_TRIES = 20
+# xattr(7): root's, and what an ordinary user may set in a cgroup that was delegated.
+_MARKS = ("trusted.lamina", "user.lamina")
 _ASIDE = "/lamina-session"
 
 
@@ -72,18 +81,75 @@ def _base(mount: str, own: str) -> str:
     return ""
 
 
-def make(h: Hierarchy, path: str, controller: str) -> None:
-    """Make the directories down to `path`, with the controller on in all of them."""
+def make(h: Hierarchy, path: str, controller: str, marked: bool = False) -> None:
+    """Make the directories down to `path`, with the controller on in all of them.
+
+    Those above it that were not there may be `marked`, for `remove_marked`.
+    """
     if not h.base:
         raise PermissionError(errno.EACCES, "no cgroup of ours", h.mount)
+    for left in reversed(range(_TRIES)):
+        try:
+            _descend(h, path, controller, marked)
+        except FileNotFoundError:
+            if not left:
+                raise
+        else:
+            return
+
+
+def _descend(h: Hierarchy, path: str, controller: str, marked: bool) -> None:
     place = h.base
     for name in path.split("/"):
         if h.version == 2 and controller not in ("devices", "freezer"):
             _enable(place, controller, delegated=place == h.base != h.mount)
         place = f"{place}/{name}"
-        os.makedirs(place, exist_ok=True)
+        if _made(place) and marked and place != f"{h.base}/{path}":
+            _mark(place)
         if controller == "cpuset" and h.version == 1:
             _inherit_cpuset(place)
+
+
+def _made(place: str) -> bool:
+    """Have a directory; whether it was not there."""
+    try:
+        os.mkdir(place)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _mark(place: str) -> None:
+    """Note on a cgroup that Lamina has made it; one that takes no note stays.
+
+    The kernel has the note, so nothing that dies takes it along.
+    """
+    for name in _MARKS:
+        with contextlib.suppress(OSError):
+            os.setxattr(place, name, b"made")
+            return
+
+
+def remove_marked(base: str, path: str) -> None:
+    """Remove the cgroups above `path` that Lamina has made and that are empty."""
+    above = os.path.dirname(path)
+    while above and above != PARENT:
+        place = f"{base}/{above}"
+        if os.path.isdir(place):
+            if not _is_marked(place):
+                return
+            try:
+                os.rmdir(place)
+            except OSError:
+                return  # others are in it, or somebody was first
+        above = os.path.dirname(above)
+
+
+def _is_marked(place: str) -> bool:
+    for name in _MARKS:
+        with contextlib.suppress(OSError):
+            return bool(os.getxattr(place, name))
+    return False
 
 
 def _enable(place: str, controller: str, delegated: bool) -> None:

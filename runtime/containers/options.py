@@ -24,9 +24,10 @@ class Options:
     `stop_timeout` in seconds, -1 the default;
     `pids_limit` 0 is none. `restart`: a policy of keeper/restarts.py, `on-failure:N`
     with a limit; `log_options`: `max-size=BYTES`, `max-file=NUMBER`. `pid`, `ipc`,
-    `uts` and `cgroupns`: see joining.py. `devices`: `HOST[:CONTAINER][:rwm]`;
-    `device_rules` as in cgroup-v1/devices.rst; `annotations` are `KEY=VALUE`.
-    `runtime`: another OCI runtime, by name or path (foreign.py).
+    `uts` and `cgroupns`: see joining.py; `cgroup_parent`: cgroups/parents.py.
+    `devices`: `HOST[:CONTAINER][:rwm]`; `device_rules` as in cgroup-v1/devices.rst;
+    `annotations` are `KEY=VALUE`. `runtime`: another OCI runtime, by name or
+    path (foreign.py).
     """
 
     interactive: bool = False
@@ -83,6 +84,7 @@ class Options:
     ipc: str = ""
     uts: str = ""
     cgroupns: str = ""
+    cgroup_parent: str = ""
     runtime: str = ""
     annotations: tuple[str, ...] = ()
     init: bool = False

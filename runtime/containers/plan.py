@@ -203,6 +203,10 @@ def check(options: Options) -> None:
     _groups(options.groups)
     _sysctls(options)
     resources.check(options)
+    if options.cgroup_parent:
+        from lamina.runtime.cgroups.parents import check_parent
+
+        check_parent(options.cgroup_parent)
     for text in options.ulimits:
         parse_rlimit(text)
     if options.publish:

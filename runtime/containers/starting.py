@@ -202,10 +202,25 @@ class Start:
         from lamina.runtime.cgroups.cgroup import Cgroup, collect
 
         collect()
+        if self._container.options.cgroup_parent:
+            return Cgroup.below(self._noted_cgroup(), spec.resources)
         owner = self._owner
         group = Cgroup.create(self._container.id, spec.resources, owner=owner)
         self.warning = group.warning
         return group
+
+    def _noted_cgroup(self) -> str:
+        """The path below `--cgroup-parent`. Its name tells no owner: the state does,
+        before it is made."""
+        from lamina.runtime.cgroups.hierarchy import hierarchies
+        from lamina.runtime.cgroups.parents import path_below
+
+        identity, parent = self._container.id, self._container.options.cgroup_parent
+        path = path_below(parent, identity, hierarchies())
+        known = state.load_state(self.store.root, identity)
+        noted = replace(known, keeper=self._owner, cgroup=path)
+        state.save_state(self.store.root, identity, noted)
+        return path
 
     def _send(
         self, ready: _Ready, stack: contextlib.ExitStack, detached: bool

@@ -8,7 +8,8 @@ import marshal
 import os
 
 from lamina.runtime import syscalls
-from lamina.runtime.cgroups.cgroup import DELEGATION, Cgroup
+from lamina.runtime.cgroups.cgroup import Cgroup
+from lamina.runtime.cgroups.hierarchy import DELEGATION
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation import wire
 from lamina.runtime.isolation.mounts import set_attributes

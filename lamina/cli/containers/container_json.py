@@ -158,6 +158,7 @@ def _host_config(container: Container) -> dict[str, Any]:
         "ExtraHosts": list(options.extra_hosts) or None,
         "GroupAdd": list(options.groups) or None,
         "OomScoreAdj": options.oom_score_adj,
+        "CgroupParent": options.cgroup_parent,
         "CgroupnsMode": options.cgroupns or "private",
         "IpcMode": options.ipc or "private",
         "PidMode": options.pid,

@@ -88,6 +88,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
         ipc=arguments.ipc,
         uts=arguments.uts,
         cgroupns=arguments.cgroupns,
+        cgroup_parent=arguments.cgroup_parent,
         annotations=tuple(map(_annotation, arguments.annotation)),
         init=arguments.init,
         oom_score_adj=_oom_score(arguments.oom_score_adj),

@@ -96,6 +96,7 @@ _TEXTS = (
     (("--ipc",), "MODE", "", "private, shareable, none, host, container:NAME"),
     (("--uts",), "MODE", "", "host: the host's names"),
     (("--cgroupns",), "MODE", "", "private or host"),
+    (("--cgroup-parent",), "CGROUP", "", "put its cgroup into this one"),
     (("--userns",), "MODE", "", "host, as it is anyway"),
     (("--restart",), "POLICY", "no", "no, always, unless-stopped, on-failure[:MOST]"),
     (("--stop-signal",), "SIGNAL", "", "what `stop` sends"),

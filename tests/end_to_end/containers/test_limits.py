@@ -177,3 +177,33 @@ def test_run_refuses(lamina: Machine, flags: tuple[str, ...], said: str) -> None
     done = lamina("run", "--rm", *_QUIET, *flags, "busybox", "true", code=125)
     assert said in done.stderr.decode()
     assert lamina.left() == []
+
+
+def test_a_cgroup_parent_is_made_shown_and_given_back(lamina: Machine) -> None:
+    parent = f"test-shop-{os.getpid()}"
+    run = ("run", "-d", *_QUIET, "--cgroupns", "host", "--cgroup-parent", f"{parent}/a")
+    identity = lamina.out(*run, "--name", "box", "busybox", "sleep", "1000")
+    inside = lamina.out("exec", "box", "cat", "/proc/self/cgroup").splitlines()
+    below = [line for line in inside if f"/{parent}/a/{identity}" in line]
+    # All but systemd's own, which has no controller.
+    assert len(below) >= len(inside) - 1
+    shown = lamina.out("inspect", "-f", "{{.HostConfig.CgroupParent}}", "box")
+    assert shown == f"{parent}/a"
+    lamina("restart", "-t", "0", "box")
+    lamina("update", "--pids-limit", "50", "box")
+    assert pids(lamina) == "50"
+    assert list(Path("/sys/fs/cgroup").glob(f"*/{parent}/a/{identity}"))
+    # Its keeper dies without a word, and who looks next gives the cgroup back.
+    os.kill(lamina.keeper("box"), 9)
+    until(lambda: "Exited" in lamina.out("ps", "-a"))
+    until(lambda: not list(Path("/sys/fs/cgroup").glob(f"**/{parent}")))
+
+
+def test_a_cgroup_parent_that_cannot_be(lamina: Machine) -> None:
+    run = ("run", "--rm", *_QUIET, "--cgroup-parent")
+    said = lamina(*run, "../up", "busybox", "true", code=125).stderr
+    assert b"leads out" in said
+    said = lamina(*run, "tasks/x", "busybox", "true", code=None).stderr
+    said += lamina(*run, "cgroup.procs/x", "busybox", "true", code=125).stderr
+    assert b"hint: `--cgroup-parent`" in said
+    assert not lamina.out("ps", "-aq")

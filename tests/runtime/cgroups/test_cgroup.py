@@ -26,6 +26,7 @@ from lamina.runtime.cgroups.limits import (
 )
 from lamina.runtime.errors import ContainerError, LimitError
 from lamina.runtime.spec import DeviceRule, Resources
+from tests.runtime.cgroups.delegation import NOBODY, delegated, run_inside
 from tests.runtime.people import public_package, run_as
 
 pytestmark = pytest.mark.root
@@ -35,7 +36,6 @@ if os.path.exists(f"{MOUNT}/unified/cgroup.controllers"):
     MOUNTS.append(f"{MOUNT}/unified")
 PYTHON = os.path.realpath(sys.executable)
 MIB = 1 << 20
-NOBODY = 65534
 
 Maker = Callable[..., Cgroup]
 
@@ -453,39 +453,22 @@ def test_a_user_is_told_what_is_not_limited(mount: str) -> None:
         assert done.stdout.startswith(" |"), done.stderr
 
 
-IN_DELEGATED = """
-import os, subprocess, sys
-open(f"{sys.argv[1]}/cgroup.procs", "w").write(str(os.getpid()))
-os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
-os.execv(sys.argv[2], sys.argv[2:])
-"""
-
-
 @pytest.mark.skipif(MOUNTS[-1] == MOUNT, reason="a hierarchy of v2 that systemd owns")
 def test_a_user_limits_in_a_cgroup_that_was_delegated() -> None:
     mount = MOUNTS[-1]
     controls = Path(f"{mount}/cgroup.subtree_control")
     before = controls.read_text().split()
     controls.write_text("+hugetlb")
-    delegated = f"{mount}/delegated-{os.getpid()}"
-    os.mkdir(delegated)
-    for name in ("", "/cgroup.procs", "/cgroup.subtree_control", "/cgroup.threads"):
-        os.chown(delegated + name, NOBODY, NOBODY)
     asked = "dict(unified={'hugetlb.2MB.max': '2097152'})"
     try:
-        with public_package() as package:
-            beside = f"import sys; sys.path.insert(0, {package!r})\n"
-            user = ["/usr/bin/python3", "-I", "-c", beside + AS_USER, mount, asked]
-            program = [PYTHON, "-I", "-S", "-c", IN_DELEGATED, delegated, *user]
-            done = subprocess.run(program, capture_output=True, text=True, check=False)
-        assert done.stdout.startswith(" |"), done.stderr
-        assert done.stdout.endswith("True True\n"), done.stderr
-        path = done.stdout.split()[1]
-        limit = Path(f"{delegated}/{path}/hugetlb.2MB.max").read_text()
-        assert limit == "2097152\n"
+        with delegated(mount) as place:
+            done = run_inside(place, AS_USER, mount, asked)
+            assert done.stdout.startswith(" |"), done.stderr
+            assert done.stdout.endswith("True True\n"), done.stderr
+            path = done.stdout.split()[1]
+            limit = Path(f"{place}/{path}/hugetlb.2MB.max").read_text()
+            assert limit == "2097152\n"
     finally:
-        for folder, _, _ in os.walk(delegated, topdown=False):
-            os.rmdir(folder)
         if "hugetlb" not in before:
             with contextlib.suppress(OSError):
                 controls.write_text("-hugetlb")

@@ -1,0 +1,73 @@
+"""Cgroups below one that the user names: `--cgroup-parent`."""
+
+from __future__ import annotations
+
+import os
+
+from lamina.runtime.cgroups.hierarchy import DELEGATION, Hierarchy, make
+from lamina.runtime.errors import LimitError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def check_parent(parent: str) -> None:
+    """Raises LimitError for a parent that would lead out of the hierarchy."""
+    if os.path.normpath(parent).split("/")[0] == "..":
+        raise LimitError(
+            f"the cgroup parent {parent!r} leads out of the cgroups",
+            hint="It is absolute, as in /shop, or relative to their root.",
+        )
+
+
+def path_below(parent: str, name: str, known: Iterable[Hierarchy]) -> str:
+    """The cgroup `name` of `parent`, relative to where cgroups can be made.
+
+    An absolute parent counts from the root of the hierarchies, a relative one from
+    what was delegated, for an ordinary user. Raises LimitError.
+    """
+    check_parent(parent)
+    places = {h.base.removeprefix(h.mount).strip("/") for h in known if h.base}
+    if not places:
+        raise LimitError(
+            f"this user may not write cgroups, and has none below {parent}",
+            hint=DELEGATION,
+        )
+    path = os.path.normpath(parent).strip("/")
+    if parent.startswith("/"):
+        inner = {_inside(path, place) for place in places}
+        if len(inner) > 1 or None in inner:
+            raise LimitError(
+                f"this user may make cgroups below /{min(places)}, and not in {parent}",
+                hint="A path without the slash in front is one below that.",
+            )
+        path = inner.pop() or ""
+    return f"{path}/{name}" if path not in ("", ".") else name
+
+
+def _inside(path: str, place: str) -> str | None:
+    """What is left of a path below a place; None for one that is elsewhere."""
+    if not place or path == place:
+        return path.removeprefix(place)
+    return path.removeprefix(f"{place}/") if path.startswith(f"{place}/") else None
+
+
+def make_below(known: Iterable[Hierarchy], path: str) -> None:
+    """Make the cgroup in every hierarchy, with those above it; raises LimitError."""
+    for h in known:
+        if h.base:
+            controller = "freezer" if h.version == 2 else min(h.controllers)
+            try:
+                make(h, path, controller, marked=True)
+            except OSError as error:
+                raise _impossible(h, path, error) from error
+
+
+def _impossible(h: Hierarchy, path: str, error: OSError) -> LimitError:
+    why = os.strerror(error.errno or 0)
+    return LimitError(
+        f"no cgroup can be made below {os.path.dirname(path)!r} in {h.base}: {why}",
+        hint="`--cgroup-parent` names one where this user may make others; a cgroup "
+        "of version 2 that is threaded, or at its limit of descendants, takes none.",
+    )
