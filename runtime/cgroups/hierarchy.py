@@ -7,7 +7,6 @@ in `unified` that has the controllers left. See cgroups(7).
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 
@@ -125,9 +124,11 @@ def _mark(place: str) -> None:
     The kernel has the note, so nothing that dies takes it along.
     """
     for name in _MARKS:
-        with contextlib.suppress(OSError):
+        try:
             os.setxattr(place, name, b"made")
-            return
+        except OSError:
+            continue
+        return
 
 
 def remove_marked(base: str, path: str) -> None:
@@ -147,8 +148,10 @@ def remove_marked(base: str, path: str) -> None:
 
 def _is_marked(place: str) -> bool:
     for name in _MARKS:
-        with contextlib.suppress(OSError):
+        try:
             return bool(os.getxattr(place, name))
+        except OSError:
+            continue
     return False
 
 
