@@ -210,6 +210,11 @@ def _cgroups_of(pid: int) -> list[str]:
     return found
 
 
+def build(lamina: Lamina, folder: Path, *args: str | Path) -> Done:
+    """Build a folder; how that ended, and what was written."""
+    return lamina.run("build", *args, folder)
+
+
 def project(place: Path, recipe: str, /, **files: str | bytes) -> Path:
     """A folder with `recipe` as its Recipe, and other files; `__` in a name is `/`."""
     place.mkdir(parents=True, exist_ok=True)

@@ -1,28 +1,19 @@
-"""`lamina build`, as a user calls it: what recipes make, what is built again."""
+"""`lamina build`, as a user calls it: what recipes make, and what it is good for."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
-import re
 import shutil
 import stat
 import subprocess
 import tarfile
-import threading
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.bases import Done, Lamina, owner, project
-
-
-def build(lamina: Lamina, folder: Path, *args: str | Path) -> Done:
-    return lamina.run("build", *args, folder)
-
-
-# What recipes make
+from tests.end_to_end.bases import Lamina, build, owner, project
 
 
 def test_a_recipe_becomes_an_image_that_runs(lamina: Lamina, tmp_path: Path) -> None:
@@ -251,317 +242,6 @@ def test_onbuild_is_carried_out_by_the_next_build(
     assert not lamina.config(lamina.build(above)).get("OnBuild")
 
 
-# Flags
-
-
-def test_target_builds_one_stage(lamina: Lamina, tmp_path: Path) -> None:
-    folder = project(
-        tmp_path / "app",
-        "FROM busybox AS one\nRUN echo > /one\nFROM busybox AS two\nRUN false\n",
-    )
-    done = build(lamina, folder, "--target", "one")
-    assert done.ran == ["RUN echo > /one"]
-    assert build(lamina, folder, "--target", "0").ran == []
-
-
-def test_the_image_id_is_all_of_stdout(lamina: Lamina, tmp_path: Path) -> None:
-    folder = project(tmp_path / "app", "FROM busybox\nRUN echo noise\n")
-    done = build(lamina, folder, "--iidfile", tmp_path / "iid", "-t", "a", "-t", "b:2")
-    assert re.fullmatch(r"sha256:[0-9a-f]{64}\n", done.out)
-    assert (tmp_path / "iid").read_text() == done.out.strip()
-    assert re.search(r"^#\d+ \d+\.\d{3} noise$", done.err, re.M)
-    quiet = build(lamina, folder, "-q", "--no-cache")
-    assert re.fullmatch(r"sha256:[0-9a-f]{64}\n", quiet.out)
-    assert quiet.err == ""
-    names = lamina.inspect(done.out.strip())["RepoTags"]
-    assert names == ["a:latest", "b:2"]
-
-
-def test_progress_in_a_pipe_has_no_control_codes(
-    lamina: Lamina, tmp_path: Path
-) -> None:
-    folder = project(
-        tmp_path / "app",
-        "FROM busybox\nRUN printf 'a\\033[31mred\\033[0m\\rb\\nwithout end'\n",
-    )
-    done = build(lamina, folder)
-    assert "\x1b" not in done.err and "\r" not in done.err
-    assert "without end" in done.err
-
-
-def test_a_recipe_on_stdin(lamina: Lamina, tmp_path: Path) -> None:
-    folder = project(tmp_path / "app", "FROM scratch\n", file="f\n")
-    recipe = "FROM busybox\nCOPY file /file\n"
-    image = lamina.run("build", "-f", "-", folder, given=recipe).out.strip()
-    assert lamina.run("run", "--rm", image, "cat", "/file").out == "f\n"
-    alone = lamina.run("build", "-", given="FROM busybox\nRUN echo a > /a\n")
-    assert re.fullmatch(r"sha256:[0-9a-f]{64}\n", alone.out)
-
-
-def test_where_the_recipe_is_looked_for(lamina: Lamina, tmp_path: Path) -> None:
-    folder = tmp_path / "app"
-    folder.mkdir()
-    for name in ("Containerfile", "Dockerfile", "Recipe"):
-        (folder / name).write_text(f"FROM busybox\nLABEL from={name}\n")
-        labels = lamina.config(lamina.build(folder))["Labels"]
-        assert labels == {"from": name}
-    (folder / "other").write_text("FROM busybox\nLABEL from=other\n")
-    given = lamina.build(Path("app"), "-f", "app/other")
-    assert lamina.config(given)["Labels"] == {"from": "other"}
-
-
-def test_outputs(lamina: Lamina, tmp_path: Path) -> None:
-    folder = project(tmp_path / "app", "FROM busybox\nRUN echo out > /out\n")
-    image = lamina.build(
-        folder,
-        *("-t", "out", "-o", "type=oci,dest=oci.tar"),
-        *("-o", "type=docker,dest=docker.tar", "-o", "type=tar,dest=files.tar"),
-        *("-o", "type=local,dest=files"),
-    )
-    assert (tmp_path / "files/out").read_text() == "out\n"
-    with tarfile.open(tmp_path / "files.tar") as tar:
-        found = tar.extractfile("out")
-        assert found is not None and found.read() == b"out\n"
-    for archive in ("oci.tar", "docker.tar"):
-        other = Lamina(tmp_path, tmp_path / archive.partition(".")[0])
-        other.run("load", "-i", archive)
-        assert other.inspect("out")["Id"] == image
-        assert other.left_behind() == []
-    # To stdout nothing else goes.
-    process = lamina.start("build", "-o", "-", folder)
-    out, _ = process.communicate()
-    assert process.returncode == 0
-    with tarfile.open(fileobj=io.BytesIO(out)) as tar:
-        assert "out" in [name.removeprefix("./") for name in tar.getnames()]
-
-
-# What is built again
-
-
-def test_times_do_not_count_and_content_does(lamina: Lamina, tmp_path: Path) -> None:
-    folder = project(
-        tmp_path / "app",
-        "FROM busybox\nCOPY file /file\nRUN cat /file > /made\n",
-        file="aaaa",
-    )
-    first = lamina.build(folder)
-    os.utime(folder / "file", (1, 1))
-    touched = build(lamina, folder)
-    assert (touched.ran, touched.out.strip()) == ([], first)
-    # The same size at the same time, as a checkout or an editor leaves it.
-    before = (folder / "file").stat()
-    (folder / "file").write_text("bbbb")
-    os.utime(folder / "file", ns=(before.st_atime_ns, before.st_mtime_ns))
-    changed = build(lamina, folder)
-    assert changed.ran == ["COPY file /file", "RUN cat /file > /made"]
-    assert changed.out.strip() != first
-
-
-def test_a_changed_mode_counts(lamina: Lamina, tmp_path: Path) -> None:
-    folder = project(tmp_path / "app", "FROM scratch\nCOPY file /\n", file="f")
-    build(lamina, folder)
-    (folder / "file").chmod(0o755)
-    assert build(lamina, folder).ran == ["COPY file /"]
-
-
-def test_one_file_only_runs_its_own_steps(lamina: Lamina, tmp_path: Path) -> None:
-    folder = project(
-        tmp_path / "app",
-        "FROM busybox AS one\nCOPY one /\nRUN cat /one > /made\n"
-        "FROM busybox AS two\nCOPY two /\nRUN cat /two > /made\n"
-        "FROM scratch\nCOPY --from=one /made /1\nCOPY --from=two /made /2\n",
-        one="1",
-        two="2",
-        unused="u",
-    )
-    assert len(build(lamina, folder).ran) == 6
-    (folder / "two").write_text("3")
-    ran = ["COPY --from=two /made /2", "COPY two /", "RUN cat /two > /made"]
-    assert build(lamina, folder).ran == ran
-    (folder / "unused").write_text("changed")
-    assert build(lamina, folder).ran == []
-
-
-def test_the_same_result_lets_later_steps_hit(lamina: Lamina, tmp_path: Path) -> None:
-    """A step that ran again and made the same bytes invalidates nothing after it."""
-    folder = project(
-        tmp_path / "app",
-        "FROM busybox AS one\nCOPY source /\nRUN grep -v '#' /source > /made\n"
-        "FROM busybox\nCOPY --from=one /made /\nRUN cat /made > /again\n",
-        source="code\n",
-    )
-    build(lamina, folder)
-    (folder / "source").write_text("code\n# a comment\n")
-    done = build(lamina, folder)
-    assert done.ran == ["COPY source /", "RUN grep -v '#' /source > /made"]
-    assert done.steps["RUN cat /made > /again"] == "CACHED"
-    # The same with a step above in the same stage.
-    text = (folder / "Recipe").read_text()
-    (folder / "Recipe").write_text(text.replace("RUN cat", "RUN true; cat"))
-    build(lamina, folder)
-    (folder / "Recipe").write_text(text.replace("COPY --from=one /", "COPY --from=0 /"))
-    assert build(lamina, folder).ran == []
-
-
-def test_no_cache_runs_every_step(lamina: Lamina, tmp_path: Path) -> None:
-    folder = project(
-        tmp_path / "app", "FROM busybox\nWORKDIR /w\nCOPY f .\nRUN date > d\n", f="f"
-    )
-    first = build(lamina, folder)
-    again = build(lamina, folder, "--no-cache")
-    assert again.ran == ["COPY f .", "RUN date > d"]
-    assert build(lamina, folder).ran == []
-    assert len(first.ran) == 3
-
-
-def test_a_variable_counts_for_the_steps_that_see_it(
-    lamina: Lamina, tmp_path: Path
-) -> None:
-    folder = project(
-        tmp_path / "app",
-        "FROM busybox\nRUN echo before\nARG V=1\nRUN echo after\n",
-    )
-    build(lamina, folder)
-    assert build(lamina, folder, "--build-arg", "V=2").ran == ["RUN echo after"]
-
-
-def test_two_builds_at_once_run_a_step_once(lamina: Lamina, tmp_path: Path) -> None:
-    folder = project(
-        tmp_path / "app",
-        "FROM busybox\n"
-        "RUN --mount=type=cache,target=/c echo ran >> /c/log; sleep 0.5; echo > /a\n"
-        "RUN --mount=type=cache,target=/c echo ran >> /c/log; sleep 0.5; echo > /b\n",
-    )
-    running = [lamina.start("build", folder) for _ in range(3)]
-    ended = [process.communicate() for process in running]
-    assert [process.returncode for process in running] == [0, 0, 0]
-    assert len({out for out, _ in ended}) == 1
-    # Each step was made by one of them, and the others say that they waited for it.
-    said = b"".join(err for _, err in ended).decode()
-    assert said.count("DONE") == 2 and said.count("CACHED") == 4
-    assert said.count("waiting for another build that makes it") >= 2
-    count = project(
-        tmp_path / "count",
-        "FROM busybox\nRUN --mount=type=cache,target=/c cp /c/log /log\n",
-    )
-    assert (lamina.files(count) / "log").read_text() == "ran\n" * 2
-    lamina.check()
-
-
-def test_equal_steps_of_two_stages_run_once(lamina: Lamina, tmp_path: Path) -> None:
-    step = "RUN --mount=type=cache,target=/c echo ran >> /c/log; sleep 0.5; echo > /a\n"
-    folder = project(
-        tmp_path / "app",
-        f"FROM busybox AS one\n{step}FROM busybox AS two\n{step}"
-        "FROM busybox\nCOPY --from=one /a /1\nCOPY --from=two /a /2\n"
-        "RUN --mount=type=cache,target=/c test $(wc -l < /c/log) = 1\n",
-    )
-    done = build(lamina, folder, "--jobs", "2")
-    # Nobody else builds here.
-    assert "another build" not in done.err
-
-
-def test_independent_stages_run_side_by_side(lamina: Lamina, tmp_path: Path) -> None:
-    # Each waits for the other: one after the other they would never end.
-    wait = "i=0; until [ -e /c/{0} ]; do sleep 0.1; i=$((i+1)); [ $i -lt 300 ]; done"
-    step = "RUN --mount=type=cache,target=/c set -e; touch /c/{1}; " + wait
-    folder = project(
-        tmp_path / "app",
-        f"FROM busybox AS one\n{step.format('two', 'one')}\n"
-        f"FROM busybox AS two\n{step.format('one', 'two')}\n"
-        "FROM scratch\nCOPY --from=one /etc/motd /1\nCOPY --from=two /etc/motd /2\n",
-    )
-    build(lamina, folder, "--jobs", "2")
-
-
-# What a step sees
-
-
-def test_mounts_of_a_step(lamina: Lamina, tmp_path: Path) -> None:
-    folder = project(
-        tmp_path / "app",
-        "FROM busybox AS other\nRUN mkdir /o && echo other > /o/file\n"
-        "FROM busybox\n"
-        "RUN --mount=type=bind,target=/ctx cat /ctx/file > /from-context\n"
-        "RUN --mount=type=bind,from=other,source=/o,target=/m cat /m/file > /from-o\n"
-        "RUN --mount=type=bind,target=/ctx ! touch /ctx/new 2>/dev/null\n"
-        "RUN --mount=type=bind,target=/ctx,rw touch /ctx/new\n"
-        "RUN --mount=type=tmpfs,target=/t grep -w /t /proc/mounts; echo > /t/x\n"
-        "RUN --mount=type=cache,target=/c,id=k echo kept > /c/file\n"
-        "RUN --mount=type=cache,target=/other,id=k cat /other/file > /from-cache\n",
-        file="context\n",
-    )
-    files = lamina.files(folder)
-    assert (files / "from-context").read_text() == "context\n"
-    assert (files / "from-o").read_text() == "other\n"
-    assert (files / "from-cache").read_text() == "kept\n"
-    assert not (folder / "new").exists()
-    # The places they were mounted at are in no layer.
-    assert not {"ctx", "m", "t", "c", "other"} & set(os.listdir(files))
-
-
-def test_a_secret_is_in_no_layer_and_no_history(lamina: Lamina, tmp_path: Path) -> None:
-    """CVE-2019-13509."""
-    (tmp_path / "token").write_text("hush-4711")
-    folder = project(
-        tmp_path / "app",
-        "FROM busybox\n"
-        "RUN --mount=type=secret,id=token,required=true "
-        "test $(wc -c < /run/secrets/token) = 9\n"
-        "RUN --mount=type=secret,id=two,env=TWO test -n $TWO && echo > /done\n",
-    )
-    secrets = ("--secret", "id=token,src=token", "--secret", "id=two,env=SECOND")
-    env = {"SECOND": "hush-4712"}
-    lamina.build(folder, "-t", "app", *secrets, env=env)
-    lamina.run("save", "-o", "app.tar", "app")
-    assert b"hush-" not in (tmp_path / "app.tar").read_bytes()
-    for path in lamina.store.rglob("*"):
-        if path.is_file():
-            assert b"hush-47" not in path.read_bytes(), path
-    # Another secret is not another step.
-    (tmp_path / "token").write_text("different")
-    assert lamina.run("build", *secrets, folder, env=env).ran == []
-    refused = lamina.run("build", "--no-cache", folder, code=1)
-    assert "'token' is required" in refused.err and "--secret id=token" in refused.err
-
-
-def test_a_step_without_network(lamina: Lamina, tmp_path: Path) -> None:
-    folder = project(
-        tmp_path / "app",
-        "FROM busybox\nRUN ip -o link > /with\nRUN --network=none ip -o link > /none\n",
-    )
-    files = lamina.files(folder)
-    assert "eth0" in (files / "with").read_text()
-    assert len((files / "none").read_text().splitlines()) == 1
-
-
-def test_what_a_step_leaves_running_ends_with_it(
-    lamina: Lamina, tmp_path: Path
-) -> None:
-    folder = project(
-        tmp_path / "app",
-        "FROM busybox\n"
-        "RUN (setsid sleep 1000 </dev/null >/dev/null 2>&1 &) ; echo started > /a\n"
-        "RUN ! pidof sleep\n"
-        "RUN (sleep 1000 &) ; echo with our output > /b\n",
-    )
-    files = lamina.files(folder)
-    assert (files / "a").read_text() == "started\n"
-
-
-def test_steps_see_nothing_of_the_machine(lamina: Lamina, tmp_path: Path) -> None:
-    folder = project(
-        tmp_path / "app",
-        "FROM busybox\nRUN hostname > /seen; umask >> /seen; date +%Z >> /seen;"
-        " echo $SOURCE_DATE_EPOCH >> /seen; ls /proc | grep -c '^[0-9]' >> /seen;"
-        " env | grep MARK >> /seen || true\n",
-    )
-    files = lamina.files(folder, env={"MARK": "x", "TZ": "Asia/Tokyo"})
-    lines = (files / "seen").read_text().splitlines()
-    assert lines[:4] == ["lamina", "0022", "UTC", "315532800"]
-    assert int(lines[4]) < 6 and len(lines) == 5
-
-
 def test_history_says_what_was_done(lamina: Lamina, tmp_path: Path) -> None:
     folder = project(
         tmp_path / "app",
@@ -596,36 +276,6 @@ def test_deleted_and_replaced_files(lamina: Lamina, tmp_path: Path) -> None:
     assert (files / "etc/motd2").read_text() == "welcome\n"
 
 
-def test_a_build_while_the_store_is_pruned(lamina: Lamina, tmp_path: Path) -> None:
-    """Garbage collection beside builds takes nothing that they stand on."""
-    stop = threading.Event()
-
-    def prune() -> None:
-        while not stop.is_set():
-            lamina.run("system", "prune", "-f")
-
-    worker = threading.Thread(target=prune)
-    worker.start()
-    try:
-        for number in range(4):
-            steps = "".join(f"RUN echo {number} > /{i}\n" for i in range(6))
-            lamina.build(project(tmp_path / "app", f"FROM busybox\n{steps}"), "-t", "b")
-    finally:
-        stop.set()
-        worker.join()
-    lamina.check()
-
-
-def test_steps_that_make_the_same_bytes(lamina: Lamina, tmp_path: Path) -> None:
-    folder = project(
-        tmp_path / "app",
-        "FROM busybox\nRUN true\nRUN  true\nRUN echo > /a\nRUN rm /a\n"
-        "RUN echo > /a\nRUN test -e /a && echo yes > /b\n",
-    )
-    assert (lamina.files(folder) / "b").read_text() == "yes\n"
-    assert (lamina.files(folder) / "a").exists()
-
-
 def test_a_container_as_a_base_of_a_build(lamina: Lamina, tmp_path: Path) -> None:
     lamina.run("run", "--name", "made-here", "busybox", "sh", "-c", "echo made > /made")
     lamina.run("commit", "made-here", "made")
@@ -653,9 +303,6 @@ def test_docker_runs_what_was_built(lamina: Lamina, tmp_path: Path) -> None:
         assert subprocess.check_output(ran, text=True) == "hi\n"
     finally:
         subprocess.run(["docker", "rmi", "-f", name], check=False, capture_output=True)
-
-
-# What compat=buildkit changes in files
 
 
 def test_quirks_of_copy(lamina: Lamina, tmp_path: Path) -> None:
@@ -694,35 +341,3 @@ def test_parents_of_nothing_make_the_destination(
         tmp_path / "app", "FROM scratch\nCOPY --parents no*/x /made/\nCOPY f /\n", f="f"
     )
     assert os.listdir(lamina.files(folder) / "made") == []
-
-
-def test_a_cache_mount_begins_with_files_of_a_stage(
-    lamina: Lamina, tmp_path: Path
-) -> None:
-    mount = "--mount=type=cache,target=/c,from=seed,source=/s,uid=1000,mode=700"
-    folder = project(
-        tmp_path / "app",
-        "FROM busybox AS seed\nRUN mkdir /s && echo 1 > /s/number\n"
-        f"FROM busybox\nRUN {mount} stat -c %u:%a /c > /stat; echo 2 >> /c/number\n"
-        f"RUN {mount} cat /c/number > /kept\n",
-    )
-    files = lamina.files(folder)
-    assert (files / "stat").read_text() == "1000:700\n"
-    assert (files / "kept").read_text() == "1\n2\n"
-    # With other files it is another cache.
-    text = (folder / "Recipe").read_text()
-    (folder / "Recipe").write_text(text.replace("echo 1", "echo 7"))
-    assert (lamina.files(folder) / "kept").read_text() == "7\n2\n"
-
-
-def test_proxies_given_as_arguments_reach_steps_and_no_key(
-    lamina: Lamina, tmp_path: Path
-) -> None:
-    text = "FROM busybox\nRUN echo $HTTP_PROXY,$http_proxy > /said\n"
-    folder = project(tmp_path / "app", text)
-    files = lamina.files(folder, "--build-arg", "http_proxy=http://one")
-    assert (files / "said").read_text() == "http://one,http://one\n"
-    again = build(lamina, folder, "--build-arg", "HTTP_PROXY=http://two")
-    assert again.ran == []
-    (folder / "Recipe").write_text(text.replace("RUN", "ARG HTTP_PROXY\nRUN"))
-    assert build(lamina, folder, "--build-arg", "HTTP_PROXY=http://two").ran != []

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import signal
 import subprocess
-import tarfile
-import termios
 import time
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from tests.end_to_end.containers.machine import (
-    LAMINA,
     PATIENCE,
     ROOT,
     Machine,
-    Terminal,
     until,
 )
 
@@ -212,187 +206,6 @@ def test_ctrl_c_three_times_kills_what_ignores_it(lamina: Machine) -> None:
     assert lamina.left() == []
 
 
-# Terminals
-
-
-def test_a_terminal_has_a_size_and_a_code(lamina: Machine) -> None:
-    run = ("run", "-it", "--rm", "--network", "none", "busybox", "sh")
-    terminal = Terminal(lamina, *run)
-    terminal.resize(33, 99)
-    terminal.wait_for(b"# ")
-    terminal.type(b"tty; stty size; echo mark\n")
-    assert b"/dev/pts/0\r\n33 99" in terminal.wait_for(b"\nmark\r\n")
-    terminal.resize(44, 111)
-    terminal.type(b"sleep 0.3; stty size; echo mark\n")
-    assert b"44 111" in terminal.wait_for(b"\nmark\r\n")
-    # Ctrl-C is the terminal's affair: the shell goes on.
-    terminal.type(b"sleep 1000\n")
-    terminal.wait_for(b"sleep 1000")
-    time.sleep(0.3)
-    terminal.type(b"\x03")
-    terminal.type(b"exit 5\n")
-    assert terminal.exit_code() == 5
-    assert lamina.left() == []
-
-
-def test_the_caller_s_terminal_stays_out_of_reach(lamina: Machine) -> None:
-    """Without -t the container has pipes: nothing to push characters into."""
-    run = ("run", "--rm", "-i", "--network", "none", "busybox", "sh", "-c")
-    script = "exec 2>&1; ls -l /proc/self/fd/; tty; (echo x > /dev/tty); echo mark"
-    terminal = Terminal(lamina, *run, script)
-    seen = terminal.wait_for(b"\nmark\r\n")
-    assert b"/dev/pts" not in seen and b"not a tty" in seen
-    assert b"can't create /dev/tty" in seen
-    assert terminal.exit_code() == 0
-
-
-def test_ctrl_c_at_a_terminal_reaches_the_command_alone(lamina: Machine) -> None:
-    """The terminal signals the whole group; what keeps the container stays."""
-    script = "trap 'echo got; exit 9' INT; echo ready; while :; do sleep 0.1; done"
-    run = ("run", "--rm", "--network", "none", "busybox", "sh", "-c", script)
-    terminal = Terminal(lamina, *run)
-    terminal.wait_for(b"ready\r\n")
-    terminal.type(b"\x03")
-    terminal.wait_for(b"got\r\n")
-    assert terminal.exit_code() == 9
-    assert lamina.left() == []
-
-
-def test_the_terminal_is_as_before_afterwards(lamina: Machine) -> None:
-    master, slave = pty.openpty()
-    before = termios.tcgetattr(slave)
-    run = (*LAMINA, "run", "-it", "--rm", "--network", "none", "busybox", "true")
-    subprocess.run(run, env=lamina.env, cwd=ROOT, stdin=slave, stdout=slave, check=True)
-    assert termios.tcgetattr(slave) == before
-    os.close(master)
-    os.close(slave)
-
-
-def test_it_needs_a_terminal(lamina: Machine) -> None:
-    done = lamina("run", "-it", "busybox", code=125)
-    assert b"not a TTY" in done.stderr
-
-
-# Detached
-
-
-def test_a_detached_container_lives_on(lamina: Machine) -> None:
-    script = "echo one; echo two >&2; sleep 1000"
-    run = ("run", "-d", "--network", "none", "--name", "job", "-l", "k=v")
-    identity = lamina.out(*run, "busybox", "sh", "-c", script)
-    assert len(identity) == 64
-    row = lamina.out("ps", "--format", "{{.ID}} {{.Image}} {{.Names}} {{.State}}")
-    assert row == f"{identity[:12]} busybox job running"
-    until(lambda: lamina("logs", "job").stdout == b"one\n")
-    assert lamina("logs", "job").stderr == b"two\n"
-    assert "sleep 1000" in lamina.out("top", "job")
-    done = lamina("rm", "job", code=1)
-    assert b"running container" in done.stderr
-    assert lamina.out("stop", "-t", "0", "job") == "job"
-    assert lamina.out("wait", "job") == "137"
-    assert lamina.out("ps").count("\n") == 0
-    assert lamina.out("ps", "-a", "--format", "{{.Status}}").startswith("Exited (137)")
-    assert lamina.out("rm", "job") == "job"
-    assert lamina.left() == []
-
-
-def test_a_name_is_given_once(lamina: Machine) -> None:
-    run = ("run", "-d", "--network", "none", "--name", "once", "busybox")
-    lamina(*run, "sleep", "1000")
-    done = lamina(*run, "true", code=125)
-    assert b'"/once" is already in use' in done.stderr
-    lamina("rename", "once", "other")
-    assert lamina.out("ps", "--format", "{{.Names}}") == "other"
-    lamina(*run, "true")
-    assert lamina.out("wait", "once") == "0"
-
-
-def test_a_detached_start_that_fails_has_the_code(lamina: Machine) -> None:
-    done = lamina("run", "-d", "--rm", "--network", "none", "busybox", "nope", code=127)
-    assert b"nope" in done.stderr and done.stdout == b""
-    assert lamina.left() == []
-
-
-def test_the_stop_signal_and_the_code_that_comes_of_it(lamina: Machine) -> None:
-    script = "trap 'exit 4' USR1; echo ready; while :; do sleep 0.1; done"
-    run = ("run", "-d", "--network", "none", "--stop-signal", "USR1", "--name", "st")
-    lamina(*run, "busybox", "sh", "-c", script)
-    until(lambda: lamina("logs", "st").stdout == b"ready\n")
-    lamina("stop", "st")
-    assert lamina.out("wait", "st") == "4"
-    done = lamina("kill", "st", code=1)
-    assert b"not running" in done.stderr
-
-
-def test_what_is_removed_at_its_end_leaves_nothing(lamina: Machine) -> None:
-    run = ("run", "-d", "--rm", "--network", "none", "busybox")
-    lamina(*run, "sleep", "0.2")
-    until(lambda: lamina.left() == [])
-
-
-def test_a_killed_keeper_takes_its_container_along(lamina: Machine) -> None:
-    run = ("run", "-d", "--network", "none", "--name", "orphan", "busybox")
-    lamina(*run, "sleep", "4242")
-    pid = lamina.out("inspect", "--format", "{{.State.Pid}}", "orphan")
-    os.kill(lamina.keeper("orphan"), signal.SIGKILL)
-    until(lambda: not os.path.exists(f"/proc/{pid}"))
-    assert lamina.out("ps", "-a", "--format", "{{.Status}}").startswith("Exited (137)")
-    assert os.listdir(lamina.store / "live") == []
-    lamina("rm", "orphan")
-    assert lamina.left() == []
-
-
-def test_a_killed_foreground_run_leaves_nothing_running(lamina: Machine) -> None:
-    process = lamina.begin(
-        *("run", "--rm", "--network", "none", "busybox", "sh", "-c"),
-        "echo ready; sleep 4243",
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
-    pid = lamina.out("ps", "-q")
-    init = lamina.out("inspect", "--format", "{{.State.Pid}}", pid)
-    process.kill()
-    process.communicate()
-    until(lambda: not os.path.exists(f"/proc/{init}"))
-    assert lamina.out("ps", "-aq") == ""
-    assert lamina.left() == []
-
-
-def test_runs_killed_at_any_moment_leave_nothing(lamina: Machine) -> None:
-    """What a death leaves is given back by the next command that looks."""
-    for moment in range(15):
-        run = ("run", "--network", "none", "-v", "/own", "busybox", "sleep", "0.02")
-        process = lamina.begin(*run)
-        time.sleep(0.02 * moment)
-        process.kill()
-        process.communicate()
-    made = lamina.out("ps", "-aq").split()
-    if made:
-        lamina("rm", "-f", "-v", *made)
-    lamina("ps", "-a")
-    # A deletion that was cut short is finished by `system prune`.
-    assert [name for name in lamina.left() if not name.startswith("trash/")] == []
-    lamina("system", "prune", "-f")
-    assert lamina.left() == []
-
-
-def test_a_process_in_the_background_dies_with_the_container(lamina: Machine) -> None:
-    assert lamina.quiet("busybox", "sh", "-c", "sleep 1000 & echo hi") == "hi"
-
-
-def test_a_damaged_record_hides_no_other_and_can_be_removed(lamina: Machine) -> None:
-    for name in ("hurt", "fine"):
-        lamina("run", "--network", "none", "--name", name, "busybox", "true")
-    identity = lamina.out("inspect", "--format", "{{.Id}}", "hurt")
-    (lamina.store / "containers" / identity / "state.json").write_bytes(b"")
-    done = lamina("ps", "-a", "--format", "{{.Names}}")
-    assert done.stdout == b"fine\n" and identity[:12].encode() in done.stderr
-    lamina("rm", "hurt", code=1)
-    lamina("rm", "-f", "hurt", "fine")
-    assert lamina("ps", "-a").stderr == b""
-    lamina("run", "--rm", "--network", "none", "--name", "hurt", "busybox", "true")
-
-
 # Logs
 
 
@@ -434,104 +247,6 @@ def test_exec(lamina: Machine) -> None:
     lamina("kill", "host")
     lamina("wait", "host")
     assert b"not running" in lamina("exec", "host", "true", code=1).stderr
-
-
-def test_exec_on_a_terminal(lamina: Machine) -> None:
-    lamina(
-        *("run", "-d", "--network", "none", "--name", "tt", "busybox"), "sleep", "99"
-    )
-    terminal = Terminal(lamina, "exec", "-it", "tt", "sh")
-    terminal.resize(30, 70)
-    terminal.wait_for(b"# ")
-    terminal.type(b"stty size; echo mark\n")
-    assert b"30 70" in terminal.wait_for(b"\nmark\r\n")
-    terminal.type(b"exit 3\n")
-    assert terminal.exit_code() == 3
-
-
-# Changes
-
-
-def test_diff_commit_and_the_new_image(lamina: Machine) -> None:
-    script = (
-        "echo x >> /etc/passwd; rm /etc/motd; mkdir -p /new/dir; echo a > /new/dir/f; "
-        "rm -rf /data; mkdir /data"
-    )
-    run = ("run", "--network", "none", "--name", "work", "-v", "/vol", "busybox")
-    lamina(*run, "sh", "-c", script)
-    assert lamina.out("diff", "work").splitlines() == [
-        *("C /data", "D /data/inner", "C /etc", "D /etc/motd", "C /etc/passwd"),
-        *("A /new", "A /new/dir", "A /new/dir/f"),
-    ]
-    changes = ("-c", 'CMD ["cat", "/new/dir/f"]', "-c", "ENV K=v", "-c", "WORKDIR /new")
-    lamina("commit", "-m", "note", "-a", "me", *changes, "work", "made:1")
-    assert lamina.quiet("made:1") == "a"
-    script = "pwd; echo $K; ls /data /etc/motd"
-    found = lamina.quiet("made:1", "sh", "-c", script, code=1)
-    assert found == "/new\nv\n/data:"
-    assert "note" in lamina.out("history", "made:1")
-    lamina("commit", "-c", "RUN true", "work", code=1)
-    # The container can go and be changed no more; the image stays.
-    lamina("rm", "-v", "work")
-    assert lamina.quiet("made:1") == "a"
-    lamina("rmi", "made:1")
-
-
-def test_commit_of_a_running_container(lamina: Machine) -> None:
-    run = ("run", "-d", "--network", "none", "--name", "on", "busybox", "sh", "-c")
-    lamina(*run, "echo 1 > /file; sleep 1000")
-    until(lambda: "A /file" in lamina.out("diff", "on"))
-    lamina("commit", "on", "snap")
-    lamina("exec", "on", "sh", "-c", "echo 2 > /file")
-    assert lamina.quiet("snap", "cat", "/file") == "1"
-    lamina("rmi", "snap")
-
-
-def test_export_is_a_tar_of_all(lamina: Machine, tmp_path: Path) -> None:
-    run = ("run", "--network", "none", "--name", "ex", "busybox", "sh", "-c")
-    lamina(*run, "rm /etc/motd; echo hi > /hello")
-    data = lamina("export", "ex").stdout
-    with tarfile.open(fileobj=BytesIO(data)) as tar:
-        names = tar.getnames()
-    assert "hello" in names and "bin/busybox" in names and "etc/motd" not in names
-    place = str(tmp_path / "files.tar")
-    lamina("export", "-o", place, "ex")
-    assert Path(place).read_bytes() == data == lamina("export", "-o-", "ex").stdout
-    for wrong in ("/nowhere/files.tar", str(tmp_path)):
-        said = lamina("export", "-o", wrong, "ex", code=1).stderr.decode()
-        assert said.startswith(f"lamina: '{wrong}") and "cannot be written" in said
-    assert list(tmp_path.iterdir()) == [Path(place)]
-
-
-def test_inspect_has_docker_s_shape(lamina: Machine) -> None:
-    run = ("run", "-d", "--network", "none", "--name", "seen", "-m", "64m", "busybox")
-    identity = lamina.out(*run, "sleep", "1000")
-    found = json.loads(lamina.out("inspect", "seen"))[0]
-    assert found["Id"] == identity
-    assert found["Name"] == "/seen"
-    assert (found["Path"], found["Args"]) == ("sleep", ["1000"])
-    assert found["State"]["Status"] == "running"
-    assert found["HostConfig"]["Memory"] == 64 << 20
-    assert found["Config"]["Image"] == "busybox"
-
-
-def test_filters(lamina: Machine) -> None:
-    for name, label in (("aa", "x=1"), ("bb", "x=2")):
-        run = ("run", "--network", "none", "--name", name, "-l", label, "busybox")
-        lamina(*run, "true")
-
-    def listed(*filters: str) -> str:
-        words = [word for text in filters for word in ("-f", text)]
-        return lamina.out("ps", "-a", "--format", "{{.Names}}", *words)
-
-    assert listed() == "bb\naa"
-    assert listed("name=a") == "aa"
-    assert listed("label=x") == "bb\naa"
-    assert listed("label=x=2") == "bb"
-    assert listed("status=running") == ""
-    assert listed("exited=0", "name=b") == "bb"
-    assert listed("ancestor=busybox") == "bb\naa"
-    lamina("ps", "-f", "nonsense=1", code=1)
 
 
 # Networks
@@ -591,6 +306,7 @@ def test_a_limit_of_memory_kills_and_is_recorded(lamina: Machine) -> None:
 
 
 # An ordinary user
+
 
 _AS_USER = """
 import os, sys

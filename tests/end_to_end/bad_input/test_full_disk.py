@@ -1,0 +1,183 @@
+"""The machine fails: a full disk, a store that cannot be written, no permission."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.bases import (
+    COMMAND,
+    PROJECT,
+    Done,
+    Lamina,
+    project,
+)
+
+
+class Small:
+    """`lamina` with its store on a small tmpfs in a mount namespace of its own."""
+
+    def __init__(self, lamina: Lamina, size: str) -> None:
+        self.lamina = lamina
+        self.mount = (
+            f"mount -t tmpfs -o size={size},mode=755 tmpfs {lamina.place}/small && "
+        )
+        (lamina.place / "small").mkdir()
+
+    def run(self, script: str) -> Done:
+        """A shell script in which $LAMINA is the command."""
+        done = subprocess.run(
+            ["unshare", "-m", "sh", "-c", self.mount + script],
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": PROJECT,
+                "LAMINA": " ".join(COMMAND),
+                "LAMINA_ROOT": f"{self.lamina.place}/small/store",
+            },
+            cwd=self.lamina.place,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.root("it mounts a small disk")
+@pytest.mark.parametrize("kilobytes", [100, 300, 1100, 1900])
+def test_the_disk_is_full_while_loading(lamina: Lamina, kilobytes: int) -> None:
+    lamina.run("save", "--format", "oci", "-o", "busybox.tar", "busybox")
+    done = Small(lamina, f"{kilobytes}k").run(
+        "$LAMINA load -i busybox.tar; echo code $?; "
+        "test ! -e small/store/tmp || ls small/store/tmp; "
+        "mount -o remount,size=10m small && $LAMINA system check"
+    )
+    assert done.out.startswith("code 1\n") and done.code == 0, done
+    assert len(done.out.splitlines()) == 2, done
+    assert "No space left on" in done.err and "hint: " in done.err
+
+
+@pytest.mark.root("it mounts a small disk")
+def test_a_step_that_fills_the_disk(lamina: Lamina, tmp_path: Path) -> None:
+    lamina.run("save", "-o", "busybox.tar", "busybox")
+    project(
+        tmp_path / "app",
+        "FROM busybox\nRUN echo > /kept\n"
+        "RUN dd if=/dev/zero of=/big bs=65536 count=1000\n",
+    )
+    project(tmp_path / "next", "FROM busybox\nRUN echo > /kept\nRUN echo > /more\n")
+    done = Small(lamina, "12m").run(
+        "$LAMINA load -q -i busybox.tar && $LAMINA build app; echo code $?; "
+        "$LAMINA system check && $LAMINA build -q next && ls small/store/tmp"
+    )
+    assert "code 1\n" in done.out, done
+    assert done.code == 0, done
+    assert "No space left" in done.err
+    assert "small/store" in done.err and "system prune" in done.err
+
+
+@pytest.mark.root("it mounts a small disk")
+def test_a_copy_that_fills_the_disk(lamina: Lamina, tmp_path: Path) -> None:
+    lamina.run("save", "-o", "busybox.tar", "busybox")
+    project(tmp_path / "app", "FROM busybox\nCOPY big /\n", big=os.urandom(16 << 20))
+    done = Small(lamina, "12m").run(
+        "$LAMINA load -q -i busybox.tar && $LAMINA build app; echo code $?; "
+        "$LAMINA system check && ls small/store/tmp"
+    )
+    assert "code 1\n" in done.out and done.code == 0, done
+    assert "No space left on the disk" in done.err
+    assert "small/store" in done.err and "system prune" in done.err
+
+
+# One build with all that writes, with so many KiB more than the store has: files are
+# looked at, copied, unpacked, made by a step and committed; the image, an archive and a
+# cache for others are written.
+PHASES = """\
+FROM busybox AS a
+COPY tree /tree
+ADD tree.tar /added/
+RUN --mount=type=cache,target=/c head -c 200000 /dev/urandom > /c/x; \
+head -c 300000 /dev/urandom > /r
+FROM busybox
+WORKDIR /w
+COPY --from=a /r /tree /w/
+"""
+
+
+ROOM = (0, 24, 80, 200, 400, 640, 960, 1300, 1800, 2600)
+
+
+SWEEP = """
+$LAMINA load -q -i busybox.tar || exit 9
+for room in {room}; do
+  used=$(df -k small | awk 'NR==2{{print $3}}')
+  mount -o remount,size=$((used + room))k small
+  $LAMINA build --no-cache -q -o type=oci,dest=small/out.tar \
+    --cache-to type=local,dest=small/cache,mode=max,mounts=true app; echo code $?
+  mount -o remount,size=64m small
+  ls small/store/tmp; ls small | grep -v -x -e store -e cache
+  $LAMINA system check >&2 || exit 8
+  rm -rf small/cache small/out.tar; $LAMINA system prune -f >/dev/null
+done
+$LAMINA build -q app >/dev/null
+"""
+
+
+@pytest.mark.root("it mounts a small disk")
+def test_the_disk_is_full_in_every_phase(lamina: Lamina, tmp_path: Path) -> None:
+    lamina.run("save", "-o", "busybox.tar", "busybox")
+    tree = {f"tree__{n}": os.urandom(5000) for n in range(40)}
+    folder = project(tmp_path / "app", PHASES, **tree)
+    with tarfile.open(folder / "tree.tar", "w") as archive:
+        archive.add(folder / "tree", ".")
+    sweep = SWEEP.format(room=" ".join(map(str, ROOM)))
+    done = Small(lamina, "64m").run(sweep)
+    # Nothing is left in the folder for what is unfinished, and no half archive.
+    assert (done.code, done.out) == (0, "code 1\n" * len(ROOM)), done
+    assert done.err.count("lamina: No space left on ") == len(ROOM)
+    assert done.err.count("hint: ") == len(ROOM)
+
+
+@pytest.mark.root("it mounts a small disk")
+def test_containers_on_a_full_disk(lamina: Lamina, tmp_path: Path) -> None:
+    lamina.run("save", "-o", "busybox.tar", "busybox")
+    done = Small(lamina, "18m").run(
+        "$LAMINA load -q -i busybox.tar && $LAMINA run --name large busybox"
+        " dd if=/dev/zero of=/big bs=65536 count=160 2>/dev/null || exit\n"
+        "for words in 'commit large made' 'export -o small/tar large'; do\n"
+        " $LAMINA $words; echo code $?; done\n"
+        "dd if=/dev/zero of=small/rest bs=65536 count=400 2>/dev/null\n"
+        "$LAMINA run --rm busybox true; echo code $?\n"
+        "$LAMINA rm large; rm small/rest; ls small; $LAMINA ps -aq\n"
+        "$LAMINA system check && ls small/store/tmp"
+    )
+    codes = [line for line in done.out.splitlines() if line.startswith("code")]
+    assert codes == ["code 1", "code 1", "code 125"], done
+    assert done.err.count("lamina: No space left on the disk") == 3, done
+    assert done.err.count("system prune") == 3
+    assert done.out.splitlines()[-3:-1] == ["large", "store"], done
+    assert done.out.endswith("all is well\n") and done.code == 0, done
+
+
+def test_a_store_that_cannot_be_written(lamina: Lamina, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    other = Lamina(tmp_path, tmp_path / "file" / "store")
+    said = other.run("images", code=1).err
+    assert "file/store cannot be made" in said and "LAMINA_ROOT" in said
+
+
+@pytest.mark.root("a root without capabilities")
+def test_no_permission_for_namespaces(lamina: Lamina, tmp_path: Path) -> None:
+    """Root without CAP_SYS_ADMIN, as in a container: it says what to do."""
+    folder = project(tmp_path / "app", "FROM busybox\nRUN echo > /a\n")
+    without = ("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin")
+    for args in (["build", "-q", folder], ["run", "--rm", "busybox", "true"]):
+        done = lamina.run(*args, wrapper=without, code=None)
+        assert done.code == (1 if args[0] == "build" else 125), done
+        assert "hint: " in done.err
+        assert "CAP_SYS_ADMIN" in done.err or "--privileged" in done.err, done.err

@@ -1,0 +1,95 @@
+"""What a container changed, and what is told of it: diff, commit, export, inspect."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+from tests.end_to_end.containers.machine import (
+    Machine,
+    until,
+)
+
+
+def test_diff_commit_and_the_new_image(lamina: Machine) -> None:
+    script = (
+        "echo x >> /etc/passwd; rm /etc/motd; mkdir -p /new/dir; echo a > /new/dir/f; "
+        "rm -rf /data; mkdir /data"
+    )
+    run = ("run", "--network", "none", "--name", "work", "-v", "/vol", "busybox")
+    lamina(*run, "sh", "-c", script)
+    assert lamina.out("diff", "work").splitlines() == [
+        *("C /data", "D /data/inner", "C /etc", "D /etc/motd", "C /etc/passwd"),
+        *("A /new", "A /new/dir", "A /new/dir/f"),
+    ]
+    changes = ("-c", 'CMD ["cat", "/new/dir/f"]', "-c", "ENV K=v", "-c", "WORKDIR /new")
+    lamina("commit", "-m", "note", "-a", "me", *changes, "work", "made:1")
+    assert lamina.quiet("made:1") == "a"
+    script = "pwd; echo $K; ls /data /etc/motd"
+    found = lamina.quiet("made:1", "sh", "-c", script, code=1)
+    assert found == "/new\nv\n/data:"
+    assert "note" in lamina.out("history", "made:1")
+    lamina("commit", "-c", "RUN true", "work", code=1)
+    # The container can go and be changed no more; the image stays.
+    lamina("rm", "-v", "work")
+    assert lamina.quiet("made:1") == "a"
+    lamina("rmi", "made:1")
+
+
+def test_commit_of_a_running_container(lamina: Machine) -> None:
+    run = ("run", "-d", "--network", "none", "--name", "on", "busybox", "sh", "-c")
+    lamina(*run, "echo 1 > /file; sleep 1000")
+    until(lambda: "A /file" in lamina.out("diff", "on"))
+    lamina("commit", "on", "snap")
+    lamina("exec", "on", "sh", "-c", "echo 2 > /file")
+    assert lamina.quiet("snap", "cat", "/file") == "1"
+    lamina("rmi", "snap")
+
+
+def test_export_is_a_tar_of_all(lamina: Machine, tmp_path: Path) -> None:
+    run = ("run", "--network", "none", "--name", "ex", "busybox", "sh", "-c")
+    lamina(*run, "rm /etc/motd; echo hi > /hello")
+    data = lamina("export", "ex").stdout
+    with tarfile.open(fileobj=BytesIO(data)) as tar:
+        names = tar.getnames()
+    assert "hello" in names and "bin/busybox" in names and "etc/motd" not in names
+    place = str(tmp_path / "files.tar")
+    lamina("export", "-o", place, "ex")
+    assert Path(place).read_bytes() == data == lamina("export", "-o-", "ex").stdout
+    for wrong in ("/nowhere/files.tar", str(tmp_path)):
+        said = lamina("export", "-o", wrong, "ex", code=1).stderr.decode()
+        assert said.startswith(f"lamina: '{wrong}") and "cannot be written" in said
+    assert list(tmp_path.iterdir()) == [Path(place)]
+
+
+def test_inspect_has_docker_s_shape(lamina: Machine) -> None:
+    run = ("run", "-d", "--network", "none", "--name", "seen", "-m", "64m", "busybox")
+    identity = lamina.out(*run, "sleep", "1000")
+    found = json.loads(lamina.out("inspect", "seen"))[0]
+    assert found["Id"] == identity
+    assert found["Name"] == "/seen"
+    assert (found["Path"], found["Args"]) == ("sleep", ["1000"])
+    assert found["State"]["Status"] == "running"
+    assert found["HostConfig"]["Memory"] == 64 << 20
+    assert found["Config"]["Image"] == "busybox"
+
+
+def test_filters(lamina: Machine) -> None:
+    for name, label in (("aa", "x=1"), ("bb", "x=2")):
+        run = ("run", "--network", "none", "--name", name, "-l", label, "busybox")
+        lamina(*run, "true")
+
+    def listed(*filters: str) -> str:
+        words = [word for text in filters for word in ("-f", text)]
+        return lamina.out("ps", "-a", "--format", "{{.Names}}", *words)
+
+    assert listed() == "bb\naa"
+    assert listed("name=a") == "aa"
+    assert listed("label=x") == "bb\naa"
+    assert listed("label=x=2") == "bb"
+    assert listed("status=running") == ""
+    assert listed("exited=0", "name=b") == "bb"
+    assert listed("ancestor=busybox") == "bb\naa"
+    lamina("ps", "-f", "nonsense=1", code=1)
