@@ -179,10 +179,7 @@ def _check_place(output: Output) -> None:
     if output.type == "local" or output.is_folder:
         if os.path.lexists(dest) and not os.path.isdir(dest):
             raise InvalidOption(f"{dest!r} is no folder.", hint="Name another place.")
-        place = os.path.abspath(dest)
-        while not os.path.isdir(place):
-            place = os.path.dirname(place)
-        _require_writable(dest, place)
+        _require_writable(dest, _nearest_folder(dest))
         return
     if os.path.isdir(dest):
         hint = " or say tar=false" if output.type in ARCHIVES else ""
@@ -191,12 +188,28 @@ def _check_place(output: Output) -> None:
         )
     parent = os.path.dirname(dest) or "."
     if not os.path.isdir(parent):
+        import shlex  # 5 ms, for an error
+
         raise InvalidOption(
-            f"There is no folder {parent!r} to write {os.path.basename(dest)!r} into."
+            f"There is no folder {parent!r} to write {os.path.basename(dest)!r} into.",
+            hint=f"`mkdir -p {shlex.quote(parent)}`",
         )
     # What is no file (a pipe, /dev/stdout) is written to where it is.
     if not os.path.lexists(dest) or os.path.isfile(dest):
         _require_writable(dest, parent)
+
+
+def _nearest_folder(dest: str) -> str:
+    """The first folder that is there, of those above `dest`: the others are made."""
+    place = os.path.abspath(dest)
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    if not os.path.isdir(place):
+        raise InvalidOption(
+            f"{dest!r} cannot be made: {place!r} is no folder.",
+            hint="Name another place.",
+        )
+    return place
 
 
 def _require_writable(dest: str, folder: str) -> None:

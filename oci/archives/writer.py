@@ -218,7 +218,8 @@ def tar_at(path: str) -> Iterator[int]:
 
 @contextlib.contextmanager
 def folder_at(path: str) -> Iterator[str]:
-    """A new folder that gets the name `path`, new or empty, when all is done."""
+    """A new folder that gets the name `path`, new or empty, when all is done; those
+    above it are made where they are missing."""
     path = os.path.abspath(path)
     temporary = _beside(path)
     try:
@@ -227,7 +228,7 @@ def folder_at(path: str) -> Iterator[str]:
                 f"The folder {path!r} is not empty.",
                 hint="Name a new one: an image is not mixed with other files.",
             )
-        os.mkdir(temporary)
+        os.makedirs(temporary)
     except OSError as error:
         raise _unwritable(path, error) from error
     try:

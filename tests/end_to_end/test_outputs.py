@@ -159,6 +159,27 @@ def _tar_order(name: str) -> list[str]:
     return name.split("/")
 
 
+def test_folders_are_made_with_those_above_and_files_are_not(
+    lamina: Lamina, tmp_path: Path
+) -> None:
+    """As with docker buildx: for a file, open(2) fails there, too."""
+    folder = project(tmp_path / "app", "FROM scratch\nCOPY Recipe /\n")
+    place = tmp_path / "not/there"
+    done = lamina.run("build", folder, "-o", f"type=oci,dest={place}/x.tar", code=1)
+    assert f"no folder '{place}' to write 'x.tar' into" in done.err
+    assert f"mkdir -p {place}" in done.err
+    assert not done.ran
+    assert not place.parent.exists()
+    lamina.build(folder, "-o", f"type=local,dest={place}/files")
+    assert (place / "files/Recipe").exists()
+    lamina.build(folder, "-o", f"type=oci,tar=false,dest={place}/lay/out")
+    assert (place / "lay/out/index.json").exists()
+    lamina.build(folder, "-o", f"type=docker,tar=false,dest={place}/dock/er")
+    assert (place / "dock/er/manifest.json").exists()
+    below = f"type=local,dest={place}/files/Recipe/below"
+    assert "is no folder" in lamina.run("build", folder, "-o", below, code=1).err
+
+
 @pytest.mark.root("skopeo unpacks archives with their owners")
 def test_a_layout_takes_several_images_and_annotations(
     lamina: Lamina, tmp_path: Path

@@ -106,11 +106,16 @@ def test_places_are_looked_at_before_anything_is_built(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     check_places([Output("oci", str(tmp_path / "new")), Output("tar", "-")])
     check_places([Output("local", str(tmp_path / "a/new/one"))])
+    check_places([Output("oci", str(tmp_path / "a/new/one"), is_folder=True)])
     for output, message in (
         (Output("local", str(tmp_path / "file")), "no folder"),
         (Output("oci", str(tmp_path)), "say tar=false"),
         (Output("tar", str(tmp_path)), "is a folder"),
-        (Output("oci", str(tmp_path / "no/where")), "There is no folder"),
+        (Output("oci", str(tmp_path / "no/where")), "`mkdir -p "),
+        (
+            Output("local", str(tmp_path / "file/in/it")),
+            f"{tmp_path}/file' is no folder",
+        ),
     ):
         with pytest.raises(InvalidOption) as caught:
             check_places([output])
