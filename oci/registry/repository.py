@@ -23,6 +23,7 @@ from lamina.oci.manifest_json import parse_manifest
 from lamina.oci.registry.connection.address import is_web, joined
 from lamina.oci.registry.connection.answer import small_body
 from lamina.oci.registry.connection.endpoint import Call
+from lamina.oci.registry.connection.headers import next_page, number
 from lamina.oci.registry.errors import Missing, Refused
 from lamina.oci.registry.fetched import Fetched
 from lamina.oci.strict_json import MAX_DOCUMENT, parse_object, texts_of
@@ -134,7 +135,7 @@ class Repository:
             yield from fresh
             if not fresh or len(seen) > _MAX_TAGS:
                 return
-            path = self._next(response)
+            path = _next(response)
 
     def referrers(self, digest: Digest) -> tuple[Descriptor, ...] | None:
         """What refers to a manifest (end-12), page by page; None where the registry
@@ -159,18 +160,19 @@ class Repository:
             found.update(fresh)
             if not fresh or len(found) > _MAX_TAGS:
                 break
-            path = self._next(response)
+            path = _next(response)
         return tuple(found.values())
 
     # Blobs
 
     def open_blob(self, digest: Digest, start: int = 0) -> Response:
-        """The bytes of a blob (end-2), from `start` where the registry can."""
+        """The bytes of a blob (end-2), from `start` where the registry can. One try."""
         headers = {"Range": f"bytes={start}-"} if start else {}
         # Each try is one of whoever reads: a cut is followed by another open.
         call = Call(
             *("GET", self._blob(digest), self.scope, f"blob {digest}"),
             *((200, 206) if start else (200,), headers),
+            repeatable=False,
         )
         return self._call(call)
 
@@ -253,7 +255,8 @@ class Repository:
             response.headers.get("Range", "").removeprefix("bytes=").partition("-")[2]
         )
         # `0-0` is said for nothing at all: a single byte is sent twice then.
-        done = int(last) + 1 if last.isascii() and last.isdigit() and int(last) else 0
+        at = number(last)
+        done = at + 1 if at else 0
         target = response.headers.get("Location", "")
         return (self._location(response) if target else location), done
 
@@ -285,13 +288,9 @@ class Repository:
             raise Refused(f"{self} does not say where to upload to.")
         return target
 
-    def _next(self, response: Response) -> str:
-        """The next page: `Link: </v2/...>; rel="next"` (RFC 8288), on this host."""
-        link = response.headers.get("Link", "")
-        if 'rel="next"' not in link and "rel=next" not in link:
-            return ""
-        target = link.partition("<")[2].partition(">")[0]
-        return joined(response.url, target) if target else ""
+
+def _next(response: Response) -> str:
+    return next_page(response.url, response.headers.get("Link", ""))
 
 
 def _kind(response: Response) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -30,6 +30,12 @@ def joined(base: str, target: str) -> str:
         return urljoin(base, target)
     except ValueError:
         return ""
+
+
+def on_host_of(url: str, target: str) -> str:
+    """The path and query of `target` on the host of `url`."""
+    host, wanted = urlsplit(url), urlsplit(target)
+    return urlunsplit((host.scheme, host.netloc, wanted.path, wanted.query, ""))
 
 
 def shown(url: str) -> str:

@@ -65,6 +65,8 @@ def _said(response: Response) -> str:
         text = str(error.get("message") or error.get("code") or "")
     except (RegistryError, ValueError, LookupError, TypeError, AttributeError):
         return ""
+    except RecursionError:  # of brackets, and nothing but brackets
+        return ""
     plain = "".join(c if c.isprintable() else " " for c in text)
     return plain.strip().rstrip(".")[:_MAX_SHOWN]
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Scope = tuple[str, ...]
 # Of a token that does not say: token.md, "expires_in".
 _EXPIRES = 60
+# No command lasts longer than a year.
+_LONGEST = 366 * 24 * 3600
 _MAX_TOKEN = 64 << 10
 
 
@@ -148,7 +150,9 @@ class Authorizer:
         if not isinstance(token, str) or not token or not _is_plain(token):
             raise Refused(f"{shown(answer.url)} gave no token.")
         seconds = document.get("expires_in")
-        life = seconds if isinstance(seconds, int) and seconds > 0 else _EXPIRES
+        life = _EXPIRES
+        if isinstance(seconds, int) and seconds > 0:
+            life = min(seconds, _LONGEST)
         # A tenth is left, so that none expires on its way.
         return _Token(f"Bearer {token}", began + life * 0.9)
 

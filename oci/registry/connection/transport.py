@@ -28,6 +28,7 @@ from urllib3.exceptions import (
 from lamina import __version__
 from lamina.oci.registry.connection.address import origin, shown
 from lamina.oci.registry.connection.exchange import NOW, Exchange
+from lamina.oci.registry.connection.headers import number
 from lamina.oci.registry.connection.pools import POOLS
 from lamina.oci.registry.connection.request import Body, Proxies, Request, Tls
 from lamina.oci.registry.errors import NoTls, RegistryError, Unreachable, Untrusted
@@ -69,8 +70,7 @@ class Response:
     @property
     def length(self) -> int | None:
         """What Content-Length says, where it says anything."""
-        text = self.headers.get("Content-Length", "")
-        return int(text) if text.isascii() and text.isdigit() else None
+        return number(self.headers.get("Content-Length", ""))
 
     def close(self) -> None:
         """Give the connection back when little of the body is left, else end it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.oci.errors import DigestMismatch
-from lamina.oci.registry.errors import RegistryError, Unreachable
+from lamina.oci.registry.errors import Refused, RegistryError, Unreachable
 from lamina.oci.threads import NEVER
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lamina.oci.threads import Stop
 
 _CHUNK = 1 << 20
+_NO_RANGE = 416
 
 
 class Download:
@@ -52,7 +53,7 @@ class Download:
             self._stop.check()
             try:
                 data = self._some(size)
-            except Unreachable as error:
+            except RegistryError as error:
                 self.close()
                 if not self._repository.endpoint.patience.pause(
                     self._attempt, error, self._stop
@@ -90,7 +91,7 @@ class Download:
 
     def _opened(self) -> Response:
         """The blob from where we are, its length as it has to be."""
-        response = self._repository.open_blob(self._descriptor.digest, self._position)
+        response = self._asked()
         try:
             resumed = response.status == 206
             if resumed:
@@ -104,6 +105,17 @@ class Download:
             response.close()
             raise
         return response
+
+    def _asked(self) -> Response:
+        """The answer to a request for what is missing, or for everything where the
+        registry has no ranges and says so with an error."""
+        digest = self._descriptor.digest
+        try:
+            return self._repository.open_blob(digest, self._position)
+        except Refused as error:
+            if error.status != _NO_RANGE or not self._position:
+                raise
+        return self._repository.open_blob(digest)
 
     def _check_range(self, response: Response) -> None:
         said = response.headers.get("Content-Range", "")

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from lamina.errors import LaminaError
 from lamina.oci.registry.credentials.credential import Credential
 from lamina.oci.registry.errors import Refused, RegistryError, Unauthorized
 from lamina.oci.registry.repository import Repository
@@ -256,9 +257,29 @@ def test_tokens_that_are_none(images: Images, body: bytes) -> None:
             pytest.raises(Exception, match="token") as caught,
         ):
             repository(server).manifest("1")
-    from lamina.errors import LaminaError
-
     assert isinstance(caught.value, LaminaError)
+
+
+@pytest.mark.parametrize("life", ["1e999", "1" + "0" * 400, "true", "-7", '"60"'])
+def test_a_token_whose_life_is_none(images: Images, life: str) -> None:
+    body = f'{{"token": "t", "expires_in": {life}}}'.encode()
+    with Server(lambda asked: Answer(200, body)) as service:
+        guard = Guard(images, bearer(service.url), "Bearer t")
+        with Server(guard) as server:
+            assert repository(server).manifest("1").document
+
+
+@pytest.mark.parametrize("status", [401, 404, 418])
+def test_an_error_that_is_nothing_but_brackets(status: int) -> None:
+    answer = Answer(status, b"[" * 16_000, {"Content-Type": "application/json"})
+    with Server(lambda asked: answer) as server, pytest.raises(RegistryError):
+        repository(server).manifest("1")
+
+
+def test_a_length_that_is_no_number() -> None:
+    answer = Answer(200, b"{}", {"Content-Length": "9" * 5000})
+    with Server(lambda asked: answer) as server, pytest.raises(LaminaError):
+        repository(server).manifest("1")
 
 
 def test_a_credential_never_prints_its_secret() -> None:

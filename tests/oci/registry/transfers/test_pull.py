@@ -194,6 +194,43 @@ def test_a_registry_without_ranges_sends_all_again(
     assert content(store, pulled, 0, "etc/name") == b"one"
 
 
+def test_a_registry_that_refuses_ranges(store: Store, session: Session) -> None:
+    """416, as some object stores answer where nothing is the matter."""
+    images = Images()
+    add_image(images, ONE)
+    blob = gzipped(ONE)
+
+    cuts = [90_000]
+
+    def refuses(asked: Asked) -> Answer:
+        if digest(blob) not in asked.path:
+            return images(asked)
+        if "range" in asked.headers:
+            return Answer(416, b"", {"Content-Range": f"bytes */{len(blob)}"})
+        return Answer(200, blob, cut=cuts.pop() if cuts else None)
+
+    with Server(refuses) as server:
+        pulled = pull(store, session, name(server))
+    assert content(store, pulled, 0, "etc/name") == b"one"
+
+
+def test_a_blob_that_never_comes_is_asked_for_as_often_as_anything_else(
+    store: Store, session: Session
+) -> None:
+    images = Images()
+    add_image(images, ONE)
+    blob = digest(gzipped(ONE))
+    for status in (0, 503):  # no answer at all; none for now
+
+        def never(asked: Asked, status: int = status) -> Answer:
+            return Answer(status) if blob in asked.path else images(asked)
+
+        with Server(never) as server, pytest.raises(RegistryError):
+            pull(store, session, name(server))
+        asked = [path for path in server.paths() if blob in path]
+        assert len(asked) == HURRY.attempts
+
+
 @pytest.mark.parametrize("status", [0, 429, 500, 502, 503])
 @pytest.mark.parametrize("part", ["/manifests/", "/blobs/"])
 def test_what_passes_by_itself_is_waited_for(
