@@ -20,6 +20,7 @@ from lamina.oci.registry.errors import RegistryError
 from lamina.oci.registry.progress import Meter
 from lamina.oci.registry.transfers.download import Download, check_digest, read_small
 from lamina.oci.registry.transfers.known import Home
+from lamina.oci.registry.transfers.sources import first_sound
 from lamina.oci.strict_json import MAX_DOCUMENT
 
 if TYPE_CHECKING:
@@ -169,19 +170,14 @@ class _Registry:
         return Home(self._reference.registry, self._reference.repository)
 
     def manifest(self) -> Manifest:
-        sources = self._session.sources(self._reference)
         name = self._reference.digest or self._reference.tag or ""
-        for number, source in enumerate(sources):
-            try:
-                found = source.manifest(name)
-            except (RegistryError, DigestMismatch):
-                # A mirror may lack it, be down, or be wrong; the registry decides.
-                if number == len(sources) - 1:
-                    raise
-                continue
-            self._sources = (source,)
+
+        def ask(left: tuple[Repository, ...]) -> Manifest:
+            found = left[0].manifest(name)
+            self._sources = (left[0],)
             return _manifest(found.document)
-        raise AssertionError("a registry is its own last source")
+
+        return first_sound(self._session.sources(self._reference), ask)
 
     def small(self, blob: Descriptor) -> bytes:
         if not blob.size:

@@ -27,13 +27,13 @@ from lamina.oci.manifest import (
 )
 from lamina.oci.manifest_json import parse_manifest, to_json
 from lamina.oci.reference import parse_reference
-from lamina.oci.registry.errors import RegistryError
 from lamina.oci.registry.fetched import Fetched
 from lamina.oci.registry.progress import Meter
 from lamina.oci.registry.transfers.download import check_digest
 from lamina.oci.registry.transfers.known import Home
 from lamina.oci.registry.transfers.referrers import referrers
 from lamina.oci.registry.transfers.sender import save_blob
+from lamina.oci.registry.transfers.sources import first_sound
 from lamina.oci.streams.compression import compressor
 from lamina.oci.strict_json import MAX_DOCUMENT, broken
 
@@ -107,12 +107,7 @@ class RegistryOrigin:
 
     def _first(self, ask: Callable[[Repository], T]) -> T:
         """From the first source that has it as it should be."""
-        for source in self._sources[:-1]:
-            try:
-                return ask(source)
-            except (RegistryError, DigestMismatch):
-                continue
-        return ask(self._sources[-1])
+        return first_sound(self._sources, lambda left: ask(left[0]))
 
 
 class LayoutOrigin:

@@ -23,7 +23,6 @@ from lamina.oci.platforms import (
     normalise,
     platform_of,
 )
-from lamina.oci.registry.errors import RegistryError
 from lamina.oci.registry.progress import Ended, Found, Meter, Noted, nothing
 from lamina.oci.registry.transfers.download import Download, check_digest
 from lamina.oci.registry.transfers.known import (
@@ -33,6 +32,7 @@ from lamina.oci.registry.transfers.known import (
     remember_pulled,
 )
 from lamina.oci.registry.transfers.remote import look_up, look_up_all
+from lamina.oci.registry.transfers.sources import first_sound
 from lamina.oci.store.image_index import put_index
 from lamina.oci.streams.stream import Source, digested
 from lamina.oci.threads import Stop, side_by_side
@@ -184,14 +184,12 @@ class _Layers:
 
     def _fetch(self, diff_id: Digest, blob: Descriptor) -> None:
         """The layer from the first source that has it as it should be."""
-        sources = self._remote.sources
-        for number, source in enumerate(sources):
-            try:
-                self._from(source, diff_id, blob, f"{diff_id.hex}-{number}")
-                return
-            except (RegistryError, InvalidArchive):
-                if number == len(sources) - 1:
-                    raise
+        first_sound(
+            self._remote.sources,
+            lambda left: self._from(
+                left[0], diff_id, blob, f"{diff_id.hex}-{len(left)}"
+            ),
+        )
 
     def _from(
         self, source: Repository, diff_id: Digest, blob: Descriptor, name: str

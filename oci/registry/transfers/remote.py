@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lamina.oci.archives.archived import check_count
 from lamina.oci.config_json import parse_config
-from lamina.oci.errors import DigestMismatch
 from lamina.oci.manifest import CONFIGS, LAYERS, Manifest, is_image, select
-from lamina.oci.registry.errors import RegistryError
 from lamina.oci.registry.transfers.download import read_small
+from lamina.oci.registry.transfers.sources import first_sound
 from lamina.oci.strict_json import MAX_DOCUMENT, broken
 from lamina.values import replace, value
 
@@ -83,16 +82,10 @@ def _asked(
     session: Session, reference: Reference, read: Callable[[Fetched, Sources], T]
 ) -> T:
     """What `read` makes of the first answer that is as it should be."""
-    sources = session.sources(reference)
     name = reference.digest or reference.tag or ""
-    for number, source in enumerate(sources):
-        try:
-            return read(source.manifest(name), sources[number:])
-        except (RegistryError, DigestMismatch):
-            # A mirror may lack it, be down, or be wrong; the registry decides.
-            if number == len(sources) - 1:
-                raise
-    raise AssertionError("a registry is its own last source")
+    return first_sound(
+        session.sources(reference), lambda left: read(left[0].manifest(name), left)
+    )
 
 
 def _images(

@@ -449,6 +449,31 @@ def test_a_mirror_that_is_wrong_costs_only_time(store: Store) -> None:
         ]
 
 
+@pytest.mark.parametrize(
+    "page", [b"<html>Please log in to the network</html>", b"[" * 9000, b'{"a": 1}']
+)
+def test_a_mirror_that_answers_with_something_else(store: Store, page: bytes) -> None:
+    """A login page of a hotel's network, with 200."""
+    images = Images()
+    add_image(images, ONE)
+    answer = Answer(200, page, {"Content-Type": "text/html"})
+    with Server(lambda asked: answer) as mirror, Server(images) as own:
+        pulled = pull(store, mirrored(own, mirror.url), name(own))
+    assert content(store, pulled, 0, "etc/name") == b"one"
+
+
+def test_a_mirror_without_the_platform(store: Store) -> None:
+    """It has the index as it was before the platform came to it."""
+    stale, images = Images(), Images()
+    add_index(images)
+    old = add_image(stale, TWO)
+    stale.add_manifest(OCI + "index.v1+json", index((old, "linux/arm64")), "1")
+    with Server(stale) as mirror, Server(images) as own:
+        session = mirrored(own, mirror.url)
+        pulled = pull(store, session, name(own), parse_platform("linux/s390x"))
+    assert content(store, pulled, 0, "etc/other") == b"two"
+
+
 def test_a_layer_that_is_no_archive(store: Store, session: Session) -> None:
     images = Images()
     junk = gzipped(b"junk" * 1000)
