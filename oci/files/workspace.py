@@ -11,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 
 from lamina.oci.errors import StoreError
 from lamina.oci.files.removal import remove_tree
@@ -72,7 +73,7 @@ def clear() -> None:
 
 
 def _create(parent: str) -> tuple[str, int]:
-    path = f"{parent}/{os.urandom(8).hex()}"
+    path = f"{parent}/{int(time.time())}-{os.urandom(8).hex()}"
     _open.add(path)
     with held(parent, alone=False):
         try:
@@ -126,6 +127,15 @@ def collect(parent: str) -> int:
                 remove_tree(f"{parent}/{name}")
                 count += 1
     return count
+
+
+def made(name: str) -> int:
+    """When a workspace of this name was made, in Unix seconds.
+
+    It is in the name: every time that a directory has changes with what is in it.
+    """
+    seconds = name.partition("-")[0]
+    return int(seconds) if seconds.isascii() and seconds.isdigit() else 0
 
 
 def is_dead(path: str) -> bool:

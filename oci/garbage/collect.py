@@ -13,11 +13,9 @@ process that dies in between leaves files without rows and full trash for the ne
 
 from __future__ import annotations
 
-import os
-import time
 from typing import TYPE_CHECKING
 
-from lamina.oci.files.workspace import held, names
+from lamina.oci.files.workspace import held, made, names
 from lamina.oci.garbage.cache import drop_cache, drop_memos, surplus
 from lamina.oci.garbage.images import drop_images, superfluous
 from lamina.oci.garbage.layers import drop_blobs, drop_layers, drop_orphans
@@ -43,7 +41,7 @@ def collect(store: Store, policy: Policy) -> Collected:
         living, dead = names(parent)
         for name in dead:
             to_trash(store, f"{parent}/{name}")
-        horizon = _horizon(parent, living)
+        horizon = _horizon(living)
         with store.transaction() as run:
             collected = _sweep(store, run, policy, horizon)
         if collected is None:
@@ -65,20 +63,13 @@ def collect_layers(store: Store) -> tuple[Digest, ...]:
 def horizon(store: Store) -> int:
     """What was used since then (Unix seconds) may be in somebody's hands."""
     parent = f"{store.root}/tmp"
-    return _horizon(parent, names(parent)[0])
+    return _horizon(names(parent)[0])
 
 
-def _horizon(parent: str, living: list[str]) -> int:
-    oldest = min((_made(f"{parent}/{name}") for name in living), default=None)
+def _horizon(living: list[str]) -> int:
+    oldest = min(map(made, living), default=None)
     # And a little, for a clock that was set.
-    return _FOREVER if oldest is None else int(oldest) - COARSE - 60
-
-
-def _made(path: str) -> float:
-    try:
-        return os.stat(path).st_ctime
-    except FileNotFoundError:
-        return time.time()
+    return _FOREVER if oldest is None else oldest - COARSE - 60
 
 
 def _sweep(

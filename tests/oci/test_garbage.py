@@ -16,7 +16,7 @@ from lamina.errors import LaminaError
 from lamina.oci.config import ImageConfig
 from lamina.oci.digest import Digest
 from lamina.oci.errors import NotFound
-from lamina.oci.garbage.collect import collect, collect_layers
+from lamina.oci.garbage.collect import collect, collect_layers, horizon
 from lamina.oci.garbage.policy import Collected, Policy, Space
 from lamina.oci.layers.pack import Times, pack
 from lamina.oci.reference import parse_reference
@@ -265,6 +265,15 @@ def test_a_live_workspace_does_not_keep_what_is_old(store: Store) -> None:
     store.index.rows("UPDATE layer SET created=1, used=1")
     with store.workspace():
         assert collect(store, ALL).layers == (layer.content,)
+
+
+def test_a_workspace_does_not_grow_younger_by_what_is_done_in_it(store: Store) -> None:
+    """What a pull of two hours got in its first minute is in its hands to the end."""
+    with store.workspace() as workspace:
+        before = horizon(store)
+        time.sleep(1.1)
+        os.rename(workspace.directory("layer"), f"{workspace.path}/other")
+        assert horizon(store) == before
 
 
 def test_what_a_dead_process_left_is_taken_away(store: Store) -> None:
