@@ -20,7 +20,14 @@ from lamina.oci.manifest import (
     Index,
 )
 from lamina.oci.manifest_json import parse_manifest
-from lamina.oci.registry.connection.address import is_web, joined
+from lamina.oci.registry.connection.address import (
+    is_web,
+    joined,
+    leaves_tls,
+    on_host_of,
+    origin,
+    shown,
+)
 from lamina.oci.registry.connection.answer import small_body
 from lamina.oci.registry.connection.endpoint import Call
 from lamina.oci.registry.connection.headers import next_page, number
@@ -286,7 +293,14 @@ class Repository:
         target = joined(response.url, response.headers.get("Location", ""))
         if not response.headers.get("Location") or not is_web(target):
             raise Refused(f"{self} does not say where to upload to.")
-        return target
+        if not leaves_tls(response.url, target):
+            return target
+        if origin(target)[1] != origin(response.url)[1]:
+            raise Refused(
+                f"{self} wants uploads at {shown(target)}, which is without TLS."
+            )
+        # It does not know of the proxy that speaks TLS for it.
+        return on_host_of(response.url, target)
 
 
 def _next(response: Response) -> str:

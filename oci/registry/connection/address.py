@@ -38,6 +38,12 @@ def on_host_of(url: str, target: str) -> str:
     return urlunsplit((host.scheme, host.netloc, wanted.path, wanted.query, ""))
 
 
+def leaves_tls(url: str, target: str) -> bool:
+    """Whether who follows `url` to `target` is in the open, who was not before."""
+    scheme, host, _ = origin(target)
+    return scheme == "http" and origin(url)[0] == "https" and not is_loopback(host)
+
+
 def shown(url: str) -> str:
     """The address without user, password and query, which may be secrets."""
     parts = urlsplit(url)

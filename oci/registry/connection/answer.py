@@ -35,7 +35,7 @@ def refusal(response: Response, what: str) -> Refused:
     """The error that an answer means; `what` was asked for."""
     status = response.status
     host = authority(response.url)
-    said = _said(response)
+    said = what_is_said(response)
     detail = f": {said}" if said else ""
     error: Refused
     if status == 404:
@@ -55,7 +55,7 @@ def refusal(response: Response, what: str) -> Refused:
     return error
 
 
-def _said(response: Response) -> str:
+def what_is_said(response: Response) -> str:
     """The registry's own words, on one line, harmless on a terminal."""
     if "json" not in response.headers.get("Content-Type", ""):
         return ""

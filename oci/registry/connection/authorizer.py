@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from lamina.oci.registry.connection.address import is_loopback, is_web, origin, shown
+from lamina.oci.registry.connection.address import is_web, leaves_tls, origin, shown
 from lamina.oci.registry.connection.answer import refusal, small_body
 from lamina.oci.registry.connection.challenge import parse_challenges
 from lamina.oci.registry.connection.request import Request, Tls
@@ -160,8 +160,7 @@ class Authorizer:
         """Credentials go out by TLS, unless the registry itself is without."""
         if not is_web(realm):
             raise Refused(f"{self._registry} names no place to get a token from.")
-        scheme, host, _ = origin(realm)
-        if scheme == "http" and origin(url)[0] == "https" and not is_loopback(host):
+        if leaves_tls(url, realm):
             raise RegistryError(
                 f"{self._registry} wants the password sent to {shown(realm)} "
                 "without TLS; that is not done."
@@ -208,9 +207,16 @@ def _is_plain(token: str) -> bool:
     return token.isascii() and token.isprintable() and " " not in token
 
 
-def denied(registry: str, known: Credential | None) -> Unauthorized:
-    """401 and 403 as a sentence: who was refused, and what to do."""
-    if known is None:
+def denied(registry: str, known: Credential | None, reason: str = "") -> Unauthorized:
+    """401 and 403 as a sentence: who was refused, why if that is said, and what to
+    do."""
+    because = f": {reason}" if reason else ""
+    if known is None and reason:
+        error = Unauthorized(
+            f"{registry} refuses this{because}.",
+            hint=f"`lamina login {registry}`, if an account may do more.",
+        )
+    elif known is None:
         error = Unauthorized(
             f"{registry} wants credentials for this.",
             hint=f"`lamina login {registry}`; or the name has a typing error, which "
@@ -219,7 +225,7 @@ def denied(registry: str, known: Credential | None) -> Unauthorized:
     else:
         who = f"{known.user!r}" if known.user else "the stored token"
         error = Unauthorized(
-            f"{registry} does not let {who} do this.",
+            f"{registry} does not let {who} do this{because}.",
             hint=f"`lamina login {registry}` again, or ask for access.",
         )
     error.status = 401

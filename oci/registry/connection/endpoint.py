@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from lamina.oci.config import EMPTY
 from lamina.oci.registry.connection.address import (
-    is_loopback,
     is_web,
     joined,
+    leaves_tls,
     origin,
     shown,
 )
-from lamina.oci.registry.connection.answer import refusal
+from lamina.oci.registry.connection.answer import refusal, what_is_said
 from lamina.oci.registry.connection.authorizer import Authorizer, Scope, denied
 from lamina.oci.registry.connection.request import Body, Request, Tls
 from lamina.oci.registry.connection.retry import persistently
@@ -139,8 +139,11 @@ class Endpoint:
             tried = self._authorizer.answer(response, call.scope, tried, stop)
             response = self._followed(call, tried, stop)
         if response.status in (401, 403) and self._is_own(response.url):
+            # Of a 401 there is nothing to say; 403 has reasons: quotas, policies.
+            reason = what_is_said(response) if response.status == 403 else ""
             response.close()
-            raise denied(self.name, self._authorizer.credential(call.scope))
+            known = self._authorizer.credential(call.scope)
+            raise denied(self.name, known, reason)
         return response
 
     def _followed(self, call: Call, authorization: str, stop: Stop) -> Response:
@@ -168,8 +171,7 @@ class Endpoint:
         found = joined(url, target)
         if not is_web(found):
             raise Refused(f"{self.name} redirects to what is no web address.")
-        scheme, host, _ = origin(found)
-        if scheme == "http" and origin(url)[0] == "https" and not is_loopback(host):
+        if leaves_tls(url, found):
             raise Refused(
                 f"{self.name} redirects to {shown(found)}, which is without TLS."
             )

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from lamina.oci.manifest import Index, Manifest, select
 from lamina.oci.registry.progress import Ended, Found, nothing
+from lamina.oci.registry.transfers.remote import check_is_image
 from lamina.oci.strict_json import broken
 from lamina.oci.threads import Stop, side_by_side
 
 if TYPE_CHECKING:
+    from lamina.oci.digest import Digest
     from lamina.oci.manifest import Descriptor
     from lamina.oci.platforms import Platform
     from lamina.oci.registry.copies.destinations import Destination
@@ -42,6 +44,7 @@ class Copy:
         self._folder = folder
         self._tell = tell
         self._stop = Stop()
+        self._copied: set[Digest] = set()
 
     def run(
         self, platform: Platform | None = None, *, referrers: bool = False
@@ -58,6 +61,9 @@ class Copy:
             root = self._origin.manifest(select(root.document, platform))
             if isinstance(root.document, Index):
                 raise broken("an index of indexes has no image for a platform")
+        if self._destination.single:
+            assert isinstance(root.document, Manifest), "one was just chosen"
+            check_is_image(root.document)
         self._parts(root, referrers, 0)
         if referrers:
             self._referrers(root)
@@ -75,6 +81,10 @@ class Copy:
         if depth > _MAX_NESTING:
             raise broken(f"the indexes are nested over {_MAX_NESTING} deep")
         for entry in document.manifests:
+            # A small index may name the same things by the million.
+            if entry.digest in self._copied:
+                continue
+            self._copied.add(entry.digest)
             inner = self._origin.manifest(entry)
             self._parts(inner, referrers, depth + 1)
             self._destination.put_manifest(inner)

@@ -13,13 +13,13 @@ from lamina.oci.archives.writer import ArchiveWriter
 from lamina.oci.config_json import parse_config
 from lamina.oci.digest import Digest
 from lamina.oci.errors import DigestMismatch
-from lamina.oci.manifest import REF_NAME, Descriptor, Index, Manifest
+from lamina.oci.manifest import CONFIGS, REF_NAME, Descriptor, Index, Manifest
 from lamina.oci.manifest_json import to_json
 from lamina.oci.registry.errors import RegistryError
 from lamina.oci.registry.progress import Meter
 from lamina.oci.registry.transfers.referrers import entry_of, publish
 from lamina.oci.streams.compression import open_stream
-from lamina.oci.strict_json import dump_json
+from lamina.oci.strict_json import MAX_DOCUMENT, dump_json
 from lamina.values import replace
 
 if TYPE_CHECKING:
@@ -174,9 +174,10 @@ class DockerArchiveDestination:
         return ""
 
     def put(self, blob: Descriptor, path: str, _stop: Stop) -> None:
-        if blob.media_type.endswith("+json"):
+        if blob.media_type in CONFIGS:
             with open(path, "rb") as file:
-                self._configs[blob.digest] = file.read()
+                # What is longer is no config, and `parse_config` says so.
+                self._configs[blob.digest] = file.read(MAX_DOCUMENT + 1)
             return
         with self._lock:
             self._add_plain(blob, path)

@@ -70,7 +70,7 @@ def look_up_all(session: Session, reference: Reference) -> tuple[RemoteImage, ..
     """As `look_up`, the images for all platforms, at least one."""
 
     def every(root: Fetched, sources: Sources) -> tuple[RemoteImage, ...]:
-        found = tuple(_images(root, root, None, sources, 0))
+        found = tuple(_images(root, root, None, sources, 0, set()))
         if not found:
             raise broken("the index has no image")
         return found
@@ -94,8 +94,10 @@ def _images(
     platform: Platform | None,
     sources: Sources,
     depth: int,
+    seen: set[tuple[Digest, Platform | None]],
 ) -> Iterator[RemoteImage]:
-    """All images that `found`, which `root` leads to, leads to."""
+    """All images that `found`, which `root` leads to, leads to, each once: a small
+    index may name the same things by the million."""
     document = found.document
     if isinstance(document, Manifest):
         image = _image(root, found, document, sources)
@@ -104,9 +106,11 @@ def _images(
     if depth >= _MAX_NESTING:
         raise broken(f"the indexes are nested over {_MAX_NESTING} deep")
     for entry in document.manifests:
-        if is_image(entry):
+        this = (entry.digest, entry.platform)
+        if is_image(entry) and this not in seen:
+            seen.add(this)
             inner = _entry(sources[0], entry)
-            yield from _images(root, inner, entry.platform, sources, depth + 1)
+            yield from _images(root, inner, entry.platform, sources, depth + 1, seen)
 
 
 def _entry(source: Repository, entry: Descriptor) -> Fetched:
@@ -124,13 +128,18 @@ def _image(
     manifest: Manifest,
     sources: Sources,
 ) -> RemoteImage:
+    check_is_image(manifest)
+    data = read_small(sources[0], manifest.config, MAX_DOCUMENT, "The image's config")
+    config = parse_config(data)
+    check_count(config, len(manifest.layers))
+    return RemoteImage(root, manifest, found.data, config, data, sources)
+
+
+def check_is_image(manifest: Manifest) -> None:
+    """Raise InvalidImage for other artifacts than images."""
     if manifest.config.media_type not in CONFIGS:
         kind = manifest.artifact_type or manifest.config.media_type
         raise broken(f"this is no image but an artifact of the kind {kind[:80]!r}")
     for layer in manifest.layers:
         if layer.media_type not in LAYERS:
             raise broken(f"a layer is of the kind {layer.media_type[:80]!r}")
-    data = read_small(sources[0], manifest.config, MAX_DOCUMENT, "The image's config")
-    config = parse_config(data)
-    check_count(config, len(manifest.layers))
-    return RemoteImage(root, manifest, found.data, config, data, sources)

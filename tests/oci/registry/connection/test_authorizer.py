@@ -269,6 +269,17 @@ def test_a_token_whose_life_is_none(images: Images, life: str) -> None:
             assert repository(server).manifest("1").document
 
 
+def test_a_refusal_says_why(images: Images) -> None:
+    """What no login mends: quotas, policies, addresses that are not let in."""
+    said = b'{"errors":[{"code":"DENIED","message":"the quota is\\nused up."}]}'
+    answer = Answer(403, said, {"Content-Type": "application/json"})
+    with Server(lambda asked: answer) as server:
+        with pytest.raises(Unauthorized, match=r"refuses this: the quota is used up\."):
+            repository(server, None).manifest("1")
+        with pytest.raises(Unauthorized, match=r"'me' do this: the quota is used up\."):
+            repository(server).manifest("1")
+
+
 @pytest.mark.parametrize("status", [401, 404, 418])
 def test_an_error_that_is_nothing_but_brackets(status: int) -> None:
     answer = Answer(status, b"[" * 16_000, {"Content-Type": "application/json"})

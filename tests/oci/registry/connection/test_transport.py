@@ -13,10 +13,16 @@ from pathlib import Path
 import pytest
 
 from lamina.oci.reference import parse_reference
+from lamina.oci.registry.connection.address import leaves_tls
 from lamina.oci.registry.connection.hosts import Registries
 from lamina.oci.registry.connection.request import Proxies, Request, Tls
 from lamina.oci.registry.connection.transport import Transport
-from lamina.oci.registry.errors import RegistryError, Unreachable, Untrusted
+from lamina.oci.registry.errors import (
+    Refused,
+    RegistryError,
+    Unreachable,
+    Untrusted,
+)
 from lamina.oci.registry.session import Session
 from lamina.oci.registry.transfers.remote import look_up
 from tests.oci.registry.conftest import HURRY
@@ -119,6 +125,31 @@ def test_on_loopback_tls_comes_first(authority: Authority, secure: Server) -> No
     with Session(patience=HURRY) as session, pytest.raises(Untrusted):
         # Not trusted is not without TLS: nothing is sent in the clear instead.
         look_up(session, reference)
+
+
+@pytest.mark.parametrize(
+    ("url", "target", "leaves"),
+    [
+        ("https://one.example/v2/", "http://two.example/v2/", True),
+        ("https://one.example/v2/", "http://one.example/v2/", True),
+        ("https://one.example/v2/", "https://two.example/v2/", False),
+        ("http://one.example/v2/", "http://two.example/v2/", False),
+        ("https://one.example/v2/", "http://127.0.0.1:5000/v2/", False),
+    ],
+)
+def test_who_leaves_tls(url: str, target: str, leaves: bool) -> None:
+    assert leaves_tls(url, target) is leaves
+
+
+def test_an_upload_never_leaves_tls(authority: Authority) -> None:
+    place = {"Location": "http://registry.example/v2/app/blobs/uploads/1"}
+    answer = Answer(202, b"", place)
+    with Server(lambda asked: answer, tls_of(authority)) as server:
+        registries = Registries({server.address: {"ca": str(authority.ca)}})
+        with Session(registries, patience=HURRY) as session:
+            target = session.target(parse_reference(f"{server.address}/app:1"))
+            with pytest.raises(Refused, match="without TLS"):
+                target.begin_upload()
 
 
 def test_nobody_there(transport: Transport) -> None:

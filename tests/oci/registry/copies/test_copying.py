@@ -12,7 +12,7 @@ from lamina.oci.archives.load import load
 from lamina.oci.archives.members import open_members
 from lamina.oci.archives.writer import TarWriter, tar_at
 from lamina.oci.digest import Digest
-from lamina.oci.errors import DigestMismatch, NotFound
+from lamina.oci.errors import DigestMismatch, InvalidImage, NotFound
 from lamina.oci.platforms import parse_platform
 from lamina.oci.reference import Reference, parse_reference
 from lamina.oci.registry.copies.copying import Copy
@@ -121,6 +121,38 @@ def test_an_index_goes_with_all_of_its_images(
     # Both images are whole.
     assert {digest(gzipped(ONE)), digest(gzipped(TWO))} < set(registry.blobs)
     assert len(registry.blobs) == 4
+
+
+def test_an_index_that_names_the_same_image_again_and_again(
+    store: Store, session: Session, registry: Registry
+) -> None:
+    made = add_image(registry, ONE)
+    listed = index(*[(made, "linux/amd64")] * 300)
+    registry.add_manifest(OCI + "index.v1+json", listed, "many")
+    with Server(registry) as server:
+        bench = Bench(session, store, server)
+        bench.copy(bench.origin("app:many"), bench.destination("other:many"))
+        asked = [path for path in server.paths() if "/manifests/" in path]
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/vnd.cncf.helm.config.v1+json"]
+)
+def test_an_artifact_is_nothing_to_load(
+    store: Store, session: Session, registry: Registry, tmp_path: Path, kind: str
+) -> None:
+    made = json.loads(add_image(registry, ONE))
+    made["config"]["mediaType"] = kind
+    registry.add_manifest(OCI + "manifest.v1+json", json.dumps(made).encode(), "odd")
+    with (
+        Server(registry) as server,
+        pytest.raises(InvalidImage, match="no image but an artifact"),
+        tar_at(str(tmp_path / "odd.tar")) as descriptor,
+    ):
+        bench = Bench(session, store, server)
+        writer = TarWriter(descriptor, str(tmp_path))
+        bench.copy(bench.origin("app:odd"), DockerArchiveDestination(writer, ()))
 
 
 def test_one_platform_of_an_index(

@@ -126,6 +126,25 @@ def test_all_platforms_of_an_image(store: Store, session: Session) -> None:
     assert pulled.id == pulled.image.id
 
 
+def test_a_small_index_that_names_the_same_things_again_and_again(
+    store: Store, session: Session
+) -> None:
+    """Four of them one in the other would be asked for a thousand million times."""
+    images = Images()
+    kind = OCI + "index.v1+json"
+    made, inner = OCI + "manifest.v1+json", add_image(images, ONE)
+    for _ in range(4):
+        listed = [descriptor(made, inner)] * 180
+        made = kind
+        inner = json.dumps({"schemaVersion": 2, "manifests": listed}).encode()
+        images.add_manifest(kind, inner, "1")
+    with Server(images) as server:
+        pulled = pull_all(store, session, name(server))
+        asked = [path for path in server.paths() if "/manifests/" in path]
+    assert pulled.image.layers
+    assert len(asked) == 5
+
+
 def test_an_index_without_images(store: Store, session: Session) -> None:
     images = Images()
     listed = index((manifest(b"{}"), "unknown/unknown"))
