@@ -14,6 +14,11 @@ _WORDS = {
 }
 
 
+def truth_of(word: str) -> bool | None:
+    """What a word of Go's says; None for another word."""
+    return _WORDS.get(word)
+
+
 def has_words(arguments: Sequence[str]) -> bool:
     """Whether one of them looks like a switch with a word."""
     return any(

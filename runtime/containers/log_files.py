@@ -90,9 +90,16 @@ def _start(file: int, count: int) -> tuple[int, int]:
         while at >= 0:
             found += 1
             if found > count:
-                # What follows a record's text fits in less.
-                rest = os.pread(file, 256, position + at)
-                return position + at + rest.index(b"\n") + 1, count
+                return _next_line(file, position + at), count
             at = block.rfind(_LINE_END, 0, at)
         carry = block[: len(_LINE_END) - 1]
     return 0, found
+
+
+def _next_line(file: int, position: int) -> int:
+    """Where the line after this position begins: what follows a record's text is short,
+    but for its attributes."""
+    size = 256
+    while (end := os.pread(file, size, position).find(b"\n")) < 0:
+        size *= 4
+    return position + end + 1

@@ -17,19 +17,22 @@ _LOG, _LOST = '{"log":"', '{"lost":'
 # scanstring's end is behind the quote.
 _STREAM = ',"stream":"'
 _TIME = '","time":"'
+_ATTRS = '","attrs":'
 
 
 class Record(NamedTuple):
     """One record of a log; `time` as it was written, RFC 3339 in UTC.
 
     No `value`: a log has millions of them. `lost` records are those that the disk had
-    no room for; then there is nothing else but the time.
+    no room for; then there is nothing else but the time. `attrs` is a JSON object,
+    or "".
     """
 
     log: bytes
     stream: str
     time: str
     lost: int = 0
+    attrs: str = ""
 
 
 def read(path: str, tail: int | None = None) -> Iterator[Record]:
@@ -102,9 +105,13 @@ def _parsed(line: bytes) -> Record | None:
     if not text.startswith(_STREAM, end) or not text.endswith('"}'):
         return None
     stream, found, time = text[end + len(_STREAM) : -2].partition(_TIME)
+    attrs = ""
+    if not found or _ATTRS in stream:
+        stream, found, attrs = text[end + len(_STREAM) : -2].partition(_ATTRS)
+        attrs, found, time = attrs.rpartition(_TIME[1:])
     if not found:
         return None
-    return Record(log.encode("utf-8", "surrogateescape"), stream, time)
+    return Record(log.encode("utf-8", "surrogateescape"), stream, time, attrs=attrs)
 
 
 def _told(text: str) -> Record | None:

@@ -25,6 +25,7 @@ class Options:
     `pids_limit` 0 is none. `restart`: a policy of keeper/restarts.py, `on-failure:N`
     with a limit; `log_options`: `max-size=BYTES`, `max-file=NUMBER`. `pid`, `ipc`,
     `uts` and `cgroupns`: see joining.py; `cgroup_parent`: cgroups/parents.py.
+    `userns` is `host` or nothing, which is the same.
     `devices`: `HOST[:CONTAINER][:rwm]`; `device_rules` as in cgroup-v1/devices.rst;
     `annotations` are `KEY=VALUE`. `runtime`: another OCI runtime, by name or
     path (foreign.py).
@@ -85,6 +86,7 @@ class Options:
     uts: str = ""
     cgroupns: str = ""
     cgroup_parent: str = ""
+    userns: str = ""
     runtime: str = ""
     annotations: tuple[str, ...] = ()
     init: bool = False

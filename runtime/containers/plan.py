@@ -175,14 +175,6 @@ def seccomp_filter(root: str, container: Container, pid: int = 0) -> bytes:
     return cached_profile(f"{root}/seccomp", had, profile, has_one_id(pid))
 
 
-def log_limits(options: Options) -> tuple[int, int] | None:
-    """The log's `max-size` (bytes, 0: none) and `max-file`; None where none is kept."""
-    if options.log_driver == "none":
-        return None
-    given = dict(text.partition("=")[::2] for text in options.log_options)
-    return int(given.get("max-size", 0)), int(given.get("max-file", 1))
-
-
 def check(options: Options) -> None:
     """Raises ContainerError for what was asked and cannot be carried out."""
     from lamina.runtime.containers.volumes import asked_for

@@ -16,6 +16,7 @@ from lamina.runtime.containers import container as containers
 from lamina.runtime.containers import (
     health,
     joining,
+    log_settings,
     plan,
     resolving,
     state,
@@ -357,7 +358,7 @@ def _described(store: Store, container: Container) -> dict[str, Any]:
         "root": store.root,
         "name": container.name,
         "actor": described(container),
-        "log": plan.log_limits(options),
+        "log": log_settings.settings(container),
         "terminal": options.terminal,
         "stdin": options.interactive,
         # A terminal has no end that one of its readers could cause.

@@ -56,7 +56,7 @@ class Given:
         self.foreign: dict[str, Any] = data["foreign"]
         self.warm: bool = data["warm"]
         self.state: dict[str, Any] = data["state"]
-        self.log: tuple[int, int] | None = data["log"]
+        self.log: tuple[int, int, str] | None = data["log"]
         self.terminal: bool = data["terminal"]
         self.stdin: bool = data["stdin"]
         self.once: bool = data["once"]

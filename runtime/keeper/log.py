@@ -1,6 +1,7 @@
 r"""A container's log, written as Docker's json-file driver writes it.
 
-One line of JSON a record: {"log":"text\n","stream":"stdout","time":"RFC 3339"}. A
+One line of JSON a record: {"log":"text\n","stream":"stdout","time":"RFC 3339"}, with
+"attrs":{"NAME":"TEXT",...} before the time where the container's records have some. A
 line over 16 KiB becomes several records, of which only the last ends in "\n". Bytes
 that are no UTF-8 are lone surrogates in the JSON, so that `logs` gives them back.
 """
@@ -21,11 +22,14 @@ class LogWriter:
     Where the file would be larger than `max_size` (bytes, 0: as large as it likes) it
     becomes `path.1`, that one `path.2`, and so on, `max_files` of them with the newest.
     While the disk has no room records are lost; a line {"lost":COUNT,"time":...} says
-    so once there is room again.
+    so once there is room again. `attrs` is a JSON object for each record, or "".
     """
 
-    def __init__(self, path: str, max_size: int = 0, max_files: int = 1) -> None:
+    def __init__(
+        self, path: str, max_size: int = 0, max_files: int = 1, attrs: str = ""
+    ) -> None:
         self._path = path
+        self._attrs = f'"attrs":{attrs},' if attrs else ""
         self._max_size = max_size
         self._max_files = max_files
         self._pending = {"stdout": b"", "stderr": b""}
@@ -60,7 +64,7 @@ class LogWriter:
         if not records:
             return
         now = rfc3339(time.time_ns())
-        rest = f',"stream":"{stream}","time":"{now}"}}\n'
+        rest = f',"stream":"{stream}",{self._attrs}"time":"{now}"}}\n'
         lines = [f'{{"log":{_quoted(record)}{rest}' for record in records]
         if not self._max_size:
             self._append(lines)

@@ -163,7 +163,7 @@ def _host_config(container: Container) -> dict[str, Any]:
         "IpcMode": options.ipc or "private",
         "PidMode": options.pid,
         "UTSMode": options.uts,
-        "UsernsMode": "",
+        "UsernsMode": options.userns,
         "Privileged": options.privileged,
         "PublishAllPorts": options.publish_all,
         "ReadonlyRootfs": options.read_only,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from functools import cache
 
 from lamina.cli.containers.finding import find, open_store
 from lamina.errors import LaminaError
@@ -28,7 +29,9 @@ def add(commands: Commands) -> None:
     flag("-t", "--timestamps", action="store_true", help="when each was written")
     flag("--since", default="", metavar="TIME", help="RFC 3339, or 10m for ago")
     flag("--until", default="", metavar="TIME", help="RFC 3339, or 10m for ago")
-    flag("--details", action="store_true", help="nothing more is known: no-op")
+    flag(
+        "--details", action="store_true", help="labels, variables and tag of --log-opt"
+    )
     flag("container", metavar="CONTAINER")
     parser.set_defaults(call=logs)
 
@@ -49,7 +52,7 @@ def logs(arguments: argparse.Namespace, settings: Settings) -> int:
     since = moment(arguments.since, "--since")
     until = moment(arguments.until, "--until")
     place = state.directory(store.root, container.id)
-    shown = _Shown(arguments.timestamps)
+    shown = _Shown(arguments.timestamps, arguments.details)
     if arguments.follow:
         records = _followed(store.root, container.id, tail, shown)
     else:
@@ -64,8 +67,9 @@ def logs(arguments: argparse.Namespace, settings: Settings) -> int:
 class _Shown:
     """Our two outputs, written in pieces as large as their order allows."""
 
-    def __init__(self, timestamps: bool) -> None:
+    def __init__(self, timestamps: bool, details: bool) -> None:
         self._timestamps = timestamps
+        self._details = details
         self._streams = {
             name: open(number, "wb", 1 << 16, closefd=False)  # noqa: SIM115
             for name, number in (("stdout", 1), ("stderr", 2))
@@ -85,10 +89,29 @@ class _Shown:
             self._last = stream
         if self._timestamps:
             stream.write(f"{record.time} ".encode())
+        if self._details:
+            stream.write(f"{_details(record.attrs)} ".encode())
         stream.write(record.log)
 
     def flush(self) -> None:
         self._last.flush()
+
+
+@cache
+def _details(attrs: str) -> str:
+    """Attributes as docker shows them: `KEY=VALUE,...`, escaped as in a query."""
+    import json
+    from urllib.parse import quote_plus
+
+    pairs = sorted(json.loads(attrs).items()) if attrs else ()
+    quoted = (
+        (quote_plus(_bytes(key)), quote_plus(_bytes(text))) for key, text in pairs
+    )
+    return ",".join(f"{key}={text}" for key, text in quoted)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _followed(

@@ -11,7 +11,6 @@ from lamina.cli.formats.amounts import RunUsage, integer, size
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
     from lamina.oci.config import Healthcheck
     from lamina.runtime.containers.container import Overrides
@@ -31,6 +30,7 @@ def options_from(arguments: argparse.Namespace) -> Options:
 
 def options_of(arguments: argparse.Namespace) -> Options:
     """The same, before it is known that they can be carried out (plan.check)."""
+    from lamina.cli.containers.log_flags import log_options
     from lamina.cli.containers.network_flags import network_options
     from lamina.runtime.containers.options import DEFAULT_SHM_SIZE, Options
 
@@ -89,12 +89,13 @@ def options_of(arguments: argparse.Namespace) -> Options:
         uts=arguments.uts,
         cgroupns=arguments.cgroupns,
         cgroup_parent=arguments.cgroup_parent,
+        userns=arguments.userns,
         annotations=tuple(map(_annotation, arguments.annotation)),
         init=arguments.init,
         oom_score_adj=_oom_score(arguments.oom_score_adj),
         stop_timeout=integer(arguments.stop_timeout, "--stop-timeout"),
         restart=amounts.restart_policy(arguments.restart),
-        **_log(arguments.log_driver, arguments.log_opt),
+        **log_options(arguments.log_driver, arguments.log_opt),
     )
 
 
@@ -119,14 +120,32 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.userns not in ("", "host"):
         raise RunUsage(
             f"Invalid user namespace {arguments.userns!r}.",
-            hint="It is `host` or none.",
+            hint="It is `host`, as it is anyway: ids are the host's for root, and an "
+            "ordinary user's own for that user.",
         )
+    for text in arguments.storage_opt:
+        _refuse_storage(text)
     if arguments.stop_signal:
         from lamina.runtime.containers.stop import parse_signal
 
         parse_signal(arguments.stop_signal)
     for text in arguments.dns:
         _check_address(text)
+
+
+def _refuse_storage(text: str) -> None:
+    """Raises RunUsage: docker's overlay2 has one option, on one file system."""
+    key, equals, given = text.partition("=")
+    if not equals:
+        raise RunUsage(f"Invalid storage option {text!r}.", hint="As in size=10g.")
+    if key.lower() != "size":
+        raise RunUsage(f"Unknown storage option {key!r}.", hint="size is the only one.")
+    size(given, "--storage-opt size")
+    raise RunUsage(
+        "`--storage-opt size` needs project quotas of xfs, which Lamina does not set.",
+        hint="`--read-only` with `--tmpfs /tmp:size=64m`, or with volumes, limits what "
+        "it can write.",
+    )
 
 
 def _check_address(text: str) -> None:
@@ -152,34 +171,6 @@ def _annotation(text: str) -> str:
     if not text.partition("=")[0] or "=" not in text:
         raise RunUsage(f"Invalid annotation {text!r}.", hint="It is KEY=VALUE.")
     return text
-
-
-# What Docker's driver `local` keeps, unless it is told otherwise.
-_LOCAL = {"max-size": str(20 << 20), "max-file": "5"}
-_DRIVERS: dict[str, dict[str, str]] = {"json-file": {}, "local": _LOCAL, "none": {}}
-
-
-def _log(driver: str, given: list[str]) -> dict[str, Any]:
-    """The fields of Options for `--log-driver` and `--log-opt`; sizes in bytes."""
-    if driver not in _DRIVERS:
-        raise RunUsage(
-            f"There is no log driver {driver!r}.", hint=f"{', '.join(_DRIVERS)}."
-        )
-    found = dict(_DRIVERS[driver])
-    for text in given:
-        key, _, amount = text.partition("=")
-        if key == "max-size" and (most := size(amount, "--log-opt max-size")) > 0:
-            found[key] = str(most)
-        elif key == "max-file" and amount.isdecimal() and int(amount) > 0:
-            found[key] = amount
-        else:
-            raise RunUsage(
-                f"Invalid log option {text!r}.", hint="As in max-size=10m, max-file=3."
-            )
-    if "max-file" in found and "max-size" not in found:
-        raise RunUsage("`--log-opt max-file` needs `--log-opt max-size`.")
-    pairs = tuple(f"{key}={amount}" for key, amount in found.items())
-    return {"log_driver": driver, "log_options": pairs}
 
 
 def overrides_from(

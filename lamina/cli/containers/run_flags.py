@@ -56,6 +56,7 @@ _LISTS = (
     (("--device-write-iops",), "DEVICE:RATE", "most writes a second"),
     (("--blkio-weight-device",), "DEVICE:WEIGHT", "weight of its access to one disk"),
     (("--gpus",), "GPUS", "not supported: use --device"),
+    (("--storage-opt",), "size=BYTES", "not supported: see --tmpfs"),
     (("--sysctl",), "NAME=VALUE", "a kernel setting of its namespaces"),
     (("--add-host",), "NAME:IP", "one more line in /etc/hosts"),
     (("--network", "--net"), "NAME", "a network, none, host or container:NAME"),

@@ -80,7 +80,23 @@ def test_no_image_is_1(words: tuple[str, ...]) -> None:
         ("--blkio-weight", "5"),
         ("--log-driver", "syslog"),
         ("--log-opt", "max-file=3"),
-        ("--log-opt", "tag=x"),
+        ("--log-opt", "tag={{.Nothing}}"),
+        ("--log-opt", "tag={{json .}}"),
+        ("--log-opt", "nothing=x"),
+        ("--log-opt", "labels"),
+        ("--log-opt", "env-regex=("),
+        ("--log-opt", "mode=x"),
+        ("--log-opt", "max-size=x"),
+        ("--log-opt", "max-buffer-size=1m"),
+        ("--log-opt", "compress=true"),
+        ("--log-opt", "compress=x"),
+        ("--log-driver", "local", "--log-opt", "tag=x"),
+        ("--log-driver", "none", "--log-opt", "max-size=1m"),
+        ("--storage-opt", "size"),
+        ("--storage-opt", "size=x"),
+        ("--storage-opt", "size=1g"),
+        ("--storage-opt", "dm.thin=1g"),
+        ("--cgroup-parent", "../x"),
         ("--device", "/etc/passwd"),
         ("--device", "/dev/null:/dev/x:q"),
         ("--device-cgroup-rule", "d 1:3 r"),
@@ -149,3 +165,14 @@ def test_docker_s_driver_local_limits_its_files() -> None:
     assert options("--log-driver", "local") == (f"max-size={20 << 20}", "max-file=5")
     limits = ("--log-opt", "max-size=1k", "--log-opt", "max-file=3")
     assert options(*limits) == ("max-size=1024", "max-file=3")
+    rest = ("mode=non-blocking", "max-buffer-size=4m", "compress=false", "env=A,B")
+    words = [word for text in rest for word in ("--log-opt", text)]
+    assert options(*words) == (rest[0], f"max-buffer-size={4 << 20}", *rest[2:])
+
+
+def test_an_unknown_log_option_is_told_the_known_ones() -> None:
+    with pytest.raises(LaminaError, match="`local` knows no option 'tag'") as refused:
+        options_from(
+            parsed("--log-driver", "local", "--log-opt", "tag=x", "busybox"),
+        )
+    assert refused.value.hint.startswith("max-size, max-file, ")

@@ -65,3 +65,22 @@ def test_output_of_which_nobody_reads_a_byte_stops_nothing(lamina: Machine) -> N
     assert lamina.out("logs", "--tail", "1", "stuck") == "y"
     lamina("rm", "-f", "stuck")
     stuck.communicate(timeout=60)
+
+
+def test_details_are_labels_variables_and_a_tag(lamina: Machine) -> None:
+    words = [
+        *("--name", "told", "--label", "tier=web", "-e", "WHO=x y&=\u20ac"),
+        *("--log-opt", "labels=tier", "--log-opt", "env-regex=^WH"),
+        *("--log-opt", "tag={{.Name}}", "--log-opt", "mode=non-blocking"),
+    ]
+    lamina("run", "--network", "none", *words, "busybox", "echo", "hi")
+    # As docker escapes them.
+    details = "WHO=x+y%26%3D%E2%82%AC,tag=told,tier=web"
+    assert lamina.out("logs", "--details", "told") == f"{details} hi"
+    assert lamina.out("logs", "told") == "hi"
+    time, *rest = lamina.out("logs", "-t", "--details", "told").split(" ")
+    assert time.endswith("Z") and rest == [details, "hi"]
+    config = lamina.out("inspect", "-f", "{{.HostConfig.LogConfig.Config.tag}}", "told")
+    assert config == "{{.Name}}"
+    lamina("run", "--network", "none", "--name", "plain", "busybox", "echo", "hi")
+    assert lamina("logs", "--details", "plain").stdout == b" hi\n"

@@ -179,3 +179,40 @@ def test_lines_that_are_no_records_are_left_out(tmp_path: Path, line: str) -> No
 def test_times_are_go_s() -> None:
     assert rfc3339(0) == "1970-01-01T00:00:00Z"
     assert rfc3339(1_700_000_000_120_000_000) == "2023-11-14T22:13:20.12Z"
+
+
+class TestAttributes:
+    """What `--log-opt labels=...` and its kin put into each record."""
+
+    @staticmethod
+    def log(path: Path, attrs: dict[str, str], *lines: bytes) -> str:
+        text = json.dumps(attrs, separators=(",", ":"))
+        log = LogWriter(str(path), 0, 1, text)
+        for line in lines:
+            log.write("stdout", line)
+        log.close()
+        return str(path)
+
+    @pytest.mark.parametrize(
+        "attrs",
+        [
+            {"tag": "web"},
+            # What a reader could take for the record's own.
+            {"a": "x", "time": "y", "z": '","time":"'},
+            {"a": '\n","stream":"stderr","time":"', "attrs": '","attrs":'},
+            {"b": "\udcff\u20ac"},
+        ],
+    )
+    def test_they_are_read_back(self, tmp_path: Path, attrs: dict[str, str]) -> None:
+        path = self.log(tmp_path / "log", attrs, b"one\n", b"two\n", b"three")
+        found = list(read(path))
+        assert [record.log for record in found] == [b"one\n", b"two\n", b"three"]
+        assert {record.stream for record in found} == {"stdout"}
+        assert all(record.time.endswith("Z") for record in found)
+        assert [json.loads(record.attrs) for record in found] == [attrs] * 3
+        (first, *_) = Path(path).read_text().splitlines()
+        assert list(json.loads(first)) == ["log", "stream", "attrs", "time"]
+
+    def test_a_tail_knows_where_a_long_record_ends(self, tmp_path: Path) -> None:
+        path = self.log(tmp_path / "log", {"a": "x" * 5000}, b"1\n", b"2\n", b"3\n")
+        assert [record.log for record in read(path, 2)] == [b"2\n", b"3\n"]
