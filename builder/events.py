@@ -119,12 +119,21 @@ class Transfer:
     """Bytes on their way: a context, a download, an archive that is written.
 
     `what` is what people read, and names the transfer; `total` is 0 while nobody
-    knows it. It ends with an event in which `done` is `total`.
+    knows it. It ends with an event in which `done` is `total`, and which does not say
+    that it `waits` for its first byte.
     """
 
     what: str
     done: int
     total: int
+    waits: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether that was all of it."""
+        if self.waits or (self.done and not self.total):
+            return False
+        return self.done >= self.total
 
 
 @value

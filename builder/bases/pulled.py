@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from lamina.builder.events import Note, Transfer
+from lamina.builder.sources.meter import Waiting
 from lamina.oci.errors import InvalidReference
 from lamina.oci.platforms import host_platform, parse_platform
 from lamina.oci.reference import parse_reference
@@ -35,10 +36,8 @@ def pull_base(
 
     reference = parse_reference(name)
     wanted = parse_platform(platform) if platform else host_platform()
-    told = Told(f"pull {reference.familiar()}", emit)
-    with open_session() as session:
+    with Told(f"pull {reference.familiar()}", emit) as told, open_session() as session:
         pulled = pull(store, session, reference, wanted, told)
-    told.end()
     emit(Note(f"pulled {reference.familiar()}: {pulled.digest}"))
     known = store.resolve_id(name)
     if reference.digest is None and (known is None or wanted == host_platform()):
@@ -71,6 +70,19 @@ class Told:
         self._least = least
         self._blobs: dict[Digest, tuple[int, int]] = {}
         self._lock = threading.Lock()
+        self._waiting: Waiting | None = None
+
+    def __enter__(self) -> Told:
+        """The wait for the first byte is told too, and the end by itself unless
+        something is raised."""
+        self._waiting = Waiting(self._what, self._emit)
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if self._waiting is not None:
+            self._waiting.over()
+        if kind is None:
+            self.end()
 
     def __call__(self, event: Progress) -> None:
         from lamina.oci.registry.progress import Moved, Noted
@@ -80,6 +92,8 @@ class Told:
         # Compression comes before the push of its result, whose bytes count.
         if not isinstance(event, Moved) or event.act == "compress":
             return
+        if self._waiting is not None:
+            self._waiting.over()
         with self._lock:
             self._blobs[event.digest] = (event.done, event.total)
             done, total = self._sums()
@@ -92,6 +106,8 @@ class Told:
         total = self._sums()[1]
         if self._blobs and total >= self._least:
             self._emit(Transfer(self._what, total, total))
+        elif self._waiting is not None and self._waiting.told:
+            self._emit(Transfer(self._what, 0, 0))
 
     def _sums(self) -> tuple[int, int]:
         done = sum(done for done, _ in self._blobs.values())

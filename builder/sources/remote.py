@@ -18,7 +18,7 @@ from lamina.builder.sources.connections import Connections
 from lamina.builder.sources.fetched import Fetched
 from lamina.builder.sources.git_source import is_git, shown
 from lamina.builder.sources.kept import Kept, KeptFile
-from lamina.builder.sources.meter import Meters
+from lamina.builder.sources.meter import Meter, Meters
 from lamina.builder.sources.validator import seconds, validator
 from lamina.oci.digest import Digest
 from lamina.oci.files.workspace import space_error
@@ -123,12 +123,18 @@ class Downloads:
 
         try:
             request = self._request(url, known)
-            with self._opener(url).open(request, timeout=_TIMEOUT) as response:
-                return self._save(url, response)
+            with self._meters.meter(shown(url)) as meter:
+                try:
+                    response = self._opener(url).open(request, timeout=_TIMEOUT)
+                except HTTPError as error:
+                    if error.code == 304 and known is not None:
+                        error.close()
+                        return known
+                    raise
+                with response:
+                    return self._save(url, response, meter)
         except HTTPError as error:
             error.close()
-            if error.code == 304 and known is not None:
-                return known
             raise DownloadFailed(
                 f"{shown(url)}: {error.code} {error.reason}.", hint=_hint(error.code)
             ) from error
@@ -165,7 +171,7 @@ class Downloads:
                     return head + file.read(1 << 16).strip()
         return ""
 
-    def _save(self, url: str, response: HTTPResponse) -> KeptFile:
+    def _save(self, url: str, response: HTTPResponse, meter: Meter) -> KeptFile:
         """Write the body to a file; one that ends early, or never, is an error."""
         headers = response.headers
         asked_by = validator(headers)
@@ -173,9 +179,9 @@ class Downloads:
         total = int(expected) if expected.isdecimal() else 0
         self._check_size(url, total)
         content, size = hashlib.sha256(), 0
-        meter = self._meters.meter(shown(url), total)
+        meter.expect(total)
         with self._kept.new() as file:
-            while data := response.read(_CHUNK):
+            while data := response.read1(_CHUNK):
                 content.update(data)
                 size += len(data)
                 self._check_size(url, size)
@@ -186,7 +192,6 @@ class Downloads:
                     raise space_error(error, self._directory) from error
             if expected.isdecimal() and total != size:
                 raise OSError(f"it ended after {size} of {expected} bytes")
-        meter.end()
         made = KeptFile(
             Digest("sha256:" + content.hexdigest()),
             file_name(url) or _disposition(headers),

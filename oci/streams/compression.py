@@ -37,6 +37,9 @@ _ZSTD_LEVEL = 3
 # much of output for each thread and a half; this is a third of the memory for a blob
 # that is 0.4 % larger.
 _ZSTD_JOB = 2 << 20
+# How many threads: their number changes no byte. From level 16 on each takes 100 MiB
+# for its tables, of which a window of 2 MiB would save a fifth.
+_MOST_THREADS, _MOST_LARGE_THREADS, _LARGE_LEVEL = 4, 2, 16
 # The levels that may be asked for. ISA-L's stop at 2, zlib's begin at 3; from 20 on
 # zstd takes a gigabyte to write, and readers refuse the window.
 LEVELS: Mapping[str, tuple[int, int]] = MappingProxyType(
@@ -171,7 +174,8 @@ class _Zstd:
 
         import zstandard
 
-        threads = min(4, len(os.sched_getaffinity(0)))
+        most = _MOST_LARGE_THREADS if level >= _LARGE_LEVEL else _MOST_THREADS
+        threads = min(most, len(os.sched_getaffinity(0)))
         parameters = zstandard.ZstdCompressionParameters.from_level(
             level, threads=threads, write_checksum=True, job_size=_ZSTD_JOB
         )

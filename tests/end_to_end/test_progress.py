@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -130,6 +131,24 @@ def test_an_interrupted_download_is_cancelled(
     assert (names.count("start"), names.count("end")) == (1, 1)
     assert events[-1]["outcome"] == "cancelled"
     assert lamina.left_behind() == []
+
+
+@pytest.mark.parametrize("recipe", ["FROM {}/app", "FROM busybox\nADD http://{}/f /f"])
+def test_a_server_that_says_nothing_is_waited_for(
+    lamina: Lamina, tmp_path: Path, recipe: str
+) -> None:
+    """It accepts, and no byte comes: the terminal says so, and Ctrl-C ends it."""
+    with socket.create_server(("127.0.0.1", 0)) as silent, glass(90, 20) as seen:
+        place = f"127.0.0.1:{silent.getsockname()[1]}"
+        folder = project(tmp_path / "app", recipe.format(place))
+        process = start(lamina, seen.slave, "build", folder)
+        lines = seen.wait_for(lambda lines: any("waiting" in line for line in lines))
+        (line,) = (line for line in lines if "waiting" in line)
+        assert line.startswith(" ↓ ")
+        assert place in line
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(60) == 130
+        assert seen.close()[-1].startswith(" ✘ cancelled after ")
 
 
 def test_each_line_of_json_is_an_object(lamina: Lamina, tmp_path: Path) -> None:

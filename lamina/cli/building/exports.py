@@ -93,7 +93,7 @@ class _Told:
         self._what = what
         self._emit = emit
         self._done = self._last = 0
-        emit(Transfer(what, 0, 0))
+        emit(Transfer(what, 0, 0, waits=True))
 
     def __call__(self, done: int) -> None:
         self._done = done

@@ -58,7 +58,7 @@ class Frame:
         each = max(0, min(SHOWN_LINES, each))
         rows: list[Text] = []
         for what, moving in state.transfers.items():
-            rows.append(self._transfer(one_line(what), moving, width))
+            rows.append(self._transfer(one_line(what), moving, width, now))
         for running in sorted(state.running.values(), key=lambda r: r.began):
             rows.append(self._head(running, now))
             rows += [
@@ -76,8 +76,10 @@ class Frame:
             (running.name, "bold"),
         )
 
-    def _transfer(self, name: str, moving: Moving, width: int) -> Text:
+    def _transfer(self, name: str, moving: Moving, width: int, now: float) -> Text:
         amount = human_size(moving.done)
+        if moving.waits:
+            amount = f"waiting {seconds(now - moving.began)}"
         if moving.total:
             amount += f" / {human_size(moving.total)}"
         head = self._text((f" {self._style.signs.transfer} ", "cyan"), (name, ""))

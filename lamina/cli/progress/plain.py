@@ -120,12 +120,14 @@ class Plain:
         what = _line(event.what)
         began = self._told.setdefault(event.what, now)
         done = human_size(event.done)
-        if event.total and event.done >= event.total:
+        if event.is_over:
             del self._told[event.what]
-            return [f"{what}: {done} done"]
+            return [f"{what}: {done} done"] if event.done else []
         if now - began < _OFTEN:
             return []
         self._told[event.what] = now
+        if event.waits:
+            return [f"{what}: waiting"]
         total = f" / {human_size(event.total)}" if event.total else ""
         return [f"{what}: {done}{total}"]
 

@@ -51,6 +51,7 @@ class Moving:
         self.began = began
         self.done = 0
         self.total = 0
+        self.waits = False
 
 
 class State:
@@ -98,7 +99,8 @@ class State:
     def _move(self, event: Transfer, now: float) -> None:
         moving = self.transfers.setdefault(event.what, Moving(now))
         moving.done, moving.total = event.done, event.total
-        if event.total and event.done >= event.total:
+        moving.waits = event.waits
+        if event.is_over:
             del self.transfers[event.what]
 
     @property

@@ -153,7 +153,7 @@ class Terminal:
         from lamina.cli.formats.tables import human_size
 
         moving = self._state.transfers.get(event.what)
-        if moving is None or not event.total or event.done < event.total:
+        if moving is None or not event.is_over or not event.done:
             return ""
         took = now - moving.began
         if took < _LONG_TRANSFER:

@@ -52,6 +52,13 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/cut":
             self._head(200, **{"Content-Length": "100"})
             self.wfile.write(BODY)
+        elif path in ("/silent", "/silent-same"):
+            self.server.released.wait(20)
+            if path == "/silent-same" and self.headers["If-None-Match"]:
+                self._head(304)
+            else:
+                self._head(200, ETag='"1"', **{"Content-Length": str(len(BODY))})
+                self.wfile.write(BODY)
         elif path == "/slow":
             self._head(200, **{"Content-Length": "100"})
             self.wfile.write(BODY)
@@ -144,6 +151,38 @@ def test_a_slow_download_says_how_far_it_is(server: Server, tmp_path: Path) -> N
     downloads.get(url(server, "/file.txt"), "")
     name = url(server, "/slow")
     assert events == [Transfer(name, 100, 100), Transfer(name, 100, 100)]
+
+
+def test_a_server_that_says_nothing_yet_is_waited_for(
+    server: Server, tmp_path: Path
+) -> None:
+    events: list[Transfer] = []
+    told = Meters(events.append)  # type: ignore[arg-type]
+    downloads = Downloads(str(tmp_path), {}, meters=told)
+    threading.Timer(1.6, server.released.set).start()
+    downloads.get(url(server, "/silent"), "")
+    name = url(server, "/silent")
+    waited = [event for event in events if event.waits]
+    assert len(waited) >= 2
+    assert {*waited} == {Transfer(name, 0, 0, waits=True)}
+    came = events[len(waited) :]
+    assert {*came} == {Transfer(name, len(BODY), len(BODY))}
+    assert (waited[0].is_over, came[-1].is_over) == (False, True)
+
+
+def test_the_wait_for_what_is_here_already_ends_too(
+    server: Server, tmp_path: Path
+) -> None:
+    events: list[Transfer] = []
+    name, notes = url(server, "/silent-same"), Notes()
+    server.released.set()
+    Downloads(str(tmp_path), {}, memos=notes).get(name, "")
+    server.released.clear()
+    threading.Timer(0.6, server.released.set).start()
+    told = Meters(events.append)  # type: ignore[arg-type]
+    Downloads(str(tmp_path), {}, memos=notes, meters=told).get(name, "")
+    assert events == [Transfer(name, 0, 0, waits=True), Transfer(name, 0, 0)]
+    assert events[-1].is_over
 
 
 def test_two_who_want_a_file_fetch_it_once(server: Server, tmp_path: Path) -> None:

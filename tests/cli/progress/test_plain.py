@@ -119,6 +119,13 @@ def test_a_transfer_is_told_now_and_then_and_at_its_end() -> None:
     ) == ["context: 2kB / 4kB", "context: 4kB done"]
 
 
+def test_a_wait_for_the_first_byte_is_told_now_and_then() -> None:
+    waits = Transfer("f", 0, 0, waits=True)
+    told_of = told(waits, 6.0, waits, 1.0, waits, Transfer("f", 0, 0))
+    assert told_of == ["f: waiting"]
+    assert told(waits, 6.0, waits, Transfer("f", 9, 9)) == ["f: waiting", "f: 9B done"]
+
+
 def test_what_comes_before_the_graph_has_the_number_0() -> None:
     assert told(StepStarted(-1, "bootstrap"), StepDone(-1, "bootstrap", 1.0, True)) == [
         "#0 bootstrap",

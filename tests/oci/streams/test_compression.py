@@ -133,6 +133,25 @@ def test_the_compressor_is_named_with_its_version() -> None:
     assert version("none") == "none"
 
 
+@pytest.mark.parametrize("level", [3, 16])
+def test_the_number_of_threads_changes_no_byte(level: int) -> None:
+    data = TEXT[: 3 << 20] + NOISE + TEXT
+    all_of_them = os.sched_getaffinity(0)
+    found = set()
+    try:
+        for number in (1, len(all_of_them)):
+            os.sched_setaffinity(0, sorted(all_of_them)[:number])
+            out = io.BytesIO()
+            writer = compressor("zstd", out.write, level)
+            writer.write(data)
+            writer.close()
+            found.add(out.getvalue())
+    finally:
+        os.sched_setaffinity(0, all_of_them)
+    assert len(found) == 1
+    assert plain(found.pop()) == data
+
+
 def test_zstd_frames_of_all_kinds() -> None:
     """Sizes in the header or not, checksums or not, skippable frames between."""
     skippable = b"\x5a\x2a\x4d\x18" + (700_000).to_bytes(4, "little") + bytes(700_000)
