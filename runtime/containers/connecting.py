@@ -200,15 +200,23 @@ def resolve(uplink: Uplink, container: Container) -> None:
     from lamina.runtime.network.resolver_files import host_nameservers
 
     options = container.options
-    links = (text.partition(":") for text in options.links)
     uplink.resolver = {
         "zones": zones(uplink.endpoints),
-        "links": {alias or name: name for name, _, alias in links},
+        "links": _links(options.links),
         "servers": options.dns or host_nameservers(),
         "leads_out": any(one.gateway for one in uplink.endpoints),
         "host": uplink.hub is None,
     }
     uplink.resolving = open_sockets(uplink.namespace)
+
+
+def _links(texts: tuple[str, ...]) -> dict[str, str]:
+    """Names by the aliases that the container has for them."""
+    if not texts:
+        return {}
+    from lamina.runtime.containers.linking import parse
+
+    return {alias: name for name, alias in map(parse, texts)}
 
 
 def zones(found: tuple[Endpoint, ...]) -> tuple[tuple[str, str], ...]:

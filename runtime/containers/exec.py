@@ -90,9 +90,14 @@ def _request(
 ) -> dict[str, Any]:
     keeper = state.load_state(root, container.id).keeper
     inside = keeper.pid if keeper is not None else 0
+    known = container
+    if container.options.links:
+        from lamina.runtime.containers import linking
+
+        known = linking.running(root, container)
     return {
         "op": "exec",
-        "process": process_of(_process(container, asked, console)),
+        "process": process_of(_process(known, asked, console)),
         "bpf": plan.seccomp_filter(root, container, inside),
         "detached": asked.detached,
     }

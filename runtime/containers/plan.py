@@ -191,6 +191,10 @@ def check(options: Options) -> None:
     asked_for(options)
     joining.check(options)
     endpoints.check(options)
+    if options.links:
+        from lamina.runtime.containers import linking
+
+        linking.check(options)
     capabilities(options)
     _groups(options.groups)
     _sysctls(options)

@@ -11,7 +11,7 @@ import os
 from functools import partial
 
 from lamina.oci.store import journal
-from lamina.runtime.containers import control, endpoints, resolving, state
+from lamina.runtime.containers import control, endpoints, linking, resolving, state
 from lamina.runtime.containers.connecting import open_hub, resolve, zones
 from lamina.runtime.containers.uplink import Uplink
 from lamina.runtime.errors import NetworkError
@@ -52,6 +52,7 @@ def connect(
             links=(*options.links, *links),
         )
         endpoints.check(changed)
+        linking.check(changed)
         container = replace(container, options=changed)
         found = state.see(root, container.id)
         if found.is_running:
@@ -195,9 +196,12 @@ def _rewrite(root: str, container: Container, current: tuple[Endpoint, ...]) -> 
     """What the container reads of its names and addresses."""
     uplink = Uplink()
     uplink.endpoints = current
+    linked: tuple[tuple[str, str], ...] = ()
     if zones(current):
         uplink.resolver = {}
-    resolving.write_files(root, container, uplink)
+    else:
+        linked = linking.host_lines(linking.links(root, container.options))
+    resolving.write_files(root, container, uplink, linked)
 
 
 def _ask(

@@ -15,10 +15,18 @@ if TYPE_CHECKING:
 FILES = ("hosts", "resolv.conf", "hostname")
 
 
-def write_files(root: str, container: Container, uplink: Uplink) -> None:
-    """Write them into the container's directory, where they are mounted from."""
+def write_files(
+    root: str,
+    container: Container,
+    uplink: Uplink,
+    linked: tuple[tuple[str, str], ...] = (),
+) -> None:
+    """Write them into the container's directory, where they are mounted from.
+
+    `linked` are names and addresses of others, for /etc/hosts.
+    """
     place = state.directory(root, container.id)
-    for name, text in _files(root, container, uplink).items():
+    for name, text in _files(container, uplink, linked).items():
         write_file(f"{place}/{name}", text)
 
 
@@ -28,7 +36,9 @@ def write_file(path: str, text: str) -> None:
         stream.write(text)
 
 
-def _files(root: str, container: Container, uplink: Uplink) -> dict[str, str]:
+def _files(
+    container: Container, uplink: Uplink, linked: tuple[tuple[str, str], ...]
+) -> dict[str, str]:
     from lamina.runtime.network import resolver_files as files
 
     hostname = plan.hostname(container)
@@ -39,7 +49,7 @@ def _files(root: str, container: Container, uplink: Uplink) -> dict[str, str]:
         files.parse_host(text, gateway if at else "127.0.0.1")
         for text in options.extra_hosts
     ]
-    extra += _linked(root, options) if uplink.resolver is None else []
+    extra += linked
     full = f"{hostname}.{options.domainname} " if options.domainname else ""
     addresses = [one.address for one in uplink.endpoints]
     addresses += [one.address6 for one in uplink.endpoints if one.address6]
@@ -48,26 +58,6 @@ def _files(root: str, container: Container, uplink: Uplink) -> dict[str, str]:
         "resolv.conf": _resolv_conf(options, uplink),
         "hostname": files.hostname(hostname),
     }
-
-
-def _linked(root: str, options: Options) -> list[tuple[str, str]]:
-    """`--link` where no resolver knows names: what the others' addresses are now."""
-    from lamina.runtime.errors import NetworkError
-
-    found = []
-    for text in options.links:
-        name, _, alias = text.partition(":")
-        identity = state.find(root, name)
-        other = state.load_container(root, identity)
-        at = state.see(root, identity).endpoints
-        if not at:
-            raise NetworkError(
-                f"cannot link to {name}, which does not run or has no network",
-                hint="Start it first; on a network of one's own it need not run.",
-            )
-        names = dict.fromkeys((alias or name, other.short, other.name))
-        found.append((" ".join(names), at[0].address))
-    return found
 
 
 def _resolv_conf(options: Options, uplink: Uplink) -> str:

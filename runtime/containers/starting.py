@@ -102,7 +102,7 @@ class Start:
         self.warning = ""
         self.store = store
         self._zygote = zygote
-        self._container = container
+        self._container = self._told = container
         self._place = state.directory(store.root, container.id)
         self._owner = Owner.of(container.id, zygote.pid)
         self._uplink = Uplink()
@@ -157,7 +157,8 @@ class Start:
     def _hand_over(
         self, console: Console | None, connecting: Connecting | None, detached: bool
     ) -> Attached:
-        container = self._container
+        linked, self._told = self._linked()
+        container = self._told
         found = volumes.of_container(container.options, container.config)
         etc = resolving.FILES
         joined = joining.join(self.store.root, container.options)
@@ -169,7 +170,7 @@ class Start:
         if connecting is not None:
             self._prepare(spec, connecting.namespace)
             self._uplink = connecting.result()
-        self._write_etc()
+        self._write_etc(linked)
         pipes = Pipes(wanted_streams(container, console))
         with contextlib.ExitStack() as stack:
             stack.callback(pipes.close_theirs)
@@ -183,10 +184,22 @@ class Start:
             line = self._send(ready, stack, detached)
         return Attached(line, pipes.ends)
 
-    def _write_etc(self) -> None:
+    def _linked(self) -> tuple[tuple[tuple[str, str], ...], Container]:
+        """What `--link` gives on the default network: lines of /etc/hosts, and the
+        container with variables about the others."""
+        if not self._container.options.links:
+            return (), self._container
+        from lamina.runtime.containers import linking
+
+        found = linking.links(self.store.root, self._container.options)
+        told = linking.started(self.store.root, self._container, found)
+        return linking.host_lines(found), told
+
+    def _write_etc(self, linked: tuple[tuple[str, str], ...]) -> None:
         """A container that shares another one's network has that one's files, too."""
         if not self._uplink.lender:
-            resolving.write_files(self.store.root, self._container, self._uplink)
+            asked = (self.store.root, self._container, self._uplink, linked)
+            resolving.write_files(*asked)
 
     def _prepare(self, spec: Spec, namespace: int) -> None:
         """Have the keeper begin with what needs no root and no way out."""
@@ -269,7 +282,7 @@ class Start:
             "warm": False,
             "state": self._begun().__dict__,
             "detached": detached,
-            "probe": health.probe(self._container, bpf),
+            "probe": health.probe(self._told, bpf),
             "binds": tuple(tuple(m.__dict__.values()) for m in parts.plan.binds),
             "cgroup": self._cgroup.path,
             "endpoints": handed.endpoints,

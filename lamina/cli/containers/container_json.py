@@ -78,7 +78,7 @@ def container_json(store: Store, container: Container, found: State) -> dict[str
         "RestartCount": found.restart_count,
         "Driver": "overlay",
         "Platform": container.config.os,
-        "HostConfig": _host_config(container),
+        "HostConfig": _host_config(store.root, container),
         "GraphDriver": {
             "Name": "overlay",
             "Data": {
@@ -136,7 +136,7 @@ def _moment(nanoseconds: int) -> str:
     return f"{whole}.{fraction:09d}Z"
 
 
-def _host_config(container: Container) -> dict[str, Any]:
+def _host_config(root: str, container: Container) -> dict[str, Any]:
     options = container.options
     return {
         "Binds": list(options.binds) or None,
@@ -146,7 +146,7 @@ def _host_config(container: Container) -> dict[str, Any]:
             "Config": _pairs(options.log_options),
         },
         "NetworkMode": options.network,
-        "Links": list(options.links) or None,
+        "Links": _links(root, container) or None,
         "PortBindings": _bindings(options.publish),
         "RestartPolicy": _restart_policy(options.restart),
         "AutoRemove": options.remove,
@@ -187,6 +187,23 @@ def _host_config(container: Container) -> dict[str, Any]:
         "Ulimits": list(options.ulimits) or None,
         "Init": options.init,
     }
+
+
+def _links(root: str, container: Container) -> list[str]:
+    """Those of the default network; others are of their network."""
+    from lamina.runtime.containers import linking
+    from lamina.runtime.containers.state import load_container
+    from lamina.runtime.errors import NoSuchContainer
+
+    found = []
+    if linking.are_legacy(container.options):
+        for identity, alias in map(linking.parse, container.options.links):
+            try:
+                name = load_container(root, identity).name
+            except NoSuchContainer:
+                name = identity  # it is gone
+            found.append(f"/{name}:/{container.name}/{alias}")
+    return found
 
 
 def _pairs(texts: tuple[str, ...]) -> dict[str, str]:

@@ -68,6 +68,10 @@ def created(
     config = configure(image.config, overrides)
     try:
         options = inheriting(store.root, resolved(store.root, options))
+        if options.links:
+            from lamina.runtime.containers import linking
+
+            options = linking.resolved(store.root, options)
     except NoSuchContainer as error:
         raise RunUsage(error.message, hint=error.hint) from error
     cidfile = _open_cidfile(arguments.cidfile)

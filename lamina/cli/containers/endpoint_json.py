@@ -71,7 +71,7 @@ def _endpoint(
     names = list(at.names) if at is not None and own else None
     return {
         "IPAMConfig": ipam,
-        "Links": list(container.options.links) or None,
+        "Links": (list(container.options.links) or None) if own else None,
         "Aliases": list(asked.aliases) or None if asked is not None else None,
         "MacAddress": at.mac if at else "",
         "DriverOpts": None,

@@ -308,6 +308,52 @@ def test_links(app: Machine) -> None:
     assert f"{at}\tp " in hosts
 
 
+def test_a_link_on_the_default_network_tells_variables(app: Machine) -> None:
+    db = ("--expose", "5432", "-e", "FOO=bar", "-e", "PATH=/bin", *SLEEP)
+    app("run", "-d", "--name", "db", *db)
+    link = ("--link", "db:data", "-e", "DATA_PORT=mine")
+    check = ("--health-cmd", "env > /health", "--health-interval", "1s")
+    app("run", "-d", "--name", "web", *link, *check, *SLEEP)
+    at = address(app, "db", "bridge")
+    told = [
+        "DATA_ENV_FOO=bar",
+        "DATA_NAME=/web/data",
+        "DATA_PORT=mine",
+        f"DATA_PORT_5432_TCP=tcp://{at}:5432",
+        f"DATA_PORT_5432_TCP_ADDR={at}",
+        "DATA_PORT_5432_TCP_PORT=5432",
+        "DATA_PORT_5432_TCP_PROTO=tcp",
+    ]
+
+    def data(*words: str) -> list[str]:
+        lines = app.out("exec", "web", *words).splitlines()
+        return sorted(line for line in lines if line.startswith("DATA_"))
+
+    assert data("env") == told
+    until(lambda: data("sh", "-c", "cat /health; true") == told)
+    # It is found by another name later, and has another address.
+    app("rename", "db", "store")
+    shown = app.out("inspect", "-f", "{{.HostConfig.Links}}", "web")
+    assert shown == "[/store:/web/data]"
+    app("stop", "-t", "0", "web", "store")
+    assert b"cannot link to store" in app("start", "web", code=1).stderr
+    app("start", "store")
+    app("start", "web")
+    assert f"DATA_PORT_5432_TCP_ADDR={address(app, 'store', 'bridge')}" in data("env")
+
+
+def test_links_that_cannot_be(app: Machine) -> None:
+    app("run", "-d", "--name", "web", "--network", "app", *SLEEP)
+    for words, said in (
+        (("--link", "web"), b"not on the default network"),
+        (("--link", "nobody:x"), b"No such container"),
+        (("--link", "a:b:c"), b"invalid link"),
+        (("--network", "host", "--link", "web"), b"does not go with links"),
+    ):
+        assert said in app("run", *words, "busybox", "true", code=125).stderr
+    assert app.out("ps", "-aq", "--filter", "status=created") == ""
+
+
 def test_the_container_may_serve_names_itself(app: Machine) -> None:
     serve = ("busybox", "sh", "-c", "nc -l -p 53 & sleep 999")
     app("run", "-d", "--name", "dns", "--network", "app", *serve)
