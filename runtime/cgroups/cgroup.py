@@ -284,7 +284,9 @@ class Cgroup:
                 f"this user may not write cgroups, and has no {controller}",
                 hint=DELEGATION,
             )
-        return _missing(controller)
+        from lamina.runtime.cgroups import refusals
+
+        return refusals.missing(controller)
 
     def _version(self, controller: str) -> int:
         return next(h.version for h in self._places if controller in h.controllers)
@@ -296,13 +298,17 @@ class Cgroup:
         for controller in sorted(needed):
             serving = [h for h in self._known if controller in h.controllers]
             if asked and not serving:
-                raise _missing(controller)
+                from lamina.runtime.cgroups import refusals
+
+                raise refusals.missing(controller)
             for h in serving[:1]:
                 try:
                     make(h, self.path, controller)
                 except OSError as error:
                     if asked and error.errno not in _DENIED:
-                        raise _unusable(controller, error) from error
+                        from lamina.runtime.cgroups import refusals
+
+                        raise refusals.unusable(controller, error) from error
                     denied.append(controller)
                     continue
                 if h not in self._places:
@@ -332,7 +338,9 @@ class Cgroup:
             refused = [(p, s, e) for p, s in pending if (e := _set(p, s))]
             if len(refused) == len(pending):
                 if asked:
-                    raise _refused(refused[0][1], refused[0][2])
+                    from lamina.runtime.cgroups import refusals
+
+                    raise refusals.refused(refused[0][1], refused[0][2])
                 return
             pending = [(p, s) for p, s, _ in refused]
 
@@ -459,34 +467,3 @@ def _set(path: str, setting: Setting) -> OSError | None:
             return None
         return error
     return None
-
-
-def _missing(controller: str) -> LimitError:
-    return LimitError(
-        f"this machine has no cgroup controller for {controller}",
-        hint="Run without this limit, or enable the controller on the kernel's "
-        f"command line (cgroup_enable={controller}).",
-    )
-
-
-def _unusable(controller: str, error: OSError) -> LimitError:
-    return LimitError(
-        f"no cgroup can be made with {controller}: {os.strerror(error.errno or 0)}",
-        hint="In a container, give it a cgroup of its own whose root holds no "
-        "processes, or run without this limit.",
-    )
-
-
-def _refused(setting: Setting, error: OSError) -> LimitError:
-    if error.errno == errno.ENOENT:
-        return LimitError(
-            f"this kernel has no {setting.file}",
-            hint="Run without this limit; for memory.memsw: boot with swapaccount=1.",
-        )
-    return LimitError(
-        f"the kernel refuses {setting.file} = {setting.text}: "
-        f"{os.strerror(error.errno or 0)}",
-        hint="The memory in use may be above the limit already."
-        if error.errno == errno.EBUSY
-        else "See the ranges in the kernel's documentation of cgroups.",
-    )

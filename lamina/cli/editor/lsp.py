@@ -51,7 +51,7 @@ def run_lsp(arguments: argparse.Namespace, settings: Settings) -> int:
         ) from None
     from lamina.builder.inputs.recipe import RecipeInputs
     from lamina.cli.editor.diagnosis import Doctor
-    from lamina.cli.editor.server import serve
+    from lamina.cli.editor.stdio import serve
     from lamina.cli.recipes.recipe_file import values_files
 
     options = RecipeInputs(

@@ -1,0 +1,46 @@
+"""Why there is no limit: what the kernel says, in words."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from lamina.runtime.errors import LimitError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lamina.runtime.cgroups.limits import Setting
+
+
+def missing(controller: str) -> LimitError:
+    """No hierarchy has it."""
+    return LimitError(
+        f"this machine has no cgroup controller for {controller}",
+        hint="Run without this limit, or enable the controller on the kernel's "
+        f"command line (cgroup_enable={controller}).",
+    )
+
+
+def unusable(controller: str, error: OSError) -> LimitError:
+    """It is there, and no cgroup can be made."""
+    return LimitError(
+        f"no cgroup can be made with {controller}: {os.strerror(error.errno or 0)}",
+        hint="In a container, give it a cgroup of its own whose root holds no "
+        "processes, or run without this limit.",
+    )
+
+
+def refused(setting: Setting, error: OSError) -> LimitError:
+    """The kernel does not take a setting."""
+    if error.errno == errno.ENOENT:
+        return LimitError(
+            f"this kernel has no {setting.file}",
+            hint="Run without this limit; for memory.memsw: boot with swapaccount=1.",
+        )
+    return LimitError(
+        f"the kernel refuses {setting.file} = {setting.text}: "
+        f"{os.strerror(error.errno or 0)}",
+        hint="The memory in use may be above the limit already."
+        if error.errno == errno.EBUSY
+        else "See the ranges in the kernel's documentation of cgroups.",
+    )
