@@ -36,15 +36,19 @@ def encoded(credential: Credential) -> str:
     return binascii.b2a_base64(pair, newline=False).decode()
 
 
-def decoded(auth: str) -> Credential:
-    """The user and password of an `auth` field. Raises CredentialError."""
+def decoded(auth: str, where: str) -> Credential:
+    """The user and password of an `auth` field, `where` it is. Raises
+    CredentialError."""
     try:
         text = binascii.a2b_base64(auth.encode()).decode()
     except (ValueError, UnicodeError):
         text = ""
     user, colon, password = text.partition(":")
     if not colon or not user:
-        raise CredentialError("A stored credential cannot be read: it is damaged.")
+        raise CredentialError(
+            f"The credential for {where} is damaged.",
+            hint="`lamina login` again, or take the entry out of the file.",
+        )
     # Docker once padded with NUL.
     return Credential(user, password.rstrip("\0"))
 

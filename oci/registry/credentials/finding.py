@@ -8,13 +8,13 @@ Lamina lies in a file of the same form, the first of them; its `credHelpers` may
 
 from __future__ import annotations
 
-import json
-import os
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lamina.oci.config import EMPTY
 from lamina.oci.registry.credentials import helper, keychain
+from lamina.oci.registry.credentials.config_file import change, read
 from lamina.oci.registry.credentials.credential import (
     TOKEN_USER,
     Credential,
@@ -55,7 +55,7 @@ class Credentials:
         that `repository` is in counts (containers-auth.json(5)).
         """
         for path in (self.own, *self.others):
-            found = self._in_file(_read(path), registry, repository)
+            found = self._in_file(path, registry, repository)
             if found is not None:
                 return found
         return None
@@ -66,39 +66,50 @@ class Credentials:
         A helper that Docker is configured for comes first, then one that is there,
         then the keyring; else it lies in `own`, which only the user can read.
         """
-        self.forget(registry)
+        older = _value_of(read(self.own).get("credHelpers"), registry)
         name = self._helper(registry)
         if name:
             helper.store(name, registry, credential, self.environment)
-            self._note(registry, name)
-            return Kept("helper", f"docker-credential-{name}")
-        if keychain.available():
+            kept = Kept("helper", f"docker-credential-{name}")
+        elif keychain.available():
             keychain.keep(registry, credential)
-            self._note(registry, KEYRING)
-            return Kept("keyring", "the system's keyring")
-        entry = {"auth": encoded(credential)}
-        if credential.identity:
-            entry["identitytoken"] = credential.identity
-        _change(self.own, "auths", server_key(registry), entry)
-        return Kept("file", self.own)
+            name, kept = KEYRING, Kept("keyring", "the system's keyring")
+        else:
+            kept = Kept("file", self.own)
+        entry = _entry(credential) if kept.kind == "file" else None
+        tables = {
+            "credHelpers": (registry, name or None),
+            "auths": (server_key(registry), entry),
+        }
+        change(self.own, registry, tables)
+        if older != name:
+            # The new one counts, whatever becomes of that one.
+            with contextlib.suppress(CredentialError):
+                self._erase(older, registry)
+        return kept
 
     def forget(self, registry: str) -> bool:
         """Forget what `keep` kept; whether there was anything."""
-        document = _read(self.own)
+        document = read(self.own)
         name = _value_of(document.get("credHelpers"), registry)
         entry = _value_of(document.get("auths"), registry)
+        # Before a helper that is not there any more, or fails, ends this.
+        none = (registry, None)
+        change(self.own, registry, {"credHelpers": none, "auths": none})
+        self._erase(name, registry)
+        return name is not None or entry is not None
+
+    def _erase(self, name: Any, registry: str) -> None:
+        """Let a helper, or the keyring, forget a credential."""
         if name == KEYRING:
             keychain.forget(registry)
         elif isinstance(name, str):
             helper.erase(name, registry, self.environment)
-        _change(self.own, "credHelpers", registry, None)
-        _change(self.own, "auths", registry, None)
-        return name is not None or entry is not None
 
     def _helper(self, registry: str) -> str:
         """The helper to keep a registry's credential with, or ""."""
         for path in self.others:
-            document = _read(path)
+            document = read(path)
             name = _value_of(document.get("credHelpers"), registry)
             name = name or document.get("credsStore")
             if isinstance(name, str) and helper.exists(name, self.environment):
@@ -108,15 +119,11 @@ class Credentials:
                 return name
         return ""
 
-    def _note(self, registry: str, name: str) -> None:
-        _change(self.own, "credHelpers", registry, name)
-
-    def _in_file(
-        self, document: Mapping[str, Any], registry: str, repository: str
-    ) -> Credential | None:
+    def _in_file(self, path: str, registry: str, repository: str) -> Credential | None:
+        document = read(path)
         auths = document.get("auths")
         for name in _within(registry, repository):
-            found = _from_entry(_value_of(auths, name))
+            found = _from_entry(_value_of(auths, name), name, path)
             if found is not None:
                 return found
         name = _value_of(document.get("credHelpers"), registry)
@@ -129,7 +136,7 @@ class Credentials:
             found = helper.get(store, registry, self.environment)
             if found is not None:
                 return found
-        return _from_entry(_value_of(auths, registry))
+        return _from_entry(_value_of(auths, registry), registry, path)
 
 
 def _within(registry: str, repository: str) -> Iterator[str]:
@@ -140,13 +147,21 @@ def _within(registry: str, repository: str) -> Iterator[str]:
         repository = repository.rpartition("/")[0]
 
 
-def _from_entry(entry: Any) -> Credential | None:
+def _entry(credential: Credential) -> dict[str, str]:
+    """What `auths` has for a credential."""
+    entry = {"auth": encoded(credential)}
+    if credential.identity:
+        entry["identitytoken"] = credential.identity
+    return entry
+
+
+def _from_entry(entry: Any, name: str, path: str) -> Credential | None:
     """An entry of `auths`: `auth` in base64, or in the open; with a store it is {}."""
     if not isinstance(entry, dict):
         return None
     identity = str(entry.get("identitytoken") or "")
     if entry.get("auth"):
-        found = decoded(str(entry["auth"]))
+        found = decoded(str(entry["auth"]), f"{name} in {path}")
         return Credential(found.user, found.password, identity)
     if entry.get("username"):
         user, password = str(entry["username"]), str(entry.get("password", ""))
@@ -161,44 +176,3 @@ def _value_of(table: Any, registry: str) -> Any:
         if same_server(key, registry):
             return given
     return None
-
-
-def _read(path: str) -> Mapping[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            document = json.load(file)
-    except FileNotFoundError:
-        return EMPTY
-    except NotADirectoryError:
-        return EMPTY
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
-        raise CredentialError(f"{path} cannot be read: {reason}.") from error
-    return document if isinstance(document, dict) else EMPTY
-
-
-def _change(path: str, table: str, registry: str, given: Any) -> None:
-    """Set (None: take out) one entry of a file that only the user can read."""
-    document = dict(_read(path))
-    entries = document.get(table)
-    entries = entries if isinstance(entries, dict) else {}
-    kept = {k: v for k, v in entries.items() if not same_server(k, registry)}
-    if given is not None:
-        kept[registry] = given
-    if kept == entries:
-        return
-    document[table] = kept
-    if not kept:
-        del document[table]
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    temporary = f"{path}.{os.urandom(4).hex()}"
-    try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(temporary, path)
-    except OSError as error:
-        raise CredentialError(f"{path} cannot be written: {error.strerror}.") from error

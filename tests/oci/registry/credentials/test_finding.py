@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import signal
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +245,68 @@ def test_the_newest_credential_counts(home: Home) -> None:
     known.keep(HOST, Credential("me", "newer"))
     assert known.find(HOST) == Credential("me", "newer")
     assert "auths" not in home.own.read_text()
+
+
+def test_eight_logins_at_once(home: Home) -> None:
+    known = home.credentials()
+    names = [f"registry{number}.test" for number in range(8)]
+    threads = [threading.Thread(target=known.keep, args=(n, ME)) for n in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [known.find(name) for name in names] == [ME] * 8
+
+
+def test_a_link_to_the_file_stays_one(home: Home) -> None:
+    elsewhere = home.place / "dotfiles.json"
+    home.own.parent.mkdir()
+    home.own.symlink_to(elsewhere)
+    home.credentials().keep(HOST, ME)
+    assert home.own.is_symlink()
+    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o600
+
+
+def test_a_disk_that_is_full_keeps_no_half_of_a_secret(home: Home) -> None:
+    """As root the quota of a file's size stands for the disk."""
+    home.credentials().keep(HOST, ME)
+    before = home.own.read_text()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before), limit[1]))
+    try:
+        with pytest.raises(CredentialError, match="cannot be written"):
+            home.credentials().keep("other.test", ME)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert home.own.read_text() == before
+    assert os.listdir(home.own.parent) == [home.own.name]
+
+
+def test_a_login_that_cannot_be_kept_loses_no_older_one(home: Home) -> None:
+    home.has(home.docker, credsStore="test")
+    home.helper("test", HELPER)
+    known = home.credentials()
+    known.keep(HOST, ME)
+    fails = HELPER.replace('store) cat > "$here/kept"', "store) exit 1")
+    home.helper("test", fails)
+    with pytest.raises(CredentialError):
+        known.keep(HOST, Credential("other", "word"))
+    assert known.find(HOST) == ME
+
+
+def test_a_helper_that_is_gone_keeps_nobody_logged_in(home: Home) -> None:
+    home.has(home.docker, credsStore="test")
+    home.helper("test")
+    known = home.credentials()
+    known.keep(HOST, ME)
+    home.docker.unlink()
+    (home.bin / "docker-credential-test").unlink()
+    with pytest.raises(CredentialError, match="not installed"):
+        known.forget(HOST)
+    assert known.find(HOST) is None
+    assert known.keep(HOST, ME).kind == "file"
 
 
 # The keyring
