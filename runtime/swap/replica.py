@@ -15,7 +15,11 @@ from lamina.runtime.containers.starting import Start
 from lamina.runtime.containers.state import load_state
 from lamina.runtime.containers.streams import Output, Pump
 from lamina.runtime.errors import ContainerError
-from lamina.runtime.swap.connections import open_connections
+from lamina.runtime.swap.connections import (
+    busy_connections,
+    end_kept_alive,
+    open_connections,
+)
 from lamina.runtime.swap.front import Place
 from lamina.values import value
 
@@ -154,6 +158,15 @@ class Replica:
         """How many connections to these ports of it are open."""
         init = load_state(self._store.root, self.container.id).init
         return open_connections(init.pid, ports) if init is not None else 0
+
+    def busy(self, ports: frozenset[int]) -> int:
+        """On how many of them somebody waits for an answer."""
+        return busy_connections(self._namespace, ports) if self._namespace >= 0 else 0
+
+    def end_kept_alive(self, ports: frozenset[int]) -> None:
+        """Have those who keep a connection for later make another one."""
+        if self._namespace >= 0:
+            end_kept_alive(self._namespace, ports)
 
     def discard(self) -> None:
         """Remove it, which was never started."""

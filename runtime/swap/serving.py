@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 # So many old ones may be finishing; the oldest is stopped for a further one.
 _MOST_DRAINING = 3
 _DRAIN_PAUSE = 0.05
+# How long (s) one that has to stop first may answer what it was asked: short requests
+# do not fail, and one that is held for an event holds nobody up for long.
+_FINISHING, _FINISH_PAUSE = 1.0, 0.005
 # So many sandboxes wait: the second is for a save that comes while the first is used.
 _SPARES = 2
 
@@ -107,8 +110,7 @@ class Serving:
     ) -> None:
         """Stop the old one first; it comes back when the new one does not stand."""
         before = self._image
-        if self._front is not None:
-            self._front.rest()
+        self._finish(old)
         old.stop()
         self.current = None
         try:
@@ -169,8 +171,7 @@ class Serving:
         old, image = self.current, self._image
         assert old is not None
         assert image is not None
-        if self._front is not None:
-            self._front.rest()
+        self._finish(old)
         old.stop(keep=True)
         spare = Spare(self._store.root, self._service.options, old.container.id)
         new = Replica(self._store, old.container, spare)
@@ -180,9 +181,15 @@ class Serving:
         self._take_over(new, image, lap)
 
     def overlay(self, page: bytes) -> None:
-        """Show browsers a page, until a container takes over or `show` is called."""
-        if self._front is not None:
-            self._front.overlay(page, passes=self.alive)
+        """Show browsers a page, until a container takes over or `show` is called. Those
+        that have a connection already are made to open another one."""
+        if self._front is None:
+            return
+        self._front.overlay(page, passes=self.alive)
+        current = self.current
+        if current is not None and self.alive:
+            with contextlib.suppress(OSError):
+                current.end_kept_alive(_gates(current))
 
     def show(self) -> None:
         """Let the one that serves be seen again."""
@@ -236,8 +243,21 @@ class Serving:
         with contextlib.suppress(ContainerError):
             containers.rename(root, load_container(root, replica.container.id), name)
 
+    def _finish(self, old: Replica) -> None:
+        """Let nobody come any more, and the old one answer what it was asked."""
+        if self._front is None:
+            return
+        self._front.rest()
+        ports = _gates(old)
+        until = time.monotonic() + _FINISHING
+        with contextlib.suppress(OSError):
+            while not old.ended.is_set() and time.monotonic() < until:
+                if not old.busy(ports):
+                    return
+                old.ended.wait(_FINISH_PAUSE)
+
     def _drain(self, old: Replica, hurry: threading.Event) -> None:
-        ports = frozenset(gate_ports(old.container.config, old.ports))
+        ports = _gates(old)
         until = time.monotonic() + self._service.drain
         # What was on its way when the ports moved arrives within this.
         hurry.wait(_DRAIN_PAUSE)
@@ -273,3 +293,8 @@ class Serving:
             thread.join()
         if self._front is not None:
             self._front.close()
+
+
+def _gates(replica: Replica) -> frozenset[int]:
+    """The ports at which it is asked."""
+    return frozenset(gate_ports(replica.container.config, replica.ports))
