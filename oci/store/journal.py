@@ -58,6 +58,11 @@ def note_image(root: str, action: str, identity: str, name: str = "") -> None:
     note(root, "image", action, identity, {"name": name or identity})
 
 
+def note_prune(root: str, kind: str, freed: int) -> None:
+    """Append that what nobody used of a kind was removed, and freed so many bytes."""
+    note(root, kind, "prune", "", {"reclaimed": str(freed)})
+
+
 def _rotate(path: str, descriptor: int) -> None:
     """Begin a new file when this one is large; one of those who see that does it."""
     found = os.fstat(descriptor)

@@ -4,10 +4,15 @@ rest (runtime/keeper)."""
 from __future__ import annotations
 
 from lamina.oci.store import journal
+from lamina.runtime.network.predefined import BRIDGE, HOST, NONE, PREDEFINED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lamina.runtime.containers.state import Container
+    from lamina.runtime.containers.volumes import Volume
+    from lamina.runtime.network.endpoint import Endpoint
 
 
 def tell(root: str, container: Container, action: str, **more: str) -> None:
@@ -23,3 +28,47 @@ def described(container: Container) -> dict[str, str]:
         "image": container.image_name,
         "name": container.name,
     }
+
+
+def networks_of(
+    root: str, container: Container, found: Iterable[Endpoint]
+) -> dict[str, tuple[str, str]]:
+    """The networks that a container is put on: their IDs and kinds, by their names."""
+    mode = container.options.network
+    if mode in (HOST, NONE):
+        return {mode: (PREDEFINED[mode], "null" if mode == NONE else HOST)}
+    # A user's default network has no name among the endpoints.
+    names = (endpoint.name or BRIDGE for endpoint in found)
+    return {name: (network_id(root, name), BRIDGE) for name in names}
+
+
+def network_id(root: str, name: str) -> str:
+    """The ID of a network; "" for one that has just been removed."""
+    if name in PREDEFINED:
+        return PREDEFINED[name]
+    from lamina.runtime.network import definitions
+
+    try:
+        return definitions.load(root, name).id
+    except definitions.NoSuchNetwork:
+        return ""
+
+
+def tell_network(
+    root: str, container: Container, action: str, name: str, about: tuple[str, str]
+) -> None:
+    """Note that a container is on a network, or no more; `about`: its ID and kind."""
+    attributes = {"container": container.id, "name": name, "type": about[1]}
+    journal.note(root, "network", action, about[0], attributes)
+
+
+def tell_mount(root: str, container: Container, volume: Volume) -> None:
+    """Note that a container that starts has a volume."""
+    attributes = {
+        "container": container.id,
+        "destination": volume.destination,
+        "driver": "local",
+        "propagation": "",
+        "read/write": "false" if volume.read_only else "true",
+    }
+    journal.note(root, "volume", "mount", volume.source, attributes)

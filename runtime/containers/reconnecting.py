@@ -10,12 +10,19 @@ import contextlib
 import os
 from functools import partial
 
-from lamina.oci.store import journal
-from lamina.runtime.containers import control, endpoints, linking, resolving, state
+from lamina.runtime.containers import (
+    control,
+    endpoints,
+    events,
+    linking,
+    resolving,
+    state,
+)
 from lamina.runtime.containers.connecting import open_hub, resolve, zones
 from lamina.runtime.containers.uplink import Uplink
 from lamina.runtime.errors import NetworkError
 from lamina.runtime.network.network_state import is_hosts
+from lamina.runtime.network.predefined import PREDEFINED
 from lamina.values import replace
 
 TYPE_CHECKING = False
@@ -116,7 +123,7 @@ def _name_of(root: str, name: str) -> str:
 
     if name in (endpoints.BRIDGE, endpoints.DEFAULT):
         return endpoints.BRIDGE
-    if name in definitions.PREDEFINED:
+    if name in PREDEFINED:
         raise NetworkError(f"no container can be connected to the network {name}")
     return definitions.load(root, name).name
 
@@ -139,6 +146,7 @@ def _join(root: str, container: Container, found: State, asked: Settings) -> Non
                 "op": "join",
                 "endpoint": _fields(endpoint),
                 "resolver": uplink.resolver,
+                "network": events.network_id(root, asked.network),
             }
             _ask(root, container, asking, _join_fds(uplink))
             here(partial(network.plug_in, namespace, endpoint))
@@ -245,10 +253,5 @@ def _namespace(found: State) -> Iterator[int]:
 
 
 def _tell(root: str, action: str, container: Container, name: str) -> None:
-    from lamina.runtime.network import definitions
-
-    identity = definitions.PREDEFINED.get(name, "")
-    with contextlib.suppress(NetworkError):
-        identity = identity or definitions.load(root, name).id
-    attributes = {"container": container.id, "name": name, "type": "bridge"}
-    journal.note(root, "network", action, identity, attributes)
+    about = (events.network_id(root, name), "bridge")
+    events.tell_network(root, container, action, name, about)

@@ -14,6 +14,7 @@ import os
 from lamina.runtime import syscalls
 from lamina.runtime.containers import container as containers
 from lamina.runtime.containers import (
+    events,
     health,
     joining,
     log_settings,
@@ -27,7 +28,6 @@ from lamina.runtime.containers import (
 )
 from lamina.runtime.containers.attached import Attached, Pipes
 from lamina.runtime.containers.connecting import connect
-from lamina.runtime.containers.events import described
 from lamina.runtime.containers.mounting import Mounting
 from lamina.runtime.containers.uplink import Uplink
 from lamina.runtime.errors import ContainerError
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from lamina.runtime.containers.console import Console
     from lamina.runtime.containers.joining import Joined
     from lamina.runtime.containers.state import Container, State
+    from lamina.runtime.containers.volumes import Volume
     from lamina.runtime.isolation.namespaces import Membership
     from lamina.runtime.isolation.snapshot import Snapshot
     from lamina.runtime.isolation.zygote import Zygote
@@ -181,6 +182,7 @@ class Start:
             lendable = tuple(mounting.lendable.items())
             asked = (spec, mounting.snapshot(), sources, lendable)
             ready = _Ready(*asked, joined, pipes)
+            self._tell(console is not None)
             line = self._send(ready, stack, detached)
         return Attached(line, pipes.ends)
 
@@ -194,6 +196,30 @@ class Start:
         found = linking.links(self.store.root, self._container.options)
         told = linking.started(self.store.root, self._container, found)
         return linking.host_lines(found), told
+
+    def _tell(self, watched: bool) -> None:
+        """Note what it has from now on, as docker does before the start itself."""
+        root, container = self.store.root, self._container
+        if watched:
+            events.tell(root, container, "attach")
+        for name, about in self._networks().items():
+            events.tell_network(root, container, "connect", name, about)
+        for volume in self._volumes():
+            events.tell_mount(root, container, volume)
+
+    def _networks(self) -> dict[str, tuple[str, str]]:
+        found = self._uplink.endpoints
+        return events.networks_of(self.store.root, self._container, found)
+
+    def _volumes(self) -> tuple[Volume, ...]:
+        """The volumes that it mounts, with the names that they have got."""
+        container = self._container
+        if not volumes.of_container(container.options, container.config):
+            return ()
+        from lamina.runtime.containers.volume_users import mounted
+
+        found = mounted(self.store.root, container)
+        return tuple(one for one in found if one.kind == volumes.VOLUME)
 
     def _write_etc(self, linked: tuple[tuple[str, str], ...]) -> None:
         """A container that shares another one's network has that one's files, too."""
@@ -271,6 +297,10 @@ class Start:
             lenders["network"] = self._uplink.lender
         keep = {
             **_described(self.store, self._container),
+            "told": {
+                "networks": self._networks(),
+                "volumes": tuple(volume.source for volume in self._volumes()),
+            },
             "lenders": tuple(
                 (kind, lenders.get(kind, "")) for kind, _ in parts.namespaces.joined
             ),
@@ -370,7 +400,7 @@ def _described(store: Store, container: Container) -> dict[str, Any]:
         "id": container.id,
         "root": store.root,
         "name": container.name,
-        "actor": described(container),
+        "actor": events.described(container),
         "log": log_settings.settings(container),
         "terminal": options.terminal,
         "stdin": options.interactive,

@@ -164,7 +164,7 @@ class Control:
         self, line: _socket.socket, request: dict[str, Any], fds: list[int]
     ) -> None:
         """It is on one more network from now on; fds: a resolver's sockets."""
-        self._kept.join(request["endpoint"], request["resolver"], fds)
+        self._kept.join(request, fds)
         _done(line)
 
     def _leave(

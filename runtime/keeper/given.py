@@ -49,6 +49,9 @@ class Given:
         self.place = f"{self.root}/containers/{self.id}"
         self.name: str = data["name"]
         self.actor: dict[str, str] = data["actor"]
+        # What the journal is told at the end: networks (ID and kind), volumes.
+        self.told_networks: dict[str, tuple[str, str]] = data["told"]["networks"]
+        self.told_volumes: tuple[str, ...] = data["told"]["volumes"]
         self.early: bytes = data["early"]
         self.late: bytes = data["late"]
         # The runtime that is to launch it: its `program` and the `namespaces` to join;

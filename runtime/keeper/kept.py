@@ -64,6 +64,8 @@ class Kept:
         self._run: Run | None = None
         # Whether a command was ever executed.
         self._started = False
+        # What the journal knows of its terminal.
+        self._size: tuple[int, int] | None = None
         # Whether `stop` was called.
         self._stopping = False
 
@@ -71,8 +73,8 @@ class Kept:
 
     def attach(self, client: Client, ends: dict[str, int], source: int) -> None:
         """A client watches from now on; `ends` and `source` are its pipes."""
-        client.resized = lambda: self._give_size(client)
-        client.signalled = self.signal
+        client.resized = lambda: self._resized(client)
+        client.signalled = self._pass_on
         client.detached = lambda: self._let_go(client)
         client.sinks = self._outputs.attach(
             ends, lambda name: self._unread(client, name)
@@ -81,7 +83,7 @@ class Kept:
         if source >= 0:
             self._inputs.attach(source, client.listen)
         self.clients.append(client)
-        client.resized()
+        self._give_size(client)
 
     def gone(self, client: Client) -> None:
         """A client went, or let go of the container."""
@@ -113,13 +115,26 @@ class Kept:
         if self._run is not None and self._run.running is not None:
             self._run.running.stays = True
 
+    def _pass_on(self, number: int) -> None:
+        """A signal that a client got, which is the container's."""
+        self.tell("kill", signal=str(number))
+        self.signal(number)
+
+    def _resized(self, client: Client) -> None:
+        """A client's terminal has another size, or a client has come with one."""
+        self._give_size(client)
+        if client.size is not None and any(client.size) and client.size != self._size:
+            self._size = client.size
+            height, width = map(str, client.size)
+            self.tell("resize", height=height, width=width)
+
     def _give_size(self, client: Client) -> None:
         if self._run is not None:
             client.give_size(self._run.master)
 
     def _resize(self) -> None:
         for client in self.clients:
-            client.resized()
+            self._give_size(client)
 
     # What is asked of it
 
@@ -207,16 +222,12 @@ class Kept:
             raise ContainerError("the container does not run")
         lend(line, self._run.pidfd, kinds, self.given.lendable)
 
-    def join(
-        self,
-        fields: tuple[Any, ...],
-        resolver: dict[str, Any] | None,
-        fds: list[int],
-    ) -> None:
+    def join(self, asked: dict[str, Any], fds: list[int]) -> None:
         """Have the lease of one more network, which another process took; and serve
         names, if it did not."""
-        networks = self.given.networks
-        networks.join(fields)
+        networks, resolver = self.given.networks, asked["resolver"]
+        networks.join(asked["endpoint"])
+        self._told_of_networks(asked["network"])
         if resolver is not None:
             networks.resolve(self._server.loop, resolver, fds[:2])
             del fds[:2]
@@ -225,9 +236,19 @@ class Kept:
             del fds[-2:]
         self._write(endpoints=self.given.networks.described())
 
+    def _told_of_networks(self, identity: str = "") -> None:
+        """What is to be told at the end is of those that it is on; `identity` is a new
+        one's."""
+        told = self.given.told_networks
+        names = [one["name"] for one in self.given.networks.described()]
+        self.given.told_networks = {
+            name: told.get(name, (identity, "bridge")) for name in names
+        }
+
     def leave(self, place: str) -> None:
         """Have no more to give back of the network whose directory `place` is."""
         self.given.networks.leave(place)
+        self._told_of_networks()
         self._write(endpoints=self.given.networks.described())
 
     @property
@@ -386,6 +407,12 @@ class Kept:
         if given.published is not None:
             self._server.loop.forget(given.published.fileno())
         given.networks.close()
+        for name, (identity, kind) in given.told_networks.items():
+            about = {"container": given.id, "name": name, "type": kind}
+            journal.note(given.root, "network", "disconnect", identity, about)
+        for name in given.told_volumes:
+            about = {"container": given.id, "driver": "local"}
+            journal.note(given.root, "volume", "unmount", name, about)
 
     def _close(self, message: dict[str, Any]) -> None:
         if self._log is not None:

@@ -17,19 +17,13 @@ from lamina.oci.json_writer import text
 from lamina.runtime.errors import NetworkError
 from lamina.runtime.network.layout import Layout
 from lamina.runtime.network.network_state import networks_of
+from lamina.runtime.network.predefined import DEFAULT, PREDEFINED
 from lamina.values import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-BRIDGE, HOST, NONE, DEFAULT = "bridge", "host", "none", "default"
-# Those that are there without being made; their IDs are sha256 of `lamina:NAME`.
-PREDEFINED = {
-    BRIDGE: "6b1599bb42663372fd1fd487306d992fc8eec7eea8591c53bf4f4615938a3144",
-    HOST: "5200d74615a6b5eb39203e2cba9ae1e2370b64294c23aaa2369979fb17a9fa07",
-    NONE: "0ebfc0669df62cf299476f70b14ed5338c5a593a9f01f0994474722d5dd55908",
-}
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 _HEX = frozenset("0123456789abcdef")
 

@@ -21,6 +21,7 @@ from lamina.runtime.network.network_state import (
     networks_of,
 )
 from lamina.runtime.network.planning import Request
+from lamina.runtime.network.predefined import PREDEFINED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def remove(root: str, name: str, hub: Hub | None = None) -> Definition:
 
     `hub` is where an ordinary user's networks are, if they are at all now.
     """
-    if name in definitions.PREDEFINED:
+    if name in PREDEFINED:
         raise NetworkError(f"{name} is a pre-defined network and cannot be removed")
     with definitions.locked(root):
         found = definitions.load(root, name)

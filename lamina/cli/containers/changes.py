@@ -76,6 +76,7 @@ def _diff(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _commit(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.containers.finding import find, open_store
+    from lamina.oci.store import journal
     from lamina.runtime.containers import events
     from lamina.runtime.containers.changes import commit, paused
 
@@ -94,6 +95,7 @@ def _commit(arguments: argparse.Namespace, settings: Settings) -> int:
         image = commit(store, container, config, arguments.message, arguments.author)
     if reference is not None:
         store.tag(reference, image.id)
+        journal.note_image(store.root, "tag", image.id, reference.familiar())
     name = {"imageRef": reference.familiar()} if reference is not None else {}
     events.tell(
         store.root,

@@ -60,6 +60,7 @@ def copy(arguments: argparse.Namespace, settings: Settings) -> int:
     host = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     store = open_store(settings, enter=False)
     container = find(store, source or destination)
+    from lamina.runtime.containers import events
     from lamina.runtime.containers.view import view
 
     with view(store, container, writes=bool(destination)) as root:
@@ -69,6 +70,7 @@ def copy(arguments: argparse.Namespace, settings: Settings) -> int:
         else:
             end = _inside(root, destination, destination_path)
             _copy_in(arguments, host, source_path, end)
+    events.tell(store.root, container, "archive-path" if source else "extract-to-dir")
     return 0
 
 

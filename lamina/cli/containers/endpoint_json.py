@@ -89,9 +89,10 @@ def _endpoint(
 
 def _network_id(store: Store, name: str) -> str:
     from lamina.runtime.network import definitions
+    from lamina.runtime.network.predefined import PREDEFINED
 
-    if name in definitions.PREDEFINED:
-        return definitions.PREDEFINED[name]
+    if name in PREDEFINED:
+        return PREDEFINED[name]
     try:
         return definitions.load(store.root, name).id
     except definitions.NoSuchNetwork:

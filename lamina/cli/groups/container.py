@@ -35,11 +35,14 @@ def _prune(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.formats.confirming import confirmed
     from lamina.cli.formats.labels import parse_filters
     from lamina.cli.formats.tables import human_size
+    from lamina.oci.store import journal
 
     filters = parse_filters(arguments.filter, ("until", "label", "label!"))
     if not arguments.force and not confirmed(_WARNING):
         return 1
-    removed, freed = _remove_stopped(open_store(settings), filters)
+    store = open_store(settings)
+    removed, freed = _remove_stopped(store, filters)
+    journal.note_prune(store.root, "container", freed)
     if removed:
         print("\n".join(("Deleted Containers:", *removed, "")))
     print(f"Total reclaimed space: {human_size(freed)}")

@@ -36,6 +36,7 @@ def _prune(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.opened import opened
     from lamina.cli.system.prune import tell
     from lamina.oci.garbage.collect import collect
+    from lamina.oci.store import journal
     from lamina.runtime.containers.container import collect as collect_containers
     from lamina.runtime.containers.state import containers
     from lamina.values import replace
@@ -48,6 +49,7 @@ def _prune(arguments: argparse.Namespace, settings: Settings) -> int:
         collect_containers(store)
         used = frozenset(container.image for container, _ in containers(store.root))
         collected = collect(store, replace(policy, keep=used))
+        journal.note_prune(store.root, "image", collected.bytes)
     tell(collected, 0)
     return 0
 

@@ -59,7 +59,8 @@ def _list(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def _rows(store: Store) -> list[dict[str, Any]]:
     """All networks by name, those that are there by themselves among them."""
-    from lamina.runtime.network.definitions import PREDEFINED, definitions
+    from lamina.runtime.network.definitions import definitions
+    from lamina.runtime.network.predefined import PREDEFINED
 
     rows = [
         _row(name, identity, "null" if name == "none" else name, 0, {})
@@ -105,7 +106,7 @@ def _by(filters: list[tuple[str, str]]) -> list[tuple[str, list[str]]]:
 def _passes(store: Store, row: dict[str, Any], wanted: tuple[str, list[str]]) -> bool:
     """Whether it passes one kind of filter: any of its values, of labels all."""
     from lamina.cli.formats.labels import has_label, truth
-    from lamina.runtime.network.definitions import PREDEFINED
+    from lamina.runtime.network.predefined import PREDEFINED
 
     key, given = wanted
     if key == "label":
@@ -161,8 +162,9 @@ def _inspect(arguments: argparse.Namespace, settings: Settings) -> int:
 def network_json(store: Store, name: str) -> dict[str, Any]:
     """A network as the Engine API's `GET /networks/{id}` gives it; NoSuchNetwork."""
     from lamina.runtime.network import definitions
+    from lamina.runtime.network.predefined import PREDEFINED
 
-    for known, identity in definitions.PREDEFINED.items():
+    for known, identity in PREDEFINED.items():
         if name == known or (len(name) >= _SHORT and identity.startswith(name)):
             return _predefined(known, identity)
     found = definitions.load(store.root, name)

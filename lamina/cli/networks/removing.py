@@ -79,6 +79,7 @@ def _prune(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.formats.labels import has_label, parse_filters
     from lamina.cli.formats.measures import parse_moment
     from lamina.cli.networks.listing import used_by
+    from lamina.oci.store import journal
     from lamina.runtime.network import making
     from lamina.runtime.network.definitions import definitions
 
@@ -103,6 +104,7 @@ def _prune(arguments: argparse.Namespace, settings: Settings) -> int:
         except LaminaError:
             continue  # a container came on it just now
         removed.append(found.name)
+    journal.note_prune(store.root, "network", 0)
     if removed:
         print("\n".join(("Deleted Networks:", *removed, "")))
     return 0

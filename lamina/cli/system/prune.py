@@ -124,6 +124,7 @@ def run_prune(arguments: argparse.Namespace, settings: Settings) -> int:
         return 1
     from lamina.builder.traces.retention import drop_logs
     from lamina.oci.garbage.collect import collect
+    from lamina.oci.store import journal
     from lamina.runtime.containers.container import collect as collect_containers
 
     with opened(settings) as store:
@@ -134,6 +135,7 @@ def run_prune(arguments: argparse.Namespace, settings: Settings) -> int:
         if wanted.images or wanted.steps:
             collected = collect(store, _policy(store, wanted))
         freed += drop_logs(store)
+        journal.note_prune(store.root, "builder", collected.bytes + freed)
     bridge = wanted.everything and wanted.images and store.xattrs == "trusted"
     if bridge and _remove_network():
         print("Deleted Networks:\nlamina0\n")

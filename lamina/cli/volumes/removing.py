@@ -68,6 +68,7 @@ def _prune(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.formats.confirming import confirmed
     from lamina.cli.formats.labels import parse_filters, truth
     from lamina.cli.formats.tables import human_size
+    from lamina.oci.store import journal
 
     filters = parse_filters(arguments.filter, ("label", "label!", "all"))
     everything = arguments.all or any(
@@ -76,7 +77,9 @@ def _prune(arguments: argparse.Namespace, settings: Settings) -> int:
     kind = "all" if everything else "anonymous"
     if not arguments.force and not confirmed(_WARNING.format(kind)):
         return 1
-    removed, freed = _remove_unused(open_store(settings), everything, filters)
+    store = open_store(settings)
+    removed, freed = _remove_unused(store, everything, filters)
+    journal.note_prune(store.root, "volume", freed)
     if removed:
         print("\n".join(("Deleted Volumes:", *removed, "")))
     print(f"Total reclaimed space: {human_size(freed)}")
