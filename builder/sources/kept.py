@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import hashlib
 import json
 import os
 import time
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 _KIND = "download"
 # A file that no build used for so long goes when another one comes.
 _UNUSED = 30 * 24 * 3600
+_NEW = "new-"
+_YOUNG = 60
+_CHUNK = 1 << 20
 
 
 @value
@@ -58,12 +63,24 @@ class Kept:
     def path(self, file: KeptFile) -> str:
         return f"{self._directory}/{file.digest.hex}"
 
+    def is_sound(self, file: KeptFile) -> bool:
+        """Whether the file still has the bytes that its digest is of."""
+        seen = hashlib.sha256()
+        try:
+            with open(self.path(file), "rb") as stream:
+                while data := stream.read(_CHUNK):
+                    seen.update(data)
+        except OSError:
+            return False
+        return seen.hexdigest() == file.digest.hex
+
     @contextlib.contextmanager
     def new(self) -> Iterator[IO[bytes]]:
-        """A file to write to, gone again if that fails."""
+        """A file to write to, gone again if that fails, and on the disk at the end:
+        after a power cut nothing of its name is empty."""
         os.makedirs(self._directory, 0o700, exist_ok=True)
         self._collect()
-        path = f"{self._directory}/new-{os.getpid()}-{time.monotonic_ns()}"
+        path = f"{self._directory}/{_NEW}{os.getpid()}-{time.monotonic_ns()}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
         def opener(name: str, _: int) -> int:
@@ -71,7 +88,11 @@ class Kept:
 
         try:
             with open(path, "wb", opener=opener) as file:
+                # Ends with this process, however it dies.
+                fcntl.flock(file, fcntl.LOCK_EX)
                 yield file
+                file.flush()
+                os.fsync(file.fileno())
         except BaseException:
             os.unlink(path)
             raise
@@ -92,8 +113,22 @@ class Kept:
         for name in os.listdir(self._directory):
             path = f"{self._directory}/{name}"
             with contextlib.suppress(FileNotFoundError):
-                if os.stat(path).st_mtime < before:
+                dead = name.startswith(_NEW) and _is_dead(path)
+                if dead or os.stat(path).st_mtime < before:
                     os.unlink(path)
+
+
+def _is_dead(path: str) -> bool:
+    """Whether nobody writes to a new file any more."""
+    with open(path, "rb") as file:
+        # Between its making and its lock a file is not dead, but very young.
+        if os.fstat(file.fileno()).st_mtime > time.time() - _YOUNG:
+            return False
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def _name(url: str) -> str:

@@ -103,6 +103,9 @@ class Downloads:
     def _get(self, url: str, checksum: str) -> Download:
         if url not in self._done:
             known = self._kept.find(url)
+            # A checksum is asked for to be sure, of what lay here as well.
+            if known is not None and checksum and not self._kept.is_sound(known):
+                known = None
             if known is None or not checksum or known.digest != checksum:
                 known = self._fetch(url, known)
             self._done[url] = Download(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -290,6 +292,31 @@ def test_a_later_build_asks_whether_it_changed(server: Server, tmp_path: Path) -
     Path(first.file.path).unlink()
     gone = Downloads(str(tmp_path), {}, memos=notes).get(address, "")
     assert Path(gone.file.path).read_bytes() == BODY
+
+
+def test_a_checksum_is_held_against_what_lies_here_too(
+    server: Server, tmp_path: Path
+) -> None:
+    """The disk lost it, or somebody wrote to it."""
+    notes, address = Notes(), url(server, "/tagged")
+    first = Downloads(str(tmp_path), {}, memos=notes).get(address, DIGEST)
+    Path(first.file.path).write_bytes(b"damaged!")
+    again = Downloads(str(tmp_path), {}, memos=notes).get(address, DIGEST)
+    assert Path(again.file.path).read_bytes() == BODY
+
+
+def test_what_a_dead_process_was_fetching_goes(server: Server, tmp_path: Path) -> None:
+    notes, old = Notes(), time.time() - 3600
+    dead, alive = tmp_path / "new-1-1", tmp_path / "new-2-2"
+    for path in (dead, alive):
+        path.write_bytes(b"half of it")
+    with alive.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for path in (dead, alive):
+            os.utime(path, (old, old))
+        Downloads(str(tmp_path), {}, memos=notes).get(url(server, "/tagged"), "")
+    assert not dead.exists()
+    assert alive.exists()
 
 
 @pytest.mark.parametrize(("age", "known"), [(0, b"changed"), (3600, BODY)])
