@@ -25,6 +25,7 @@ from lamina.runtime.cgroups.hierarchy import (
     make,
     read,
     remove_marked,
+    remove_named,
     write,
 )
 from lamina.runtime.errors import ContainerError, LimitError
@@ -54,6 +55,7 @@ class Cgroup:
     def __init__(self, path: str, mount: str = MOUNT) -> None:
         self.path = path
         self.warning = ""
+        self._mount = mount
         self._known = hierarchies(mount)
         self._places = [
             h for h in self._known if h.base and os.path.isdir(f"{h.base}/{path}")
@@ -255,6 +257,7 @@ class Cgroup:
             for h in self._known:
                 if h.base:
                     remove_marked(h.base, self.path)
+            remove_named(self._mount, self.path)
 
     def _remove(self) -> bool:
         left = []

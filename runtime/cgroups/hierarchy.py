@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MOUNT = "/sys/fs/cgroup"
 PARENT = "lamina"
+# A hierarchy of version 1 without a controller, where other runtimes put processes too.
+NAMED = "systemd"
 # What gives an ordinary user cgroups; systemd's word for it is delegation.
 DELEGATION = (
     "With systemd, start it as `systemd-run --user --scope -p Delegate=yes lamina ...`."
@@ -144,6 +146,16 @@ def remove_marked(base: str, path: str) -> None:
             except OSError:
                 return  # others are in it, or somebody was first
         above = os.path.dirname(above)
+
+
+def remove_named(mount: str, path: str) -> None:
+    """Remove an empty cgroup from systemd's own hierarchy, and what is marked above."""
+    base = f"{mount}/{NAMED}"
+    try:  # noqa: SIM105 (contextlib is an import)
+        os.rmdir(f"{base}/{path}")
+    except OSError:
+        pass  # it is not there, or not empty
+    remove_marked(base, path)
 
 
 def _is_marked(place: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from lamina.runtime.cgroups.hierarchy import DELEGATION, Hierarchy, make
+from lamina.runtime.cgroups.hierarchy import DELEGATION, MOUNT, NAMED, Hierarchy, make
 from lamina.runtime.errors import LimitError
 
 TYPE_CHECKING = False
@@ -62,6 +62,18 @@ def make_below(known: Iterable[Hierarchy], path: str) -> None:
                 make(h, path, controller, marked=True)
             except OSError as error:
                 raise _impossible(h, path, error) from error
+
+
+def make_named(path: str, mount: str = MOUNT) -> None:
+    """Make the cgroup in systemd's own hierarchy, which has no controller and which
+    other runtimes use: what they make above theirs there nobody would remove."""
+    place = f"{mount}/{NAMED}"
+    if os.access(f"{place}/tasks", os.W_OK):
+        named = Hierarchy(1, place, place, frozenset())
+        try:
+            make(named, path, "", marked=True)
+        except OSError as error:
+            raise _impossible(named, path, error) from error
 
 
 def _impossible(h: Hierarchy, path: str, error: OSError) -> LimitError:

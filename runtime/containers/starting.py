@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from lamina.runtime.containers.console import Console
     from lamina.runtime.containers.joining import Joined
     from lamina.runtime.containers.state import Container, State
-    from lamina.runtime.containers.volumes import Volume
     from lamina.runtime.isolation.namespaces import Membership
     from lamina.runtime.isolation.snapshot import Snapshot
     from lamina.runtime.isolation.zygote import Zygote
@@ -182,7 +181,8 @@ class Start:
             lendable = tuple(mounting.lendable.items())
             asked = (spec, mounting.snapshot(), sources, lendable)
             ready = _Ready(*asked, joined, pipes)
-            self._tell(console is not None)
+            if console is not None:
+                events.tell(self.store.root, container, "attach")
             line = self._send(ready, stack, detached)
         return Attached(line, pipes.ends)
 
@@ -196,30 +196,6 @@ class Start:
         found = linking.links(self.store.root, self._container.options)
         told = linking.started(self.store.root, self._container, found)
         return linking.host_lines(found), told
-
-    def _tell(self, watched: bool) -> None:
-        """Note what it has from now on, as docker does before the start itself."""
-        root, container = self.store.root, self._container
-        if watched:
-            events.tell(root, container, "attach")
-        for name, about in self._networks().items():
-            events.tell_network(root, container, "connect", name, about)
-        for volume in self._volumes():
-            events.tell_mount(root, container, volume)
-
-    def _networks(self) -> dict[str, tuple[str, str]]:
-        found = self._uplink.endpoints
-        return events.networks_of(self.store.root, self._container, found)
-
-    def _volumes(self) -> tuple[Volume, ...]:
-        """The volumes that it mounts, with the names that they have got."""
-        container = self._container
-        if not volumes.of_container(container.options, container.config):
-            return ()
-        from lamina.runtime.containers.volume_users import mounted
-
-        found = mounted(self.store.root, container)
-        return tuple(one for one in found if one.kind == volumes.VOLUME)
 
     def _write_etc(self, linked: tuple[tuple[str, str], ...]) -> None:
         """A container that shares another one's network has that one's files, too."""
@@ -239,28 +215,18 @@ class Start:
         return self._container.options.runtime in ("", "lamina")
 
     def _make_cgroup(self, spec: Spec) -> Cgroup:
+        if self._container.options.cgroup_parent:
+            from lamina.runtime.containers.placing import cgroup_below
+
+            asked = (self.store.root, self._container, self._owner, spec.resources)
+            return cgroup_below(*asked)
         from lamina.runtime.cgroups.cgroup import Cgroup, collect
 
         collect()
-        if self._container.options.cgroup_parent:
-            return Cgroup.below(self._noted_cgroup(), spec.resources)
         owner = self._owner
         group = Cgroup.create(self._container.id, spec.resources, owner=owner)
         self.warning = group.warning
         return group
-
-    def _noted_cgroup(self) -> str:
-        """The path below `--cgroup-parent`. Its name tells no owner: the state does,
-        before it is made."""
-        from lamina.runtime.cgroups.hierarchy import hierarchies
-        from lamina.runtime.cgroups.parents import path_below
-
-        identity, parent = self._container.id, self._container.options.cgroup_parent
-        path = path_below(parent, identity, hierarchies())
-        known = state.load_state(self.store.root, identity)
-        noted = replace(known, keeper=self._owner, cgroup=path)
-        state.save_state(self.store.root, identity, noted)
-        return path
 
     def _send(
         self, ready: _Ready, stack: contextlib.ExitStack, detached: bool
@@ -292,15 +258,13 @@ class Start:
             handed.held,
             handed.resolving,
         )
+        taken = (self.store.root, self._container, self._uplink.endpoints)
         lenders = dict(ready.joined.lenders)
         if self._uplink.lender:
             lenders["network"] = self._uplink.lender
         keep = {
             **_described(self.store, self._container),
-            "told": {
-                "networks": self._networks(),
-                "volumes": tuple(volume.source for volume in self._volumes()),
-            },
+            "told": events.tell_taken(*taken),
             "lenders": tuple(
                 (kind, lenders.get(kind, "")) for kind, _ in parts.namespaces.joined
             ),

@@ -137,3 +137,13 @@ def test_a_runtime_that_is_no_runtime(lamina: Lamina, tmp_path: Path) -> None:
     )
     assert "broken ended with exit code 9" in done.err
     assert lamina.run("ps", "-aq").out == ""
+
+
+def test_a_cgroup_parent_is_given_back(lamina: Lamina, flags: tuple[str, ...]) -> None:
+    """Other runtimes put processes into a hierarchy of systemd's as well."""
+    parent = f"test-foreign-{os.getpid()}"
+    asked = ("--cgroup-parent", f"{parent}/a", "--cgroupns", "host")
+    words = ("busybox", "cat", "/proc/self/cgroup")
+    assert f":/{parent}/a/" in lamina.run("run", "--rm", *flags, *asked, *words).out
+    lamina.run("run", "--rm", *flags, *asked, "busybox", "nothere", code=127)
+    until(lambda: not list(Path("/sys/fs/cgroup").glob(f"*/{parent}")))
