@@ -25,12 +25,17 @@ if TYPE_CHECKING:
 _OWN = ("HOME", "PATH")
 # In the container's directory: what it was told at its start, for what `exec` begins.
 _FILE = "linked"
+# And those that link to it, one a line: they are told when it has another address.
+LINKERS = "linkers"
+# Of a container's /etc/hosts, which the container may have written.
+_LARGEST = 1 << 20
 
 
 @value
 class Link:
     """Another container as the linking one finds it; `ports` by their numbers."""
 
+    id: str
     alias: str
     names: tuple[str, ...]
     address: str
@@ -99,15 +104,21 @@ def links(root: str, options: Options) -> tuple[Link, ...]:
 def _link(root: str, name: str, alias: str) -> Link:
     identity = state.find(root, name)
     other = state.load_container(root, identity)
-    found = state.see(root, identity).endpoints
-    at = next((one for one in found if one.name in ("", endpoints.BRIDGE)), None)
-    if at is None:
+    address = _address(root, identity)
+    if not address:
         raise NetworkError(
             f"cannot link to {other.name}, which does not run or has no network",
             hint="Start it first; on a network of one's own it need not run.",
         )
     names = tuple(dict.fromkeys((alias, other.short, other.name)))
-    return Link(alias, names, at.address, _ports(other), other.config.env)
+    return Link(identity, alias, names, address, _ports(other), other.config.env)
+
+
+def _address(root: str, identity: str) -> str:
+    """Where a container is on the default network; "" for one that is not."""
+    found = state.see(root, identity).endpoints
+    on_it = (one for one in found if one.name in ("", endpoints.BRIDGE))
+    return next((one.address for one in on_it), "")
 
 
 def _ports(container: Container) -> tuple[tuple[int, str], ...]:
@@ -176,7 +187,10 @@ def _ranges(
 
 
 def started(root: str, container: Container, found: tuple[Link, ...]) -> Container:
-    """The container with the variables of its links, which are noted for `exec`."""
+    """The container with the variables of its links, which are noted for `exec`; the
+    others know from now on who links to them."""
+    for link in found:
+        _note_linker(f"{state.directory(root, link.id)}/{LINKERS}", container.id)
     told = variables(found, container.name)
     if not told:
         return container
@@ -206,3 +220,46 @@ def _informed(container: Container, told: tuple[str, ...]) -> Container:
 
     env = merge_env(merge_env((), told), container.config.env)
     return replace(container, config=replace(container.config, env=env))
+
+
+def _note_linker(path: str, identity: str) -> None:
+    with open(path, "a+", encoding="ascii") as file:
+        file.seek(0)
+        if identity not in file.read().split():
+            file.write(f"{identity}\n")
+
+
+def readdress(root: str, container: Container) -> None:
+    """Tell those that link to a container, and run, where it is after a new start: in
+    /etc/hosts, as docker does; variables are of their own start."""
+    from lamina.runtime.errors import NoSuchContainer
+
+    address = _address(root, container.id)
+    place = f"{state.directory(root, container.id)}/{LINKERS}"
+    with open(place, encoding="ascii") as file:
+        linkers = file.read().split()
+    for identity in linkers if address else ():
+        try:
+            active = state.see(root, identity).is_active
+        except NoSuchContainer:
+            continue
+        if active:
+            hosts = f"{state.directory(root, identity)}/hosts"
+            _rewrite(hosts, container.short, address)
+
+
+def _rewrite(path: str, name: str, address: str) -> None:
+    """Give the lines with a name another address, and leave all others: the container
+    may have written some."""
+    if os.stat(path).st_size > _LARGEST:
+        return
+    with open(path, errors="surrogateescape") as file:
+        lines = file.read(_LARGEST).splitlines(keepends=True)
+    changed = [
+        f"{address}\t{line.split(maxsplit=1)[1]}" if name in line.split()[1:] else line
+        for line in lines
+    ]
+    if changed != lines:
+        # In place: the container has this very file.
+        with open(path, "w", errors="surrogateescape") as file:
+            file.write("".join(changed))

@@ -184,6 +184,7 @@ class Start:
             if console is not None:
                 events.tell(self.store.root, container, "attach")
             line = self._send(ready, stack, detached)
+        self._readdress()
         return Attached(line, pipes.ends)
 
     def _linked(self) -> tuple[tuple[tuple[str, str], ...], Container]:
@@ -196,6 +197,13 @@ class Start:
         found = linking.links(self.store.root, self._container.options)
         told = linking.started(self.store.root, self._container, found)
         return linking.host_lines(found), told
+
+    def _readdress(self) -> None:
+        """Others may link to it, and have the address of its last start."""
+        if os.path.exists(f"{self._place}/linkers"):
+            from lamina.runtime.containers.linking import readdress
+
+            readdress(self.store.root, self._container)
 
     def _write_etc(self, linked: tuple[tuple[str, str], ...]) -> None:
         """A container that shares another one's network has that one's files, too."""

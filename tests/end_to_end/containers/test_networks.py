@@ -340,6 +340,16 @@ def test_a_link_on_the_default_network_tells_variables(app: Machine) -> None:
     app("start", "store")
     app("start", "web")
     assert f"DATA_PORT_5432_TCP_ADDR={address(app, 'store', 'bridge')}" in data("env")
+    # It is started anew while the other runs, which has written a line of its own.
+    app("exec", "web", "sh", "-c", "echo 192.0.2.1 own >> /etc/hosts")
+    at = address(app, "store", "bridge")
+    app("stop", "-t", "0", "store")
+    app("run", "-d", "--name", "takes-the-address", *SLEEP)
+    app("start", "store")
+    assert address(app, "store", "bridge") != at
+    hosts = app.out("exec", "web", "cat", "/etc/hosts")
+    assert f"{address(app, 'store', 'bridge')}\tdata " in hosts
+    assert at not in hosts.split() and "192.0.2.1 own" in hosts
 
 
 def test_links_that_cannot_be(app: Machine) -> None:

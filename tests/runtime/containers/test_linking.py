@@ -16,6 +16,7 @@ from lamina.runtime.containers.options import Options
 from lamina.runtime.errors import NetworkError
 
 _DB = Link(
+    id="5c1a8cf2d1a4" + "0" * 52,
     alias="my-db",
     names=("my-db", "5c1a8cf2d1a4", "db"),
     address="10.0.0.2",
@@ -50,7 +51,7 @@ def test_variables_are_docker_s() -> None:
 
 
 def test_one_without_ports_has_a_name() -> None:
-    plain = Link("plain", ("plain",), "10.0.0.3", (), ())
+    plain = Link("f" * 64, "plain", ("plain",), "10.0.0.3", (), ())
     assert variables([plain], "web") == ("PLAIN_NAME=/web/plain",)
     assert host_lines([plain, _DB]) == (
         ("plain", "10.0.0.3"),
