@@ -101,7 +101,7 @@ class Cgroup:
         group = cls(path, mount)
         if group.procs():
             raise ContainerError(
-                f"the cgroup {path} has processes already",
+                f"The cgroup {path} has processes already.",
                 hint="Two containers cannot have the same cgroup.",
             )
         every = frozenset().union(*(h.controllers for h in group._known))
@@ -247,7 +247,7 @@ class Cgroup:
             if time.monotonic() > deadline:
                 alive = ", ".join(map(str, self.procs()))
                 raise ContainerError(
-                    f"processes of the cgroup {self.path} do not end: {alive}",
+                    f"Processes of the cgroup {self.path} do not end: {alive}.",
                     hint="A process in an uninterruptible wait (state D in `ps`) "
                     "ends when its disk or network answers.",
                 )
@@ -284,7 +284,7 @@ class Cgroup:
         """Why it has no place in the hierarchy of a controller."""
         if any(controller in h.controllers for h in self._known):
             return LimitError(
-                f"this user may not write cgroups, and has no {controller}",
+                f"This user may not write cgroups, and has no {controller}.",
                 hint=DELEGATION,
             )
         from lamina.runtime.cgroups import refusals
@@ -384,7 +384,7 @@ class Cgroup:
         _tell(f"{place}/{file}", word)
         while (now := read(f"{place}/{seen}")) and wanted not in now.splitlines():
             if time.monotonic() > deadline:
-                raise ContainerError(f"the processes of {self.path} cannot be paused")
+                raise ContainerError(f"The processes of {self.path} cannot be paused.")
             time.sleep(0.001)
             if frozen and self._version("freezer") == 1:
                 # v1 may have missed one that was being born: again, as runc does.

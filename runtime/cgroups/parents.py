@@ -16,7 +16,7 @@ def check_parent(parent: str) -> None:
     """Raises LimitError for a parent that would lead out of the hierarchy."""
     if os.path.normpath(parent).split("/")[0] == "..":
         raise LimitError(
-            f"the cgroup parent {parent!r} leads out of the cgroups",
+            f"The cgroup parent {parent!r} leads out of the cgroups.",
             hint="It is absolute, as in /shop, or relative to their root.",
         )
 
@@ -31,7 +31,7 @@ def path_below(parent: str, name: str, known: Iterable[Hierarchy]) -> str:
     places = {h.base.removeprefix(h.mount).strip("/") for h in known if h.base}
     if not places:
         raise LimitError(
-            f"this user may not write cgroups, and has none below {parent}",
+            f"This user may not write cgroups, and has none below {parent}.",
             hint=DELEGATION,
         )
     path = os.path.normpath(parent).strip("/")
@@ -39,7 +39,7 @@ def path_below(parent: str, name: str, known: Iterable[Hierarchy]) -> str:
         inner = {_inside(path, place) for place in places}
         if len(inner) > 1 or None in inner:
             raise LimitError(
-                f"this user may make cgroups below /{min(places)}, and not in {parent}",
+                f"This user may make cgroups below /{min(places)}, not in {parent}.",
                 hint="A path without the slash in front is one below that.",
             )
         path = inner.pop() or ""
@@ -79,7 +79,7 @@ def make_named(path: str, mount: str = MOUNT) -> None:
 def _impossible(h: Hierarchy, path: str, error: OSError) -> LimitError:
     why = os.strerror(error.errno or 0)
     return LimitError(
-        f"no cgroup can be made below {os.path.dirname(path)!r} in {h.base}: {why}",
+        f"No cgroup can be made below {os.path.dirname(path)!r} in {h.base}: {why}.",
         hint="`--cgroup-parent` names one where this user may make others; a cgroup "
         "of version 2 that is threaded, or at its limit of descendants, takes none.",
     )

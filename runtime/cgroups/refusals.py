@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def missing(controller: str) -> LimitError:
     """No hierarchy has it."""
     return LimitError(
-        f"this machine has no cgroup controller for {controller}",
+        f"This machine has no cgroup controller for {controller}.",
         hint="Run without this limit, or enable the controller on the kernel's "
         f"command line (cgroup_enable={controller}).",
     )
@@ -24,7 +24,7 @@ def missing(controller: str) -> LimitError:
 def unusable(controller: str, error: OSError) -> LimitError:
     """It is there, and no cgroup can be made."""
     return LimitError(
-        f"no cgroup can be made with {controller}: {os.strerror(error.errno or 0)}",
+        f"No cgroup can be made with {controller}: {os.strerror(error.errno or 0)}.",
         hint="In a container, give it a cgroup of its own whose root holds no "
         "processes, or run without this limit.",
     )
@@ -34,12 +34,12 @@ def refused(setting: Setting, error: OSError) -> LimitError:
     """The kernel does not take a setting."""
     if error.errno == errno.ENOENT:
         return LimitError(
-            f"this kernel has no {setting.file}",
+            f"This kernel has no {setting.file}.",
             hint="Run without this limit; for memory.memsw: boot with swapaccount=1.",
         )
     return LimitError(
-        f"the kernel refuses {setting.file} = {setting.text}: "
-        f"{os.strerror(error.errno or 0)}",
+        f"The kernel refuses {setting.file} = {setting.text}: "
+        f"{os.strerror(error.errno or 0)}.",
         hint="The memory in use may be above the limit already."
         if error.errno == errno.EBUSY
         else "See the ranges in the kernel's documentation of cgroups.",

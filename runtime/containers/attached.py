@@ -62,7 +62,7 @@ class Attached:
         data, _ = wire.receive(self._line)
         if not data:
             raise ContainerError(
-                "the process that keeps the container was killed",
+                "The process that keeps the container was killed.",
                 hint="the kernel may have run out of memory: see `dmesg`",
             )
         message = wire.load(data)
@@ -79,7 +79,7 @@ class Attached:
         if self._status is None:
             data, _ = wire.receive(self._line)
             if not data:
-                raise ContainerError("the process that keeps the container was killed")
+                raise ContainerError("The process that keeps the container was killed.")
             self._status = ExitStatus(wire.load(data)["status"])
         return self._status
 

@@ -47,6 +47,6 @@ def ask(
 def died() -> ContainerError:
     """What to say when the keeper is gone in the middle of it."""
     return ContainerError(
-        "the container has ended, or the process that keeps it was killed",
+        "The container has ended, or the process that keeps it was killed.",
         hint="`lamina ps -a` shows what became of it.",
     )

@@ -65,7 +65,7 @@ def parse(text: str) -> Settings:
             fields[key] = given
         elif key not in _IGNORED:
             raise NetworkError(
-                f"invalid field {part!r} of the network {text!r}",
+                f"Invalid field {part!r} of the network {text!r}.",
                 hint=", ".join(f"{key}=" for key in _KEYS),
             )
     return Settings(
@@ -79,14 +79,14 @@ def parse(text: str) -> Settings:
 
 def _plain(name: str) -> str:
     if not name:
-        raise NetworkError("a network has a name", hint="`lamina network ls`.")
+        raise NetworkError("A network has a name.", hint="`lamina network ls`.")
     return BRIDGE if name == DEFAULT else name
 
 
 def check_alias(text: str) -> str:
     """A name that a container may have on a network; raises NetworkError."""
     if not text or len(text) > 253 or any(c.isspace() or c in ",\0" for c in text):
-        raise NetworkError(f"{text!r} is no name for a container on a network")
+        raise NetworkError(f"{text!r} is no name for a container on a network.")
     return text
 
 
@@ -98,7 +98,7 @@ def check_address(text: str, version: int) -> str:
     try:
         return _socket.inet_ntop(family, _socket.inet_pton(family, text))
     except OSError:
-        raise NetworkError(f"{text!r} is no IPv{version} address") from None
+        raise NetworkError(f"{text!r} is no IPv{version} address.") from None
 
 
 def check_mac(text: str) -> str:
@@ -107,7 +107,7 @@ def check_mac(text: str) -> str:
     digits = all(len(part) == 2 and _HEX.issuperset(part) for part in parts)
     if text and (len(parts) != 6 or not digits or int(parts[0], 16) & 1):
         raise NetworkError(
-            f"{text!r} is no MAC address for a container",
+            f"{text!r} is no MAC address for a container.",
             hint="As in 02:42:ac:11:00:02.",
         )
     return ":".join(parts) if text else ""
@@ -120,7 +120,7 @@ def check_server(text: str) -> str:
             return check_address(text, version)
         except NetworkError:
             continue
-    raise NetworkError(f"{text!r} is no address of a name server", hint="--dns IP.")
+    raise NetworkError(f"{text!r} is no address of a name server.", hint="--dns IP.")
 
 
 def other_container(mode: str) -> str:
@@ -192,10 +192,10 @@ def check(options: Options) -> None:
     if not is_networked(options.network):
         what = options.network.partition(":")[0]
         if len(options.networks) > 1:
-            raise NetworkError(f"--network {what} does not go with other networks")
+            raise NetworkError(f"--network {what} does not go with other networks.")
         if options.networks:
             raise NetworkError(
-                f"with --network {what} there is nothing to give names or addresses in",
+                f"With --network {what} nothing has names or addresses to give.",
                 hint="Aliases and addresses are for networks of `network create`.",
             )
         if other_container(options.network) and (options.publish or options.hostname):
@@ -207,16 +207,16 @@ def check(options: Options) -> None:
     found = settings_of(options)
     names = [settings.network for settings in found]
     if len(set(names)) < len(names):
-        raise NetworkError(f"the network {names[0]} is given twice")
+        raise NetworkError(f"The network {names[0]} is given twice.")
     for settings in found:
         if settings.network in (NONE, HOST) or other_container(settings.network):
             raise NetworkError(
-                f"--network {settings.network} does not go with other networks"
+                f"--network {settings.network} does not go with other networks."
             )
         asked = settings.aliases or settings.ip or settings.ip6
         if settings.network == BRIDGE and asked:
             raise NetworkError(
-                "names and addresses are supported on user-defined networks only",
+                "Names and addresses are supported on user-defined networks only.",
                 hint="`lamina network create app`, and then `--network app`.",
             )
 
@@ -225,6 +225,6 @@ def check_rootless(options: Options) -> None:
     """Raises NetworkError for what an ordinary user's container cannot have."""
     if any(settings.network == BRIDGE for settings in settings_of(options)):
         raise NetworkError(
-            "an ordinary user's default network does not go together with others",
+            "An ordinary user's default network does not go together with others.",
             hint="Networks of `network create` have a way out, too.",
         )

@@ -48,7 +48,7 @@ def parse(text: str) -> tuple[str, str]:
     name, colon, alias = text.partition(":")
     if not name or (colon and not alias) or ":" in alias:
         raise NetworkError(
-            f"invalid link {text!r}", hint="It is CONTAINER or CONTAINER:ALIAS."
+            f"Invalid link {text!r}.", hint="It is CONTAINER or CONTAINER:ALIAS."
         )
     return name, endpoints.check_alias(alias or name)
 
@@ -86,7 +86,7 @@ def resolved(root: str, options: Options) -> Options:
         other = state.load_container(root, identity)
         if endpoints.BRIDGE not in endpoints.names_of(other.options):
             raise NetworkError(
-                f"cannot link to {name}, as it is not on the default network",
+                f"Cannot link to {name}, as it is not on the default network.",
                 hint="Containers on the same network of one's own find each other by "
                 "name.",
             )
@@ -107,7 +107,7 @@ def _link(root: str, name: str, alias: str) -> Link:
     address = _address(root, identity)
     if not address:
         raise NetworkError(
-            f"cannot link to {other.name}, which does not run or has no network",
+            f"Cannot link to {other.name}, which does not run or has no network.",
             hint="Start it first; on a network of one's own it need not run.",
         )
     names = tuple(dict.fromkeys((alias, other.short, other.name)))

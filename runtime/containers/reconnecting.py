@@ -84,7 +84,7 @@ def disconnect(root: str, container: Container, name: str, force: bool) -> None:
             if force:
                 return
             raise NetworkError(
-                f"container {container.name} is not connected to network {name}"
+                f"Container {container.name} is not connected to network {name}."
             )
         options = container.options
         rest = tuple(s for s in endpoints.settings_of(options) if s.network != name)
@@ -112,8 +112,8 @@ def _joined(container: Container) -> tuple[str, ...]:
     options = container.options
     if not endpoints.is_networked(options.network) and options.network != "none":
         raise NetworkError(
-            f"container {container.name} has no networks of its own: it was made with "
-            f"--network {options.network}"
+            f"Container {container.name} has no networks of its own: it was made with "
+            f"--network {options.network}."
         )
     return endpoints.names_of(options) if options.network != "none" else ()
 
@@ -124,7 +124,7 @@ def _name_of(root: str, name: str) -> str:
     if name in (endpoints.BRIDGE, endpoints.DEFAULT):
         return endpoints.BRIDGE
     if name in PREDEFINED:
-        raise NetworkError(f"no container can be connected to the network {name}")
+        raise NetworkError(f"No container can be connected to the network {name}.")
     return definitions.load(root, name).name
 
 
@@ -219,7 +219,7 @@ def _ask(
     fds: tuple[int, ...] = (),
 ) -> None:
     if not control.ask(root, container.id, request, fds):
-        raise NetworkError(f"container {container.name} has just ended")
+        raise NetworkError(f"Container {container.name} has just ended.")
 
 
 def _fields(endpoint: Endpoint) -> tuple[object, ...]:
@@ -239,7 +239,7 @@ def _namespace(found: State) -> Iterator[int]:
     """The network namespace of a container that runs, as a descriptor."""
     process = state.open_process(found.init)
     if process is None or found.init is None:
-        raise NetworkError("the container has just ended")
+        raise NetworkError("The container has just ended.")
     try:
         namespace = os.open(
             f"/proc/{found.init.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC

@@ -38,7 +38,7 @@ def parse_signal(text: str) -> int:
     # Beside the signals there are SIG_BLOCK and the like.
     if isinstance(found, int) and not name.startswith("SIG_"):
         return int(found)
-    raise ContainerError(f"Invalid signal: {text}", hint="As in TERM, SIGTERM or 15.")
+    raise ContainerError(f"Invalid signal: {text}.", hint="As in TERM, SIGTERM or 15.")
 
 
 def kill(root: str, container: Container, number: int) -> None:

@@ -57,13 +57,13 @@ def running_root(init: Owner) -> int:
     pidfd = state.open_process(init)
     try:
         if pidfd is None:
-            raise ContainerError("the container has just ended")
+            raise ContainerError("The container has just ended.")
         _join_users(pidfd)
         root = os.open(f"/proc/{init.pid}/root", _FOLDER)
         # The number may have become another process's since.
         if not init.alive:
             os.close(root)
-            raise ContainerError("the container has just ended")
+            raise ContainerError("The container has just ended.")
         return root
     finally:
         if pidfd is not None:

@@ -92,7 +92,7 @@ class Assembly:
         except OSError as error:
             kind = f" {operation[2]}" if operation[2] else ""
             raise ContainerError(
-                f"cannot {_WORDS.get(verb, verb)}{kind} {target}: {error.strerror}",
+                f"Cannot {_WORDS.get(verb, verb)}{kind} {target}: {error.strerror}.",
                 hint=_hint(error, target),
             ) from error
 
@@ -251,7 +251,7 @@ def _bind(assembly: Assembly, operation: tuple[Any, ...]) -> None:
         if stat.S_ISDIR(os.fstat(place).st_mode) != directory:
             kinds = ("directory", "file") if directory else ("file", "directory")
             raise ContainerError(
-                f"cannot mount a {kinds[0]} on {operation[1]}, which is a {kinds[1]}"
+                f"Cannot mount a {kinds[0]} on {operation[1]}, which is a {kinds[1]}."
             )
         syscalls.move_mount(fd, place)
     finally:
@@ -333,7 +333,7 @@ def _adopt(assembly: Assembly, operation: tuple[Any, ...]) -> None:
         place = -1
     if place < 0 or not stat.S_ISDIR(os.fstat(place).st_mode):
         raise ContainerError(
-            f"the image's {target} is not a directory",
+            f"The image's {target} is not a directory.",
             hint="it has to be one, and no link to one, for the kernel's files",
         )
     tree = os.open(STAGE + target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -342,7 +342,7 @@ def _adopt(assembly: Assembly, operation: tuple[Any, ...]) -> None:
 
 def _console(assembly: Assembly, operation: tuple[Any, ...]) -> None:
     if assembly.devpts < 0:
-        raise ContainerError("a terminal needs a devpts mounted on /dev/pts")
+        raise ContainerError("A terminal needs a devpts mounted on /dev/pts.")
     assembly.master, assembly.slave = terminal.open_pair(assembly.devpts)
     tree = syscalls.open_tree(assembly.slave, recursive=False)
     attach(tree, assembly.place(operation[1], False))

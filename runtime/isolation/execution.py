@@ -113,7 +113,7 @@ def _make_cwd(path: str) -> None:
         os.makedirs(path, 0o755, exist_ok=True)
     except OSError as error:
         raise ContainerError(
-            f"cannot make the working directory {path}: {error.strerror}"
+            f"Cannot make the working directory {path}: {error.strerror}."
         ) from error
 
 
@@ -123,14 +123,14 @@ def _enter_cwd(path: str) -> None:
         os.chdir(path)
     except OSError as error:
         raise ContainerError(
-            f"cannot enter the working directory {path}: {error.strerror}"
+            f"Cannot enter the working directory {path}: {error.strerror}."
         ) from error
     try:
         inside = os.getcwd().startswith("/")
     except FileNotFoundError:
         inside = False
     if not inside:
-        raise ContainerError(f"the working directory {path} is outside the container")
+        raise ContainerError(f"The working directory {path} is outside the container.")
 
 
 def _give_streams(uid: int, slave: int) -> None:
@@ -163,7 +163,7 @@ def _become(process: dict[str, Any], identity: Identity) -> None:
         os.setresuid(identity.uid, identity.uid, identity.uid)
     except OSError as error:
         raise ContainerError(
-            f"cannot become user {identity.uid}:{identity.gid}: {error.strerror}",
+            f"Cannot become user {identity.uid}:{identity.gid}: {error.strerror}.",
             hint="rootless containers have the ids that /etc/subuid gives the user",
         ) from error
     if identity.uid:
@@ -196,7 +196,7 @@ def _adjust(process: dict[str, Any]) -> None:
             os.sched_setaffinity(0, process["cpus"])
     except OSError as error:
         raise ContainerError(
-            f"the process cannot be scheduled as asked: {error.strerror}"
+            f"The process cannot be scheduled as asked: {error.strerror}."
         ) from error
 
 
@@ -206,7 +206,7 @@ def _label(path: str, text: str) -> None:
         write_proc(path, text)
     except OSError as error:
         raise ContainerError(
-            f"cannot run the command under {text!r}: {error.strerror}",
+            f"Cannot run the command under {text!r}: {error.strerror}.",
             hint="Is that profile or label loaded on this machine?",
         ) from error
 
@@ -217,7 +217,7 @@ def _limit(number: int, soft: int, hard: int) -> None:
     except OSError as error:
         name = privileges.RLIMITS[number].lower()
         raise ContainerError(
-            f"cannot set the limit {name}={soft}:{hard}: {error.strerror}",
+            f"Cannot set the limit {name}={soft}:{hard}: {error.strerror}.",
             hint="a limit above the present one takes CAP_SYS_RESOURCE",
         ) from error
 
@@ -238,9 +238,9 @@ def _find_program(name: str, environment: dict[str, str]) -> str:
                 return path
             denied = True
     if denied:
-        raise NotExecutable(f"{name!r} is not executable: permission denied")
+        raise NotExecutable(f"{name!r} is not executable: permission denied.")
     raise CommandNotFound(
-        f"{name!r} was not found in $PATH",
+        f"{name!r} was not found in $PATH.",
         hint=f"PATH is {environment['PATH']}",
     )
 
@@ -254,27 +254,27 @@ def _check_program(path: str, name: str) -> None:
     if not stat.S_ISREG(status.st_mode) or not os.access(
         path, os.X_OK, effective_ids=True
     ):
-        raise NotExecutable(f"{name!r} is not executable: permission denied")
+        raise NotExecutable(f"{name!r} is not executable: permission denied.")
 
 
 def _cannot_execute(path: str, name: str, error: OSError) -> ContainerError:
     if error.errno == errno.ENOENT:
         if os.path.exists(path):
             return CommandNotFound(
-                f"{name!r} cannot start: its interpreter or loader does not exist",
+                f"{name!r} cannot start: its interpreter or loader does not exist.",
                 hint="see the first line of a script, or the libraries of a program",
             )
-        return CommandNotFound(f"{name!r} does not exist in the container")
+        return CommandNotFound(f"{name!r} does not exist in the container.")
     if error.errno == errno.ENOTDIR:
-        return CommandNotFound(f"{name!r} does not exist in the container")
+        return CommandNotFound(f"{name!r} does not exist in the container.")
     if error.errno == errno.ENOEXEC:
         return NotExecutable(
-            f"{name!r} is not a program for this machine",
+            f"{name!r} is not a program for this machine.",
             hint="a script needs a first line such as #!/bin/sh; "
             "a program has to be built for this architecture",
         )
     if error.errno == errno.E2BIG:
         return NotExecutable(
-            f"{name!r}: the arguments and the environment are too long"
+            f"{name!r}: the arguments and the environment are too long."
         )
-    return NotExecutable(f"{name!r} cannot be executed: {error.strerror}")
+    return NotExecutable(f"{name!r} cannot be executed: {error.strerror}.")

@@ -70,7 +70,7 @@ def _hide(directory: int, name: bytes, mark: str) -> None:
     except PermissionError:
         raise ContainerError(
             f"{os.fsdecode(deleted)!r} was deleted, which the file system that the "
-            "store lies on cannot note",
+            "store lies on cannot note.",
             hint="Have the store on another one (LAMINA_ROOT): not on an overlay, as "
             "the disk of a container is one, nor on a network's.",
         ) from None

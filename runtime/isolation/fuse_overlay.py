@@ -45,14 +45,14 @@ def mount(
     name = program()
     if not name:
         raise ContainerError(
-            "the kernel's overlay cannot be used where the store lies, and "
-            f"{_NAME} is not installed",
+            "The kernel's overlay cannot be used where the store lies, and "
+            f"{_NAME} is not installed.",
             hint="Have the store on another file system (LAMINA_ROOT), or "
             f"`sudo apt install {_NAME}`.",
         )
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
         raise NotPermitted(
-            f"{_NAME} cannot be used: {_DEVICE} cannot be opened",
+            f"{_NAME} cannot be used: {_DEVICE} cannot be opened.",
             hint=f"As root: `modprobe fuse; chmod 0666 {_DEVICE}`; or have the store "
             "on a file system that the kernel's overlay can use (LAMINA_ROOT).",
         )
@@ -106,7 +106,7 @@ def _mounted(name: str, options: str) -> int:
         while os.stat(_PLACE).st_dev == before:
             if _ended(child) or time.monotonic() > deadline:
                 said = os.pread(log, 4096, 0).decode(errors="replace").strip()
-                raise ContainerError(f"{_NAME} cannot mount the layers: {said}")
+                raise ContainerError(f"{_NAME} cannot mount the layers: {said}.")
             time.sleep(0.001)
         tree = syscalls.open_tree(_PLACE, recursive=False)
         # It would be its own reason to live on.

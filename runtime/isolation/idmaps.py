@@ -37,7 +37,7 @@ def mapped_namespace(uids: tuple[IdMapping, ...], gids: tuple[IdMapping, ...]) -
     written the other way round than a process's (runtime-spec, config.md, Mounts).
     """
     if not (uids and gids):
-        raise ContainerError("an idmapped mount needs uidMappings and gidMappings")
+        raise ContainerError("An idmapped mount needs uidMappings and gidMappings.")
     reader, writer = os.pipe()
     pid, pidfd = syscalls.clone3(syscalls.CLONE_NEWUSER, _SIGCHLD)
     if pid == 0:
@@ -68,6 +68,6 @@ def _write(path: str, text: str) -> None:
     except OSError as error:
         name = path.rpartition("/")[2]
         raise ContainerError(
-            f"cannot write the {name} {text.strip()!r}: {error.strerror}",
+            f"Cannot write the {name} {text.strip()!r}: {error.strerror}.",
             hint="Rows may not overlap, and only root maps the ids of others.",
         ) from error

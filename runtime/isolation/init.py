@@ -56,7 +56,7 @@ def begin(fd: int, make: Callable[[_socket.socket], Server]) -> None:
         _settle(options, cgroups)
     except OSError as error:
         server.broken = NotPermitted(
-            f"this process may not create containers: {error}",
+            f"This process may not create containers: {error}.",
             hint="run as root, or allow user namespaces (sysctl "
             "kernel.unprivileged_userns_clone, user.max_user_namespaces)",
         )

@@ -176,12 +176,12 @@ def clone_source(mount: Mount, bundle: bool = False) -> int:
         fd = syscalls.open_tree(mount.source, recursive="bind" not in mount.options)
     except FileNotFoundError:
         raise ContainerError(
-            f"cannot mount {mount.source} on {mount.destination}: it does not exist",
+            f"Cannot mount {mount.source} on {mount.destination}: it does not exist.",
             hint="create it first; `-v` creates missing directories, a mount doesn't",
         ) from None
     except OSError as error:
         raise ContainerError(
-            f"cannot mount {mount.source} on {mount.destination}: {error.strerror}"
+            f"Cannot mount {mount.source} on {mount.destination}: {error.strerror}."
         ) from error
     try:
         if bundle:
@@ -213,8 +213,8 @@ def set_attributes(fd: int, mount: Mount) -> None:
         syscalls.mount_setattr(fd, set_, clear, propagation, recursive=True)
     except OSError as error:
         raise ContainerError(
-            f"cannot mount {mount.source or 'this'} on {mount.destination} with "
-            f"{','.join(mount.options)}: {error.strerror}"
+            f"Cannot mount {mount.source or 'this'} on {mount.destination} with "
+            f"{','.join(mount.options)}: {error.strerror}."
         ) from error
 
 
@@ -242,8 +242,8 @@ def _change_bundled(fd: int, mount: Mount) -> None:
                 os.close(namespace)
     except OSError as error:
         raise ContainerError(
-            f"cannot mount {mount.source} on {mount.destination} with "
-            f"{','.join(mount.options)}: {error.strerror}"
+            f"Cannot mount {mount.source} on {mount.destination} with "
+            f"{','.join(mount.options)}: {error.strerror}."
         ) from error
 
 
@@ -277,7 +277,7 @@ def _operation(mount: Mount, target: str, index: int) -> Operation:
         return Operation("bind", target, source=mount.source, index=index)
     if mount.type not in _FILE_SYSTEMS:
         raise ContainerError(
-            f"cannot mount {mount.type!r} on {target}: not a type that containers get",
+            f"Cannot mount {mount.type!r} on {target}: not a type that containers get.",
             hint=f"types: bind, {', '.join(_FILE_SYSTEMS)}",
         )
     attributes = 0
@@ -299,7 +299,7 @@ def _operation(mount: Mount, target: str, index: int) -> Operation:
 def _unknown_option(option: str, mount: Mount) -> ContainerError:
     known = [*ATTRIBUTES, *PROPAGATIONS, *_FILE_SYSTEMS.get(mount.type, ())]
     return ContainerError(
-        f"the mount on {mount.destination} has an unknown option {option!r}",
+        f"The mount on {mount.destination} has an unknown option {option!r}.",
         hint="known: " + ", ".join(known),
     )
 
@@ -311,10 +311,10 @@ def _target(mount: Mount) -> str:
         target = target[1:]
     if not target.startswith("/") or target == "/" or "\0" in target:
         raise ContainerError(
-            f"cannot mount on {mount.destination!r}: not an absolute path below /"
+            f"Cannot mount on {mount.destination!r}: not an absolute path below /."
         )
     if target.startswith("/proc/") and target not in _BELOW_PROC:
-        raise ContainerError(f"cannot mount on {target}: inside /proc")
+        raise ContainerError(f"Cannot mount on {target}: inside /proc.")
     return target
 
 
@@ -349,7 +349,7 @@ def _other_devices(
     """
     if not bundle:
         if outside := _devices(spec, below=False):
-            raise ContainerError(f"the device {outside[0].path!r} is not below /dev")
+            raise ContainerError(f"The device {outside[0].path!r} is not below /dev.")
         return []
     found = _device_operations(_devices(spec, below=False), links=False)
     if "/dev" in trees or any(_target(mount) == "/dev" for mount in binds):

@@ -64,7 +64,7 @@ def membership(
     """
     wanted = {space.type: space.path for space in namespaces}
     if len(wanted) < len(namespaces):
-        raise ContainerError("a namespace is asked for twice")
+        raise ContainerError("A namespace is asked for twice.")
     if network == "none":
         wanted["network"] = ""
     elif network == "host":
@@ -74,11 +74,11 @@ def membership(
     for kind in wanted:
         if kind not in (_FLAGS if bundle else _POSSIBLE):
             raise ContainerError(
-                f"a container cannot have a {kind!r} namespace",
+                f"A container cannot have a {kind!r} namespace.",
                 hint=f"there are {', '.join(sorted(_POSSIBLE))}",
             )
     if not bundle and wanted.get("mount", "joined"):
-        raise ContainerError("a container needs a new mount namespace")
+        raise ContainerError("A container needs a new mount namespace.")
     new = sum(_FLAGS[kind] for kind, path in wanted.items() if not path)
     joined = [(kind, path) for kind, path in wanted.items() if path]
     return Membership(new, tuple(sorted(joined, key=lambda row: row[0] != "network")))
@@ -94,6 +94,6 @@ def open_joined(found: Membership) -> list[int]:
             for fd in fds:
                 os.close(fd)
             raise ContainerError(
-                f"cannot join the {kind} namespace {path}: {error.strerror}"
+                f"Cannot join the {kind} namespace {path}: {error.strerror}."
             ) from error
     return fds

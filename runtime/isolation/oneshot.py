@@ -103,7 +103,7 @@ def launch(given: Launch, joined: list[int], fds: list[int]) -> Born:
         else:
             pid, pidfd = syscalls.clone3(flags, _SIGCHLD)
     except OSError as error:
-        raise ContainerError(f"cannot make the namespaces: {error}") from error
+        raise ContainerError(f"Cannot make the namespaces: {error}.") from error
     if pid == 0:
         beside = tuple(space for space in spaces if space not in beyond)
         _be_container(theirs, given, beside, fds)

@@ -44,7 +44,7 @@ def capability_set(names: tuple[str, ...]) -> int:
             return (1 << len(CAPABILITIES)) - 1
         if plain not in CAPABILITIES:
             raise ContainerError(
-                f"{name!r} is not a capability",
+                f"{name!r} is not a capability.",
                 hint="see capabilities(7); Docker's spelling is NET_ADMIN",
             )
         bits |= 1 << CAPABILITIES.index(plain)
@@ -60,7 +60,7 @@ def rlimit_number(name: str) -> int:
     """RLIMIT_NOFILE, or Docker's `nofile`, as the kernel's number; ContainerError."""
     plain = name.upper().removeprefix("RLIMIT_")
     if plain not in RLIMITS:
-        raise ContainerError(f"{name!r} is not a limit; see setrlimit(2)")
+        raise ContainerError(f"{name!r} is not a limit; see setrlimit(2).")
     return RLIMITS.index(plain)
 
 

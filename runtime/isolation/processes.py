@@ -27,7 +27,7 @@ def namespaces_of(pidfd: int) -> int:
                 flags |= flag
     except OSError as error:
         raise ContainerError(
-            f"cannot enter the container: {error.strerror}",
+            f"Cannot enter the container: {error.strerror}.",
             hint="it has ended, or it belongs to another user",
         ) from error
     return flags

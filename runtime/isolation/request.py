@@ -86,6 +86,6 @@ def open_cgroups(directories: tuple[str, ...]) -> list[int]:
         for fd in fds:
             os.close(fd)
         raise ContainerError(
-            f"cannot join the cgroup {directory}: {error.strerror}"
+            f"Cannot join the cgroup {directory}: {error.strerror}."
         ) from error
     return fds

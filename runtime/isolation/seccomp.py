@@ -170,19 +170,19 @@ def compile_profile(
     try:
         if not listener and needs_listener(profile):
             raise InvalidProfile(
-                f"the seccomp profile hands calls to a listener ({NOTIFY})",
+                f"The seccomp profile hands calls to a listener ({NOTIFY}).",
                 hint="There is none here; name another action.",
             )
         program = _compile(profile, capabilities, machine)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidProfile(
-            f"the seccomp profile is not of the form that Docker reads ({error!r})",
+            f"The seccomp profile is not of the form that Docker reads ({error!r}).",
             hint="Each rule has `names`, `action` and perhaps `args`.",
         ) from error
     if len(program) > _MOST_INSTRUCTIONS * 8:
         raise InvalidProfile(
-            f"the seccomp profile makes {len(program) // 8} instructions; "
-            f"the kernel takes {_MOST_INSTRUCTIONS}"
+            f"The seccomp profile makes {len(program) // 8} instructions; "
+            f"the kernel takes {_MOST_INSTRUCTIONS}."
         )
     return program
 
@@ -204,7 +204,7 @@ def _compile(
     resolved = resolve(profile, capabilities, machine)
     unknown = set(resolved["architectures"]) - set(ABIS)
     if unknown:
-        raise InvalidProfile(f"there is no table of calls for {unknown.pop()}")
+        raise InvalidProfile(f"There is no table of calls for {unknown.pop()}.")
     default = _action(resolved["defaultAction"], resolved.get("defaultErrnoRet"))
     permissive = resolved["defaultAction"] in _PERMISSIVE
     filtering = Filter(default, default if permissive else _action(_ERRNO, _ENOSYS))
@@ -234,19 +234,19 @@ def _condition(given: Mapping[str, Any]) -> Condition:
     index, relation = given["index"], given["op"]
     number, second = given["value"], given.get("valueTwo") or 0
     if relation not in RELATIONS:
-        raise InvalidProfile(f"seccomp knows no comparison {relation!r}")
+        raise InvalidProfile(f"Seccomp knows no comparison {relation!r}.")
     if index not in range(6):
-        raise InvalidProfile(f"a call has no argument {index!r}; they are 0 to 5")
+        raise InvalidProfile(f"A call has no argument {index!r}; they are 0 to 5.")
     for word in (number, second):
         if not 0 <= word < 1 << 64:
-            raise InvalidProfile(f"seccomp compares 64 bits, not {word!r}")
+            raise InvalidProfile(f"Seccomp compares 64 bits, not {word!r}.")
     return index, relation, number, second
 
 
 def _action(name: object, data: int | None) -> int:
     """SECCOMP_RET_* with its data; an errno is EPERM where none is given."""
     if not isinstance(name, str) or name not in ACTIONS:
-        raise InvalidProfile(f"seccomp knows no action {name!r}")
+        raise InvalidProfile(f"Seccomp knows no action {name!r}.")
     if name not in _WITH_DATA:
         return ACTIONS[name]
     return ACTIONS[name] | (_EPERM if data is None else data) & 0xFFFF
@@ -279,7 +279,7 @@ def _machine(machine: str) -> tuple[str, str]:
     name = machine or os.uname().machine
     if name not in _MACHINES:
         raise InvalidProfile(
-            f"there is no table of system calls for {name}",
+            f"There is no table of system calls for {name}.",
             hint="Run without a filter: `--security-opt seccomp=unconfined`.",
         )
     return _MACHINES[name]
@@ -296,9 +296,9 @@ def _load(text: bytes, name: str) -> dict[str, Any]:
     try:
         loaded = json.loads(text)
     except ValueError as error:
-        raise InvalidProfile(f"{name} is not JSON: {error}") from error
+        raise InvalidProfile(f"{name} is not JSON: {error}.") from error
     if not isinstance(loaded, dict):
-        raise InvalidProfile(f"{name} is not a JSON object")
+        raise InvalidProfile(f"{name} is not a JSON object.")
     return loaded
 
 

@@ -97,7 +97,7 @@ class Server:
         except ContainerError as error:
             children.tell(fds[0], error)
         except OSError as error:
-            failure = ContainerError(f"cannot start a container: {error}")
+            failure = ContainerError(f"Cannot start a container: {error}.")
             children.tell(fds[0], failure)
         finally:
             for fd in fds:

@@ -163,7 +163,7 @@ def set_sysctls(sysctl: dict[str, str], own: int) -> None:
             if name == "net.ipv4.ping_group_range" and error.errno == errno.EINVAL:
                 continue
             raise ContainerError(
-                f"cannot set the sysctl {name}={text}: {error.strerror}"
+                f"Cannot set the sysctl {name}={text}: {error.strerror}."
             ) from error
 
 

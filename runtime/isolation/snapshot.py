@@ -73,8 +73,8 @@ def mount(snapshot: Snapshot | tuple[str, ...], method: str = "") -> int:
     snapshot = replace(snapshot, lowers=tuple(dict.fromkeys(snapshot.lowers)))
     if len(snapshot.lowers) > MAX_LOWERS:
         raise ContainerError(
-            f"the image has {len(snapshot.lowers)} layers; "
-            f"the kernel's overlay takes {MAX_LOWERS}",
+            f"The image has {len(snapshot.lowers)} layers; "
+            f"the kernel's overlay takes {MAX_LOWERS}.",
             hint="merge layers: `lamina export` and `lamina import` make one of all",
         )
     try:
@@ -254,10 +254,10 @@ def _mount_and_copy(snapshot: Snapshot) -> int:
 def _explained(error: OSError, snapshot: Snapshot) -> ContainerError:
     if error.errno == errno.EPERM:
         return NotPermitted(
-            "this process may not mount file systems",
+            "This process may not mount file systems.",
             hint="run as root, or see `lamina system check` for user namespaces",
         )
     for path in (*snapshot.lowers, snapshot.upper, snapshot.work):
         if path and not os.path.isdir(path):
-            return ContainerError(f"the layer directory {path} does not exist")
-    return ContainerError(f"the layers cannot be mounted: {error.strerror}")
+            return ContainerError(f"The layer directory {path} does not exist.")
+    return ContainerError(f"The layers cannot be mounted: {error.strerror}.")

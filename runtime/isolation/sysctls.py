@@ -21,18 +21,18 @@ def check_sysctl(name: str, host_network: bool = False, host_ipc: bool = False) 
         if not host_network:
             return
         raise ContainerError(
-            f"the sysctl {name} would change the host: its network is used",
+            f"The sysctl {name} would change the host: its network is used.",
             hint="Leave out `--network host`, or set it on the host.",
         )
     if name in _OF_IPC or name.startswith("fs.mqueue."):
         if not host_ipc:
             return
         raise ContainerError(
-            f"the sysctl {name} would change the host: its IPC namespace is used",
+            f"The sysctl {name} would change the host: its IPC namespace is used.",
             hint="Leave out `--ipc host`, or set it on the host.",
         )
     raise ContainerError(
-        f"the sysctl {name} is the whole machine's, not a container's",
+        f"The sysctl {name} is the whole machine's, not a container's.",
         hint="Those of containers are net.*, fs.mqueue.*, "
         + ", ".join(_OF_IPC[:-1])
         + f" and {_OF_IPC[-1]}.",

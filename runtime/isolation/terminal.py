@@ -26,7 +26,7 @@ def open_pair(devpts: int) -> tuple[int, int]:
     flags = os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
     master = os.open("ptmx", flags | os.O_NOFOLLOW, dir_fd=devpts)
     if os.fstat(master).st_rdev != _PTMX:
-        raise ContainerError("the container's /dev/pts/ptmx is not a terminal")
+        raise ContainerError("The container's /dev/pts/ptmx is not a terminal.")
     fcntl.ioctl(master, _TIOCSPTLCK, pack("i", 0))
     return master, fcntl.ioctl(master, _TIOCGPTPEER, flags)
 

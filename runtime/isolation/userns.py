@@ -104,7 +104,7 @@ def require_namespaces() -> None:
     if effective >> _CAP_SYS_ADMIN & 1:
         return
     raise NotPermitted(
-        "this root lacks the capability SYS_ADMIN, so it cannot make containers",
+        "This root lacks the capability SYS_ADMIN, so it cannot make containers.",
         hint=_IN_CONTAINER
         if _in_container()
         else "Run it with full privileges: "
@@ -233,21 +233,21 @@ def explain(error: OSError, settings: str = "/proc/sys") -> NotPermitted:
         if _setting(f"{settings}/{path}") == off:
             name = path.replace("/", ".")
             return NotPermitted(
-                f"this machine does not let users make namespaces ({name} is {off})",
+                f"This machine does not let users make namespaces ({name} is {off}).",
                 hint=f"As root: `sysctl -w {name}={on}`, and the same line in "
                 "/etc/sysctl.d/ to keep it; or run lamina as root.",
             )
     if error.errno == errno.ENOSPC:
         return NotPermitted(
-            "no more user namespaces: the limit of this user is reached",
+            "No more user namespaces: the limit of this user is reached.",
             hint="As root: `sysctl -w user.max_user_namespaces=15000`.",
         )
     if _in_container():
         return NotPermitted(
-            "this container does not let lamina make namespaces", hint=_IN_CONTAINER
+            "This container does not let lamina make namespaces.", hint=_IN_CONTAINER
         )
     return NotPermitted(
-        f"the kernel refuses a user namespace ({os.strerror(error.errno or 0)})",
+        f"The kernel refuses a user namespace ({os.strerror(error.errno or 0)}).",
         hint="Run lamina as root, or look for what forbids it: a kernel without "
         "CONFIG_USER_NS, a chroot, a seccomp filter of the service that runs it.",
     )

@@ -53,7 +53,7 @@ def resolve_user(root: int, user: str, extra: tuple[int | str, ...] = ()) -> Ide
         uid, gid, login, home = _id(name or "0", user), 0, "", "/"
     else:
         raise ContainerError(
-            f"there is no user {name!r} in the container's /etc/passwd",
+            f"There is no user {name!r} in the container's /etc/passwd.",
             hint="create it in the image (`RUN useradd ...`) or give a number",
         )
     groups = {g if isinstance(g, int) else _group(root, g, user) for g in extra}
@@ -65,7 +65,7 @@ def resolve_user(root: int, user: str, extra: tuple[int | str, ...] = ()) -> Ide
                 groups.add(_id(line[2], user))
     groups.add(gid)
     if len(groups) > _MAX_GROUPS:
-        raise ContainerError(f"user {user!r} has more than {_MAX_GROUPS} groups")
+        raise ContainerError(f"User {user!r} has more than {_MAX_GROUPS} groups.")
     return Identity(uid, gid, tuple(sorted(groups)), home)
 
 
@@ -89,7 +89,7 @@ def _group(root: int, group: str, user: str) -> int:
     if _is_number(group):
         return _id(group, user)
     raise ContainerError(
-        f"there is no group {group!r} in the container's /etc/group",
+        f"There is no group {group!r} in the container's /etc/group.",
         hint="create it in the image (`RUN groupadd ...`) or give a number",
     )
 
@@ -111,7 +111,7 @@ def _lines(root: int, path: str, fields: int) -> list[list[str]]:
         if error.errno == errno.ENXIO:
             reason = "not a regular file"
         raise ContainerError(
-            f"the container's {path} cannot be used: {reason}"
+            f"The container's {path} cannot be used: {reason}."
         ) from error
     if not data:
         return []
@@ -128,7 +128,7 @@ def _is_number(text: str) -> bool:
 def _id(text: str, user: str) -> int:
     if not _is_number(text) or len(text) > 10 or int(text) >= _TOO_LARGE:
         raise ContainerError(
-            f"user {user!r}: {text!r} is not an id",
+            f"User {user!r}: {text!r} is not an id.",
             hint=f"ids are numbers from 0 to {_TOO_LARGE - 1}",
         )
     return int(text)

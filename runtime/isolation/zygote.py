@@ -124,7 +124,7 @@ class Sandbox:
                 data, _ = wire.receive(self._line)
                 if not data:
                     raise ContainerError(
-                        "the process that containers are started from was killed",
+                        "The process that containers are started from was killed.",
                         hint="the kernel may have run out of memory: see `dmesg`",
                     )
                 self._status = _exit_status(wire.load(data)["status"])
@@ -331,7 +331,7 @@ class Zygote:
             if error.errno in (errno.EPIPE, errno.ECONNRESET, errno.EBADF):
                 raise self.died() from None
             raise ContainerError(
-                f"cannot ask for a container: {error.strerror}",
+                f"Cannot ask for a container: {error.strerror}.",
                 hint="a container can have some 240 bind mounts",
             ) from error
 
@@ -388,11 +388,11 @@ class Zygote:
     def died(self) -> ContainerError:
         """Why the zygote does not answer; starts another one if it was killed."""
         if self._closed:
-            return ContainerError("what containers are started from has been closed")
+            return ContainerError("What containers are started from has been closed.")
         failure = self._process.failure
         if failure is not None:
             return NotPermitted(
-                f"this process may not create containers: {failure}",
+                f"This process may not create containers: {failure}.",
                 hint="run as root, or allow user namespaces (sysctl "
                 "kernel.unprivileged_userns_clone, user.max_user_namespaces)",
             )
@@ -400,14 +400,14 @@ class Zygote:
             if not _hung_up(self._process.line):
                 # It could not take the descriptors; or another thread has replaced it.
                 return ContainerError(
-                    "the container was not started",
+                    "The container was not started.",
                     hint="if it happens again: are too many files open (`ulimit -n`)?",
                 )
             if not self._closed:
                 self._process.end()
                 self._process = self._begin()
         return ContainerError(
-            "the process that containers are started from was killed",
+            "The process that containers are started from was killed.",
             hint="the kernel may have run out of memory: see `dmesg`",
         )
 
@@ -432,7 +432,7 @@ def reported(
         raise died()
     if not facts:
         os.close(born[0])
-        raise ContainerError("the container was killed while it was set up")
+        raise ContainerError("The container was killed while it was set up.")
     sandbox = Sandbox(line, pid_of(born[0]), born[0])
     sandbox.terminal = terminal
     sandbox.created = facts.get("created", ())

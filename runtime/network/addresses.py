@@ -123,7 +123,7 @@ def _any(directory: str, subnet: Subnet, wish: Wish) -> str:
         address = _next(subnet, _last(directory), taken, wish)
     if address is None:
         raise NetworkError(
-            f"all {len(taken)} addresses of the network {subnet} are taken",
+            f"All {len(taken)} addresses of the network {subnet} are taken.",
             hint="Stop some containers: `lamina ps`.",
         )
     return address
@@ -155,13 +155,13 @@ def _certain(directory: str, subnet: Subnet, wish: Wish) -> str:
     address = wish.address
     if address not in subnet or number(address) in (subnet.first, subnet.last):
         raise NetworkError(
-            f"the address {address} is none of the network {subnet}",
+            f"The address {address} is none of the network {subnet}.",
             hint="`lamina network inspect` shows its subnet.",
         )
     known = read(directory, address)
     if address in wish.reserved or (known is not None and known.owner.alive):
         who = f" by {known.owner.name[:12]}" if known is not None else ""
-        raise NetworkError(f"the address {address} is in use{who}")
+        raise NetworkError(f"The address {address} is in use{who}.")
     return address
 
 

@@ -100,7 +100,7 @@ def _index(ip: Any, name: str) -> int | None:
         info = link.get_attr("IFLA_LINKINFO")
         if info is None or info.get_attr("IFLA_INFO_KIND") != "bridge":
             raise NetworkError(
-                f"there is a link {name} already, and it is not a bridge",
+                f"There is a link {name} already, and it is not a bridge.",
                 hint=f"Rename it: `ip link set {name} down name OTHER`.",
             )
         index: int = link["index"]
@@ -152,7 +152,7 @@ def _choose(routes: tuple[Subnet, ...], wanted: Subnet) -> Subnet:
         if not any(subnet.overlaps(route) for route in routes):
             return subnet
     raise NetworkError(
-        f"no subnet like {wanted} is free of routes",
+        f"No subnet like {wanted} is free of routes.",
         hint="See `ip route`; or use `--network=host`.",
     )
 
@@ -162,7 +162,7 @@ def _free(routes: tuple[Subnet, ...], wanted: Subnet) -> Subnet:
     for route in routes:
         if wanted.overlaps(route):
             raise NetworkError(
-                f"the subnet {wanted} overlaps the route to {route} of this host",
+                f"The subnet {wanted} overlaps the route to {route} of this host.",
                 hint="Choose another: `--subnet`; `ip route` lists what is taken.",
             )
     return wanted
@@ -182,7 +182,7 @@ _FORWARDING6 = f"{_SYSCTL}/ipv6/conf/all/forwarding"
 def _configure(name: str, ipv6: bool) -> None:
     if ipv6 and not os.path.exists(_FORWARDING6):
         raise NetworkError(
-            "this kernel has no IPv6", hint="Make the network without --ipv6."
+            "This kernel has no IPv6.", hint="Make the network without --ipv6."
         )
     if ipv6 and _read(_FORWARDING6) != "1":
         _keep_routers()
@@ -222,7 +222,7 @@ def _write(path: str, number: str) -> None:
             file.write(number)
     except OSError as error:
         raise NetworkError(
-            f"cannot set {path} to {number}: {error.strerror}",
+            f"Cannot set {path} to {number}: {error.strerror}.",
             hint="Set it where /proc/sys is writable, or use `--network=host`.",
         ) from error
 
@@ -239,5 +239,5 @@ class _explained:
         if isinstance(error, NetlinkError):
             hint = "Making a network takes root (CAP_NET_ADMIN)."
             raise NetworkError(
-                f"the kernel refuses the network's bridge: {error.args[-1]}", hint=hint
+                f"The kernel refuses the network's bridge: {error.args[-1]}.", hint=hint
             ) from error

@@ -55,11 +55,11 @@ def check_name(name: str) -> str:
     """A name that a network may have; raises NetworkError."""
     if not name or not name[0].isalnum() or not _NAME.issuperset(name):
         raise NetworkError(
-            f"{name!r} is no name for a network", hint="It is of [a-zA-Z0-9_.-]."
+            f"{name!r} is no name for a network.", hint="It is of [a-zA-Z0-9_.-]."
         )
     if name in PREDEFINED or name == DEFAULT:
         raise NetworkError(
-            f"the network {name} is there by itself", hint="Choose another name."
+            f"The network {name} is there by itself.", hint="Choose another name."
         )
     return name
 
@@ -75,7 +75,7 @@ def load(root: str, name: str) -> Definition:
         if len(matching) == 1:
             return matching[0]
         if matching:
-            raise NoSuchNetwork(f"{name!r} begins the IDs of several networks")
+            raise NoSuchNetwork(f"{name!r} begins the IDs of several networks.")
     raise NoSuchNetwork(
         f"network {name} not found",
         hint=f"`lamina network create {name}` makes it, `lamina network ls` lists "
@@ -136,7 +136,7 @@ def _read(root: str, name: str) -> Definition | None:
         return None
     except ValueError as error:
         raise NetworkError(
-            f"the record of network {name} is damaged: {error}",
+            f"The record of network {name} is damaged: {error}.",
             hint=f"Remove {_path(root, name)}, and make the network again.",
         ) from error
     layout = fields.pop("layout")

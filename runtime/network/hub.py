@@ -35,7 +35,7 @@ class Hub:
             return netns.inside(self.namespace, call)
         except PermissionError as error:
             raise NetworkError(
-                "your containers' networks belong to another session of yours",
+                "Your containers' networks belong to another session of yours.",
                 hint="It began at the same moment: stop its containers, and start one "
                 "before the others.",
             ) from error

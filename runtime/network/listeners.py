@@ -78,7 +78,7 @@ def _refused(mapping: PortMapping, port: int, error: OSError) -> NetworkError:
         user = user_of(mapping.protocol, port)
         by = f" by {user}" if user else ""
         return NetworkError(
-            f"port {where} is already in use{by}",
+            f"Port {where} is already in use{by}.",
             hint=f"Choose another: `-p {port + 1}:{mapping.container_port}`, or "
             f"`-p {mapping.container_port}` for any free one.",
         )
@@ -89,6 +89,6 @@ def _refused(mapping: PortMapping, port: int, error: OSError) -> NetworkError:
         errno.EPROTONOSUPPORT: "This kernel does not know the protocol.",
     }
     return NetworkError(
-        f"cannot publish on port {where}/{mapping.protocol}: {error.strerror}",
+        f"Cannot publish on port {where}/{mapping.protocol}: {error.strerror}.",
         hint=hints.get(error.errno or 0, ""),
     )

@@ -90,7 +90,7 @@ def remove(root: str, name: str, hub: Hub | None = None) -> Definition:
     `hub` is where an ordinary user's networks are, if they are at all now.
     """
     if name in PREDEFINED:
-        raise NetworkError(f"{name} is a pre-defined network and cannot be removed")
+        raise NetworkError(f"{name} is a pre-defined network and cannot be removed.")
     with definitions.locked(root):
         found = definitions.load(root, name)
         on_it = containers_on(found)
@@ -158,7 +158,7 @@ def _check_bridge(options: Mapping[str, str]) -> None:
     wanted = options.get("com.docker.network.bridge.name", "")
     if wanted and os.path.exists(f"/sys/class/net/{wanted}"):
         raise NetworkError(
-            f"there is a link {wanted} already",
+            f"There is a link {wanted} already.",
             hint="A network makes its own bridge, and removes it.",
         )
 

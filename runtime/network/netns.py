@@ -38,7 +38,7 @@ def new_namespace() -> int:
         if error.errno == errno.EPERM:
             hint = "It takes root, or a user namespace. " + hint
         raise NetworkError(
-            f"cannot make a network namespace: {error.strerror}", hint=hint
+            f"Cannot make a network namespace: {error.strerror}.", hint=hint
         ) from error
 
 

@@ -102,7 +102,7 @@ def connect(
     """
     network = network_of(state_dir)
     wanted = wanted or Wanted()
-    with explained("the kernel refuses the container's link"):
+    with explained("The kernel refuses the container's link"):
         address, host = _lease(network, owner or Owner.of(name), wanted)
         endpoint = _endpoint(network, host, address, wanted)
         try:
@@ -117,7 +117,7 @@ def connect(
 def plug_in(namespace: int, endpoint: Endpoint) -> None:
     """Make the link of an endpoint that has its address; raises NetworkError."""
     network = network_of(endpoint.place)
-    with explained("the kernel refuses the container's link"):
+    with explained("The kernel refuses the container's link"):
         with Lock(network), netlink.Socket(netlink.ROUTE) as route:
             host = sound(network, route)
         _plug_in(network, host, namespace, endpoint)
@@ -128,7 +128,7 @@ def establish(state_dir: str, layout: Layout) -> None:
     if layouts.read(state_dir) != layout:
         layouts.write(state_dir, layout)
     network = network_of(state_dir)
-    refused = explained("the kernel refuses the network")
+    refused = explained("The kernel refuses the network")
     with refused, Lock(network), netlink.Socket(netlink.ROUTE) as route:
         sound(network, route)
 
@@ -213,7 +213,7 @@ def unplug(namespace: int, endpoint: Endpoint, others: tuple[Endpoint, ...]) -> 
             for other in others:
                 lead_out(inside, other)
 
-    with explained("the kernel keeps the container's link"):
+    with explained("The kernel keeps the container's link"):
         netns.inside(namespace, cut)
 
 
@@ -243,7 +243,7 @@ def disconnect(state_dir: str, endpoint: Endpoint, me: Owner | None = None) -> N
 def remove_network(state_dir: str) -> bool:
     """Take the bridge, the table and the rules away, unless a container is on them."""
     network = network_of(state_dir)
-    with Lock(network), explained("the kernel keeps the network"):
+    with Lock(network), explained("The kernel keeps the network"):
         if addresses.leases(network.leases):
             return False
         portmap.clear(network.ports)
@@ -284,8 +284,8 @@ def _check_ipv6(network: Network, layout: Layout, wanted: Wanted) -> None:
         return
     if not layout.holds6(address):
         raise NetworkError(
-            f"the address {address} is none of the network "
-            f"{layout.subnet6 or '(which has no IPv6)'}",
+            f"The address {address} is none of the network "
+            f"{layout.subnet6 or '(which has no IPv6)'}.",
             hint="`lamina network inspect` shows its subnets.",
         )
     taken = {layout.gateway6}
@@ -294,4 +294,4 @@ def _check_ipv6(network: Network, layout: Layout, wanted: Wanted) -> None:
         if leased is not None:
             taken.add(leased.address6 or layout.address6(leased.address))
     if address in taken:
-        raise NetworkError(f"the address {address} is in use")
+        raise NetworkError(f"The address {address} is in use.")

@@ -97,7 +97,7 @@ class Lock:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise NetworkError(
-                f"cannot keep the network's state: {error}",
+                f"Cannot keep the network's state: {error}.",
                 hint="Networks take root and a writable /run; `--network=none` and "
                 "`--network=host` do not.",
             ) from error
@@ -124,5 +124,5 @@ class explained:
             elif error.errno in _UNKNOWN_TO_KERNEL:
                 hint = "Networks need nf_tables (with nat, masq, ct and fib), bridge "
                 hint += "and veth in the kernel; `--network=host` needs none of them."
-            text = f"{self._what}: {error.strerror}"
+            text = f"{self._what}: {error.strerror}."
             raise NetworkError(text, hint=hint) from error

@@ -64,7 +64,7 @@ def plan(
     gateway = _gateway(subnet, [g for g in gateways if g.version == 4])
     for other in gateways:
         if other.version == 6 and (six is None or other not in six):
-            raise NetworkError(f"the gateway {other} is in no subnet of the network")
+            raise NetworkError(f"The gateway {other} is in no subnet of the network.")
     pools = [_subnet(text) for text in request.pools]
     return Layout(
         subnet=str(subnet),
@@ -86,7 +86,7 @@ def free_subnet(taken: tuple[Subnet, ...]) -> Subnet:
             if not any(subnet.overlaps(other) for other in taken):
                 return subnet
     raise NetworkError(
-        "no subnet is free for another network",
+        "No subnet is free for another network.",
         hint="Remove some with `lamina network prune`, or give one with --subnet.",
     )
 
@@ -110,7 +110,7 @@ def _subnet(text: str) -> Parsed:
         return ipaddress.ip_network(text, strict=True)
     except ValueError as error:
         raise NetworkError(
-            f"{text!r} is no subnet: {error}",
+            f"{text!r} is no subnet: {error}.",
             hint="As in 10.210.0.0/24 or fd00:1::/64.",
         ) from error
 
@@ -119,13 +119,13 @@ def _address(text: str, what: str) -> ipaddress.IPv4Address | ipaddress.IPv6Addr
     try:
         return ipaddress.ip_address(text)
     except ValueError as error:
-        raise NetworkError(f"{text!r} is no address for a {what}") from error
+        raise NetworkError(f"{text!r} is no address for a {what}.") from error
 
 
 def _only(found: list[Parsed], version: str) -> Parsed | None:
     if len(found) > 1:
         raise NetworkError(
-            f"a network has one {version} subnet, and {len(found)} were given"
+            f"A network has one {version} subnet, and {len(found)} were given."
         )
     return found[0] if found else None
 
@@ -134,12 +134,12 @@ def _checked(net: Parsed, taken: tuple[Subnet, ...]) -> Subnet:
     subnet = Subnet.parse(str(net))
     if net.prefixlen > 30 or net.prefixlen < 8:
         raise NetworkError(
-            f"the subnet {net} is not of a size for containers", hint="/8 to /30."
+            f"The subnet {net} is not of a size for containers.", hint="/8 to /30."
         )
     for other in taken:
         if subnet.overlaps(other):
             raise NetworkError(
-                f"the subnet {subnet} overlaps {other}, which is in use",
+                f"The subnet {subnet} overlaps {other}, which is in use.",
                 hint="`ip route` and `lamina network ls` show what there is.",
             )
     return subnet
@@ -149,7 +149,7 @@ def _gateway(subnet: Subnet, given: list[object]) -> str:
     if not given:
         return subnet.gateway
     if str(given[0]) not in subnet:
-        raise NetworkError(f"the gateway {given[0]} is not in the subnet {subnet}")
+        raise NetworkError(f"The gateway {given[0]} is not in the subnet {subnet}.")
     return str(given[0])
 
 
@@ -163,7 +163,7 @@ def _pool(subnet: Subnet, given: list[Parsed]) -> str:
     if not given:
         return ""
     if not subnet.covers(Subnet.parse(str(given[0]))):
-        raise NetworkError(f"the range {given[0]} is not in the subnet {subnet}")
+        raise NetworkError(f"The range {given[0]} is not in the subnet {subnet}.")
     return str(given[0])
 
 
@@ -172,7 +172,7 @@ def _reserved(subnet: Subnet, given: tuple[str, ...]) -> tuple[str, ...]:
     found = tuple(text.rpartition("=")[2] for text in given)
     for text in found:
         if ":" not in text and str(_address(text, "reservation")) not in subnet:
-            raise NetworkError(f"the address {text} is not in the subnet {subnet}")
+            raise NetworkError(f"The address {text} is not in the subnet {subnet}.")
     return found
 
 
@@ -180,15 +180,15 @@ def _options(options: Mapping[str, str]) -> dict[str, Any]:
     for key in options:
         if key not in OPTIONS:
             raise NetworkError(
-                f"there is no network option {key!r}", hint=", ".join(OPTIONS)
+                f"There is no network option {key!r}.", hint=", ".join(OPTIONS)
             )
     mtu = options.get(_MTU, "0")
     if not mtu.isdecimal() or (int(mtu) and not 68 <= int(mtu) <= 65535):
-        raise NetworkError(f"{mtu!r} is no MTU", hint="68 to 65535, as in 1400.")
+        raise NetworkError(f"{mtu!r} is no MTU.", hint="68 to 65535, as in 1400.")
     bridge = options.get(_BRIDGE, "")
     if len(bridge) > 15 or set(bridge) & set("/ :\t\n"):
         raise NetworkError(
-            f"{bridge!r} is no name for a link", hint="15 characters at most."
+            f"{bridge!r} is no name for a link.", hint="15 characters at most."
         )
     host_ip = options.get(_HOST_IP, "")
     if host_ip:
@@ -205,5 +205,5 @@ def _options(options: Mapping[str, str]) -> dict[str, Any]:
 def _truth(options: Mapping[str, str], key: str) -> bool:
     given = options.get(key, "true").lower()
     if given not in ("true", "false", "1", "0"):
-        raise NetworkError(f"the option {key} is true or false, not {given!r}")
+        raise NetworkError(f"The option {key} is true or false, not {given!r}.")
     return given in ("true", "1")

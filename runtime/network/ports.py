@@ -108,4 +108,4 @@ def _range(text: str, ports: str, what: str) -> tuple[int, int]:
 
 
 def _bad(text: str, why: str) -> NetworkError:
-    return NetworkError(f"cannot publish {text!r}: {why}", hint=_HINT)
+    return NetworkError(f"Cannot publish {text!r}: {why}.", hint=_HINT)

@@ -214,7 +214,7 @@ def publish(
     opened = forward(ports, endpoint.address)
     owner = owner or Owner.of(endpoint.address)
     try:
-        with explained("the kernel refuses to publish a port"):
+        with explained("The kernel refuses to publish a port"):
             opened.lead(network_of(state_dir), endpoint.address, owner)
     except BaseException:
         opened.close()
@@ -289,7 +289,7 @@ def collect(state_dir: str) -> int:
     network = network_of(state_dir)
     if not os.path.isdir(network.ports):
         return 0
-    with Lock(network), explained("the kernel refuses to close a port"):
+    with Lock(network), explained("The kernel refuses to close a port"):
         left = portmap.stale(network.ports)
         _withdraw(network, left)
     return len(left)

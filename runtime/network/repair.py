@@ -29,7 +29,7 @@ def sound(network: Network, route: netlink.Socket) -> Bridge:
     """The bridge, seen to be whole with its rules, or made so."""
     if not network.subnet:
         raise NetworkError(
-            f"the network {network.bridge} is no more",
+            f"The network {network.bridge} is no more.",
             hint="`lamina network ls` lists those there are.",
         )
     host = _usable_bridge(network, route)
@@ -70,7 +70,7 @@ def _repair(network: Network, route: netlink.Socket) -> Bridge:
         if _guarded(network, host):
             return host
     raise NetworkError(
-        f"the network {network.bridge} does not stay as it was made",
+        f"The network {network.bridge} does not stay as it was made.",
         hint="Something else changes the links or the firewall: see `ip link` and "
         "`nft list ruleset`.",
     )

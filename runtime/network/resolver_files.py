@@ -120,7 +120,7 @@ def parse_host(text: str, gateway: str = "") -> tuple[str, str]:
         address = gateway
     if cut <= 0 or not name or _family(address.strip("[]")) is None:
         raise NetworkError(
-            f"cannot add the host {text!r}: it is not NAME:ADDRESS",
+            f"Cannot add the host {text!r}: it is not NAME:ADDRESS.",
             hint="Such as --add-host db:10.0.0.5 or --add-host host:host-gateway.",
         )
     return name, address.strip("[]")

@@ -108,7 +108,7 @@ def attach(
     program = program or _find()
     if not os.access(_TUN, os.R_OK | os.W_OK):
         raise NetworkError(
-            f"{_TUN} cannot be opened, without which there is no network for a user",
+            f"{_TUN} cannot be opened, without which there is no network for a user.",
             hint=f"As root: `modprobe tun; chmod 0666 {_TUN}`; or --network=host.",
         )
     slirp = os.path.basename(program).startswith("slirp4netns")
@@ -144,7 +144,7 @@ def _find() -> str:
             if os.access(path, os.X_OK):
                 return path
     raise NetworkError(
-        "an ordinary user's containers need pasta or slirp4netns for their network",
+        "An ordinary user's containers need pasta or slirp4netns for their network.",
         hint="`sudo apt install passt` (or slirp4netns); `--network=none` and "
         "`--network=host` do without.",
     )
@@ -278,6 +278,6 @@ def _failed(name: str, log: bytes) -> NetworkError:
     ]
     why = lines[-1].strip() if lines else "it did not become ready"
     return NetworkError(
-        f"{name} could not connect the container: {why}",
+        f"{name} could not connect the container: {why}.",
         hint="`--network=none` and `--network=host` do without it.",
     )

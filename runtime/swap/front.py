@@ -79,7 +79,7 @@ class Front:
 
     def lead(self, place: Place, ports: tuple[PortMapping, ...]) -> None:
         """Lead `ports`, open or held, to a container, at once; no others stay open."""
-        with self._lock, explained("the kernel refuses to publish a port"):
+        with self._lock, explained("The kernel refuses to publish a port"):
             self._settle(place, ports)
             if place.network:
                 network = network_of(place.network)
@@ -92,12 +92,12 @@ class Front:
     def overlay(self, page: bytes, passes: bool) -> None:
         """Answer browsers with `page` until the next `lead`; with `passes` all else
         goes where the ports led before."""
-        with self._lock, explained("the kernel refuses to close a port"):
+        with self._lock, explained("The kernel refuses to close a port"):
             self._published.receive(lambda found: Overlay(found, page, passes))
 
     def rest(self) -> None:
         """Lead them nowhere: who connects waits for the next `lead`."""
-        with self._lock, explained("the kernel refuses to close a port"):
+        with self._lock, explained("The kernel refuses to close a port"):
             self._published.receive(None)
             self._published.rest(True)
 

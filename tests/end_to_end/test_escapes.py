@@ -108,7 +108,7 @@ def test_cve_2019_19921_and_2023_27561_proc_that_is_a_link(
         tar.add(place, ".")
     lamina.run("import", f"{tmp_path}/root.tar", "linked")
     done = lamina.run(*RUN, "linked", "/bin/sh", "-c", "exit 0", code=125)
-    assert f"the image's /{name} is not a directory" in done.err
+    assert f"The image's /{name} is not a directory" in done.err
 
 
 def test_cve_2019_16884_a_volume_over_proc(

@@ -98,8 +98,8 @@ def test_it_builds_and_runs_what_gives_files_away(place: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "says"),
     [
-        ("lamina run --rm --network none -u app base id", "cannot become user 1000"),
-        ("lamina build -q $1/app --build-arg A=1 -f $1/user", "cannot become user"),
+        ("lamina run --rm --network none -u app base id", "Cannot become user 1000"),
+        ("lamina build -q $1/app --build-arg A=1 -f $1/user", "Cannot become user"),
         ("lamina build -q -f $1/boot $1/app", "more than one user"),
     ],
 )

@@ -149,7 +149,7 @@ def test_links_where_proc_dev_and_sys_have_to_be(
     bare.mkdir()
     (bare / name).symlink_to(out_of_root(canary))
     snapshot = replace(bench.snapshot(), lowers=(str(bare),))
-    with pytest.raises(ContainerError, match=f"the image's /{name} is not a directory"):
+    with pytest.raises(ContainerError, match=f"The image's /{name} is not a directory"):
         bench.run("true", snapshot=snapshot)
     assert untouched(canary)
 
@@ -159,7 +159,7 @@ def test_a_file_where_proc_has_to_be(bench: Bench) -> None:
     bare.mkdir()
     (bare / "proc").touch()
     snapshot = replace(bench.snapshot(), lowers=(str(bare),))
-    with pytest.raises(ContainerError, match="the image's /proc is not a directory"):
+    with pytest.raises(ContainerError, match="The image's /proc is not a directory"):
         bench.run("true", snapshot=snapshot)
 
 

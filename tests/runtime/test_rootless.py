@@ -121,5 +121,5 @@ def test_a_user_with_subordinate_ids(user: int, package: str) -> None:
 def test_a_user_with_only_their_own_id(package: str) -> None:
     *same, app, exec_ = launched(WITHOUT_IDS, package)
     assert same == [*COMMON, *COMMON]
-    assert app.startswith("app: cannot become user 1000:1000: ")
+    assert app.startswith("app: Cannot become user 1000:1000: ")
     assert exec_ == "exec: 0"

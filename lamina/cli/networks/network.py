@@ -92,8 +92,8 @@ def _check(arguments: argparse.Namespace) -> None:
 
     if arguments.driver != "bridge":
         raise NetworkError(
-            f"there is no network driver {arguments.driver!r}",
+            f"There is no network driver {arguments.driver!r}.",
             hint="bridge; `--network host` and `--network none` need no network.",
         )
     if arguments.ipam_driver != "default" or arguments.scope != "local":
-        raise NetworkError("addresses are given out by Lamina, on this machine")
+        raise NetworkError("Addresses are given out by Lamina, on this machine.")

@@ -35,7 +35,7 @@ def open_sockets(namespace: int) -> tuple[_socket.socket, _socket.socket]:
         _lead(datagrams.getsockname()[1], listener.getsockname()[1])
         return datagrams, listener
 
-    with explained("the kernel refuses the container's resolver"):
+    with explained("The kernel refuses the container's resolver"):
         return netns.inside(namespace, make)
 
 

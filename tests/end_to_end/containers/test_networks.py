@@ -336,7 +336,7 @@ def test_a_link_on_the_default_network_tells_variables(app: Machine) -> None:
     shown = app.out("inspect", "-f", "{{.HostConfig.Links}}", "web")
     assert shown == "[/store:/web/data]"
     app("stop", "-t", "0", "web", "store")
-    assert b"cannot link to store" in app("start", "web", code=1).stderr
+    assert b"Cannot link to store" in app("start", "web", code=1).stderr
     app("start", "store")
     app("start", "web")
     assert f"DATA_PORT_5432_TCP_ADDR={address(app, 'store', 'bridge')}" in data("env")
@@ -357,7 +357,7 @@ def test_links_that_cannot_be(app: Machine) -> None:
     for words, said in (
         (("--link", "web"), b"not on the default network"),
         (("--link", "nobody:x"), b"No such container"),
-        (("--link", "a:b:c"), b"invalid link"),
+        (("--link", "a:b:c"), b"Invalid link"),
         (("--network", "host", "--link", "web"), b"does not go with links"),
     ):
         assert said in app("run", *words, "busybox", "true", code=125).stderr

@@ -172,7 +172,7 @@ def test_limits_as_docker_counts_them() -> None:
     ],
 )
 def test_sysctls_of_the_host_are_refused(sysctl: str, network: str) -> None:
-    with pytest.raises(ContainerError, match="the sysctl"):
+    with pytest.raises(ContainerError, match="The sysctl"):
         plan.check(Options(sysctls=(sysctl,), network=network))
 
 

@@ -143,7 +143,7 @@ def test_a_pid_namespace_of_others_is_out_of_reach_from_one_s_own(
 
 @pytest.mark.root
 def test_a_path_that_is_no_namespace(bench: Bench) -> None:
-    with pytest.raises(ContainerError, match="cannot join the ipc namespace /nowhere"):
+    with pytest.raises(ContainerError, match="Cannot join the ipc namespace /nowhere"):
         bench.run("true", spec=spec(ipc="/nowhere"))
     with pytest.raises(ContainerError, match="not a namespace"):
         bench.run("true", spec=spec(ipc="/dev/null"))

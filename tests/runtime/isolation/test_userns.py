@@ -200,7 +200,7 @@ class TestExplaining:
 
     def test_no_reason_to_be_seen(self, tmp_path: Path) -> None:
         error = self.explain(errno.EPERM, tmp_path)
-        assert "the kernel refuses" in error.message or "container" in error.message
+        assert "The kernel refuses" in error.message or "container" in error.message
         assert "limit" in self.explain(errno.ENOSPC, tmp_path).message
 
     def explain(self, number: int, settings: Path) -> NotPermitted:

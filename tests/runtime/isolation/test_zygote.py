@@ -102,7 +102,7 @@ def test_commands_that_cannot_start(
 
 
 def test_what_is_wrong_with_the_process_is_said(bench: Bench) -> None:
-    with pytest.raises(ContainerError, match="there is no user 'nobody'"):
+    with pytest.raises(ContainerError, match="There is no user 'nobody'"):
         bench.run("true", process={"user": "nobody"})
     with pytest.raises(ContainerError, match="not a capability"):
         bench.run("true", process={"capabilities": ("CAP_FLY",)})
@@ -336,7 +336,7 @@ def test_exec_by_the_zygote_that_started_it_with_a_terminal(bench: Bench) -> Non
             bench.zygote.launch_exec(container.pidfd, Process(("nothere",)))
         container.kill()
         container.wait()
-        with pytest.raises(ContainerError, match="cannot enter the container"):
+        with pytest.raises(ContainerError, match="Cannot enter the container"):
             bench.zygote.launch_exec(container.pidfd, Process(("true",)))
 
 

@@ -35,7 +35,7 @@ def test_addresses_go_round(tmp_path: Path) -> None:
 def test_when_all_are_taken_it_says_so(tmp_path: Path) -> None:
     for _ in range(5):
         lease(str(tmp_path), SUBNET, ME)
-    with pytest.raises(NetworkError, match="all 5 addresses") as caught:
+    with pytest.raises(NetworkError, match="All 5 addresses") as caught:
         lease(str(tmp_path), SUBNET, ME)
     assert "lamina ps" in caught.value.hint
 

@@ -17,7 +17,7 @@ def test_the_first_subnet_that_is_free() -> None:
     taken = (Subnet.parse("10.202.0.0/24"), Subnet.parse("10.202.1.128/25"))
     made = plan(Request(), {}, taken, ID)
     assert (made.subnet, made.gateway) == ("10.202.2.0/24", "10.202.2.1")
-    with pytest.raises(NetworkError, match="no subnet is free"):
+    with pytest.raises(NetworkError, match="No subnet is free"):
         plan(Request(), {}, (Subnet.parse("10.0.0.0/8"),), ID)
 
 

@@ -215,7 +215,7 @@ def test_a_container_that_has_a_port_is_named(lab: Lab) -> None:
 
 def test_an_address_that_is_not_the_hosts(lab: Lab) -> None:
     container = lab.container()
-    with pytest.raises(NetworkError, match="cannot publish on port") as caught:
+    with pytest.raises(NetworkError, match="Cannot publish on port") as caught:
         lab.on_host(
             lambda: publish(
                 lab.state_dir, container.endpoint, parse_port("9.9.9.9:8080:80")

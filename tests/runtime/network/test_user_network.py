@@ -172,12 +172,12 @@ def test_a_port_that_is_taken_says_so(helper: str) -> None:
             capture_output=True,
             text=True,
         )
-        assert f"NetworkError: port 127.0.0.1:{port} is already in use" in done.stderr
+        assert f"NetworkError: Port 127.0.0.1:{port} is already in use" in done.stderr
 
 
 def test_what_the_helper_said_is_the_error() -> None:
     log = b"Failed to send 11 bytes to syslog\nNo routable interface\n\n"
     error = user_network._failed("pasta", log)
     assert (
-        error.message == "pasta could not connect the container: No routable interface"
+        error.message == "pasta could not connect the container: No routable interface."
     )
