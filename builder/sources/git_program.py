@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from lamina.builder.errors import DownloadFailed, MissingSource, Stopped
-from lamina.builder.sources.git_source import GitSource, shown
+from lamina.builder.sources.git_source import GitSource, shown, without_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,6 +28,12 @@ _CONFIG = (
     *("credential.helper=", "gc.auto=0", "maintenance.auto=false", "pack.threads=1"),
     *("http.lowSpeedLimit=100", "http.lowSpeedTime=60", "advice.detachedHead=false"),
     *("fetch.recurseSubmodules=false", "init.defaultBranch=main"),
+)
+# Who asks is told to git by its environment, since all users see the words of a
+# command; and by git to that host alone, wherever it redirects (gitcredentials(7)).
+_HELPER = (
+    '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n"'
+    ' "$LAMINA_USER" "$LAMINA_PASSWORD"; }; f'
 )
 _PASSED = ("PATH", "SSH_AUTH_SOCK", "SUDO_UID")
 
@@ -87,11 +93,18 @@ class Git:
         environment = dict(self._environment)
         local |= of is not None and of.is_local
         environment["GIT_ALLOW_PROTOCOL"] = "file" if local else "http:https:ssh:git"
+        given: tuple[str, ...] = _CONFIG
+        if of is not None:
+            url, user, password = without_user(of.url)
+            args = tuple(url if word == of.url else word for word in args)
+            if user:
+                environment |= {"LAMINA_USER": user, "LAMINA_PASSWORD": password}
+                given = (*_CONFIG, f"credential.{_origin(url)}.helper={_HELPER}")
         if mirror:
             environment["GIT_DIR"] = mirror
         if folder:
             environment |= {"GIT_WORK_TREE": folder, "GIT_INDEX_FILE": index}
-        config = [word for given in _CONFIG for word in ("-c", given)]
+        config = [word for one in given for word in ("-c", one)]
         arrived = _Arrivals(mirror, meter) if meter is not None else None
         code, out, err = self._start(
             ["git", *config, *args], environment, folder or "/", arrived
@@ -173,6 +186,12 @@ def _end(process: subprocess.Popen[str]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port of an address."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
 
 
 def _is_idle(line: str) -> bool:

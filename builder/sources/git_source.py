@@ -132,6 +132,20 @@ def shown(url: str) -> str:
     return f"{scheme}://{user.partition(':')[0]}:***{at}{host}{slash}{path}"
 
 
+def without_user(url: str) -> tuple[str, str, str]:
+    """An address of the web without `user:password@`, the user and the password."""
+    from urllib.parse import unquote, urlsplit
+
+    parts = urlsplit(url)
+    if not url.startswith(_WEB) or parts.username is None:
+        return url, "", ""
+    host = parts.netloc.rpartition("@")[2]
+    user, password = unquote(parts.username), unquote(parts.password or "")
+    if not (user + password).isprintable():
+        raise DownloadFailed(f"The user of {shown(url)} has characters that none has.")
+    return parts._replace(netloc=host).geturl(), user, password
+
+
 def _is_ssh(base: str) -> bool:
     """`user@host:path`, as ssh and scp have it."""
     user, at, rest = base.partition("@")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import functools
 import os
 import socket
 import threading
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -181,3 +184,81 @@ def test_git_is_not_here(store: Store, app: Path) -> None:
     with pytest.raises(MissingSource) as caught:
         Repositories(store, {"PATH": "/nowhere"}, {}).commit(source(app))
     assert "apt-get install git" in caught.value.hint
+
+
+class Private(SimpleHTTPRequestHandler):
+    """A repository for `me`, and a look at the list of processes at each request."""
+
+    server: PrivateServer
+
+    def do_GET(self) -> None:
+        self.server.told.append(self.headers["Authorization"])
+        port = str(self.server.server_port).encode()
+        words = map(_words, Path("/proc").glob("[0-9]*"))
+        self.server.seen += b"\n".join(word for word in words if port in word)
+        if self.server.away:
+            self.send_response(302)
+            self.send_header("Location", self.server.away + self.path)
+            self.end_headers()
+        elif self.headers["Authorization"] != ME:
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="git"')
+            self.end_headers()
+        else:
+            super().do_GET()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+class PrivateServer(ThreadingHTTPServer):
+    away = ""
+
+    def __init__(self, folder: Path) -> None:
+        handler = functools.partial(Private, directory=str(folder))
+        super().__init__(("127.0.0.1", 0), handler)
+        self.told: list[str | None] = []
+        self.seen = b""
+
+    def __enter__(self) -> PrivateServer:
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+ME = "Basic " + base64.b64encode(b"me:a word @ hand").decode()
+
+
+def _words(process: Path) -> bytes:
+    try:
+        return Path(process, "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_a_password_is_in_no_list_of_processes(store: Store, app: Path) -> None:
+    git(app, "update-server-info")
+    with PrivateServer(app) as server:
+        host = f"127.0.0.1:{server.server_port}"
+        wanted = parse_git(f"http://me:a%20word%20%40%20hand@{host}/.git#main")
+        found = Repositories(store, TOOLS, {}).commit(wanted)
+    assert found == git(app, "rev-parse", "main")
+    assert ME in server.told
+    assert host.encode() in server.seen
+    assert b"hand" not in server.seen
+
+
+def test_another_host_is_not_told_who_asks(store: Store, app: Path) -> None:
+    git(app, "update-server-info")
+    with PrivateServer(app) as other, PrivateServer(app) as server:
+        server.away = f"http://127.0.0.1:{other.server_port}"
+        host = f"127.0.0.1:{server.server_port}"
+        wanted = parse_git(f"http://me:a%20word%20%40%20hand@{host}/.git#main")
+        with pytest.raises(DownloadFailed) as caught:
+            Repositories(store, TOOLS, {}).commit(wanted)
+    assert other.told
+    assert set(other.told) == {None}
+    assert "hand" not in caught.value.message
