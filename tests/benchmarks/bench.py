@@ -25,7 +25,6 @@ from lamina.values import replace, value
 from tests.benchmarks.containers import CONTAINERS
 from tests.benchmarks.engines import (
     CRUN,
-    DOCKER,
     SKOPEO,
     Engine,
     lamina,
@@ -34,12 +33,13 @@ from tests.benchmarks.engines import (
     timed,
 )
 from tests.benchmarks.saves import Saves
-from tests.benchmarks.transfers import CopyIn, CopyOut, Pull, PullOne, Push
+from tests.benchmarks.transfers import CopyIn, CopyOut, Load, Pull, PullOne, Push
 from tests.benchmarks.workloads import WORKLOADS, Workload, make_bases
 
 ALL: dict[str, type[Workload]] = {
     **WORKLOADS,
     **CONTAINERS,
+    "load": Load,
     "saves": Saves,
     "pull": Pull,
     "pull-one": PullOne,
@@ -126,8 +126,6 @@ def measure(name: str, engines: tuple[Engine, ...], folder: Path, rounds: int) -
     row = Row(name, work.title, work.goal, {e.name: [] for e in engines}, {}, [])
     engines = tuple(engine for engine in engines if engine.name in work.engines)
     try:
-        if work.needs_docker and DOCKER not in engines:
-            return row
         work.make()
         for turn in range(rounds + 1):
             for engine in engines:
