@@ -32,6 +32,8 @@ class Running:
         self.pidfd = pidfd
         self.ended = ended
         self.stays = stays
+        # Called before that, while its remains can be looked at in /proc.
+        self.dying: Callable[[], None] = lambda: None
 
     def kill(self) -> None:
         syscalls.pidfd_send_signal(self.pidfd, _SIGKILL)
@@ -112,6 +114,7 @@ class Server:
             self.left()
 
     def _ended(self, running: Running) -> None:
+        running.dying()
         pid, status = os.waitpid(running.pid, os.WNOHANG)
         if pid == 0:
             return

@@ -7,6 +7,7 @@ import os
 
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation import wire
+from lamina.runtime.isolation.processes import pid_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from lamina.runtime.keeper.kept import Kept
 
 _CHUNK = 64 * 1024
+# proc_pid_stat(5): the flags of a process, behind its name; include/linux/sched.h.
+_FLAGS = 6
+_FORKNOEXEC = 0x40
 
 
 class Executed:
@@ -41,6 +45,7 @@ class Executed:
         self._line = line
         self._owner = owner
         self._stays: bool = request["detached"]
+        self._executed = True
         self._about = {"execID": os.urandom(32).hex()}
 
     def start(self, fds: list[int]) -> None:
@@ -59,8 +64,22 @@ class Executed:
             return
         self._kept.tell(f"exec_start: {command}", **self._about)
         self._running = self._server.attend(pid, pidfd, self._ended, self._stays)
+        self._running.dying = self._look
         wire.tell(self._owner, {"pid": pid}, (pidfd,))
         self._loop.watch(self._line.fileno(), lambda _: self._hung_up())
+
+    def _look(self) -> None:
+        """Whether the command was ever executed: what is left of it in /proc knows.
+
+        Its pid there is another than in the keeper's own namespace.
+        """
+        try:
+            pid = pid_of(self._running.pidfd)
+            with open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:
+                flags = int(stat.read(4096).rpartition(b")")[2].split()[_FLAGS])
+        except OSError:
+            return
+        self._executed = not flags & _FORKNOEXEC
 
     def _ended(self, status: int) -> None:
         wire.tell(self._owner, {"status": status})
@@ -70,7 +89,8 @@ class Executed:
             self._line.close()
         code = os.waitstatus_to_exitcode(status)
         code = code if code >= 0 else 128 - code
-        self._kept.tell("exec_die", **self._about, exitCode=str(code))
+        if self._executed:
+            self._kept.tell("exec_die", **self._about, exitCode=str(code))
 
     def _hung_up(self) -> None:
         self._loop.forget(self._line.fileno())

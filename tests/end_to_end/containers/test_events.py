@@ -165,3 +165,17 @@ def test_sizes_of_a_terminal_are_told_of(lamina: Machine) -> None:
     words = ("--filter", "container=sized", "--filter", "event=resize")
     events = ("events", "--since", "1h", "--until", "0s", "--format", sizes)
     assert lamina.out(*events, *words).splitlines() == ["33x77", "20x40"]
+
+
+def test_a_command_that_never_ran_does_not_die(lamina: Machine) -> None:
+    lamina(
+        "run", "-d", "--network", "none", "--name", "tried", "busybox", "sleep", "99"
+    )
+    lamina("exec", "tried", "nothere", code=127)
+    lamina("exec", "tried", "sh", "-c", "exit 127", code=127)
+    lamina("exec", "tried", "true")
+    expected = ["exec_create: nothere", "exec_start: nothere"]
+    expected += [f"exec_{what}: sh -c exit 127" for what in ("create", "start")]
+    expected += ["exec_die", "exec_create: true", "exec_start: true", "exec_die"]
+    found = told(lamina, "--filter", "container=tried")
+    assert found == [f"container {one}" for one in ["create", "start", *expected]]
