@@ -23,10 +23,11 @@ from lamina.runtime.cgroups import cgroup
 from lamina.runtime.cgroups.cgroup import BUILD_PIDS, Cgroup
 from lamina.runtime.isolation import seccomp
 from lamina.runtime.isolation.fuse_marks import settle
+from lamina.runtime.isolation.sandbox import ExitStatus, Sandbox
 from lamina.runtime.isolation.snapshot import Snapshot
 from lamina.runtime.isolation.stubs import stub_layer
 from lamina.runtime.isolation.userns import require_namespaces
-from lamina.runtime.isolation.zygote import ExitStatus, Options, Sandbox, Zygote
+from lamina.runtime.isolation.zygote import Options, Zygote
 from lamina.runtime.spec import (
     DEFAULT_CAPABILITIES,
     DeviceRule,

@@ -9,7 +9,7 @@ from lamina.runtime.containers.console import Ends
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation import wire
 from lamina.runtime.isolation.failures import failure
-from lamina.runtime.isolation.zygote import ExitStatus
+from lamina.runtime.isolation.sandbox import ExitStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

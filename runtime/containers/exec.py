@@ -10,7 +10,7 @@ from lamina.runtime.containers.session import Session
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation import wire
 from lamina.runtime.isolation.request import process_of
-from lamina.runtime.isolation.zygote import reported
+from lamina.runtime.isolation.sandbox import reported
 from lamina.values import replace, value
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lamina.runtime.containers.state import Container
-    from lamina.runtime.isolation.zygote import Sandbox
+    from lamina.runtime.isolation.sandbox import Sandbox
     from lamina.runtime.spec import Process
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lamina.runtime.containers.attached import Attached
-    from lamina.runtime.isolation.zygote import ExitStatus, Sandbox
+    from lamina.runtime.isolation.sandbox import ExitStatus, Sandbox
 
 # SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGCONT
 _FORWARDED = (1, 2, 3, 10, 12, 14, 15, 18)

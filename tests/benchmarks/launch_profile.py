@@ -18,9 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from lamina.runtime.isolation.sandbox import Sandbox
 from lamina.runtime.isolation.seccomp import compile_profile, default_profile
 from lamina.runtime.isolation.snapshot import Snapshot
-from lamina.runtime.isolation.zygote import Options, Sandbox, Zygote
+from lamina.runtime.isolation.zygote import Options, Zygote
 from lamina.runtime.spec import DEFAULT_CAPABILITIES, Process, Spec
 from tests.runtime.launches import Bench, make_root
 

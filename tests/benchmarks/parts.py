@@ -56,7 +56,7 @@ def profile_steps(root: str, project: Path) -> None:
     from lamina.builder.solving import solver
     from lamina.oci.layers import pack
     from lamina.oci.store.store import Store
-    from lamina.runtime.isolation import zygote
+    from lamina.runtime.isolation import sandbox, zygote
 
     timers = Timers()
     timers.wrap(executor.Executor, "execute", "step, all")
@@ -65,7 +65,7 @@ def profile_steps(root: str, project: Path) -> None:
     timers.wrap(run_step.Runner, "run", "run, all")
     timers.wrap(zygote.Zygote, "launch", "launch, until execve")
     timers.wrap(run_step.Runner, "_pass_on", "output")
-    timers.wrap(zygote.Sandbox, "wait", "wait for the end")
+    timers.wrap(sandbox.Sandbox, "wait", "wait for the end")
     timers.wrap(pack, "pack", "digests of what changed")
     timers.wrap(Store, "publish_layer", "publish the layer")
     timers.wrap(commit, "record", "record the key")

@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from lamina.runtime.isolation.sandbox import ExitStatus, Sandbox
 from lamina.runtime.isolation.snapshot import Snapshot
-from lamina.runtime.isolation.zygote import ExitStatus, Sandbox, Zygote
+from lamina.runtime.isolation.zygote import Zygote
 from lamina.runtime.spec import Process, Spec
 from lamina.values import replace
 

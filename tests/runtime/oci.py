@@ -21,10 +21,10 @@ from lamina.runtime import syscalls
 from lamina.runtime.bundles.bundle import to_config
 from lamina.runtime.errors import CommandNotFound, ContainerError
 from lamina.runtime.isolation import snapshot as snapshots
+from lamina.runtime.isolation.sandbox import ExitStatus
 from lamina.runtime.isolation.seccomp import default_profile, resolve
 from lamina.runtime.isolation.snapshot import Snapshot
 from lamina.runtime.isolation.users import resolve_user
-from lamina.runtime.isolation.zygote import ExitStatus
 from lamina.runtime.spec import DEFAULT_MOUNTS, Process, Spec
 from lamina.values import replace
 

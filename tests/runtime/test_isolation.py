@@ -11,7 +11,7 @@ import pytest
 from lamina.runtime.cgroups.cgroup import Cgroup
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation.mounts import clone_source
-from lamina.runtime.isolation.zygote import ExitStatus
+from lamina.runtime.isolation.sandbox import ExitStatus
 from lamina.runtime.spec import (
     DEFAULT_MOUNTS,
     MASKED_PATHS,

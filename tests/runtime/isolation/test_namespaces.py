@@ -13,7 +13,8 @@ from lamina.runtime import syscalls
 from lamina.runtime.cgroups.cgroup import Cgroup
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation.namespaces import membership
-from lamina.runtime.isolation.zygote import ExitStatus, Options, Sandbox, Zygote
+from lamina.runtime.isolation.sandbox import ExitStatus, Sandbox
+from lamina.runtime.isolation.zygote import Options, Zygote
 from lamina.runtime.spec import DEFAULT_NAMESPACES, Namespace, Process, Resources, Spec
 from tests.runtime.launches import Bench
 

@@ -19,8 +19,9 @@ import pytest
 from lamina.runtime import syscalls
 from lamina.runtime.errors import CommandNotFound, ContainerError, NotExecutable
 from lamina.runtime.isolation import terminal
+from lamina.runtime.isolation.sandbox import ExitStatus
 from lamina.runtime.isolation.snapshot import Snapshot, mount
-from lamina.runtime.isolation.zygote import ExitStatus, Options, Zygote
+from lamina.runtime.isolation.zygote import Options, Zygote
 from lamina.runtime.spec import Process, Spec
 from lamina.values import replace
 from tests.runtime.launches import Bench
