@@ -277,14 +277,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Usage and the message, as a sentence, with a way on; exits."""
-        from lamina.cli.usage import unknown_flag, usage_code
+        from lamina.cli.usage import unknown_flag, usage_code, worded
 
         if message.startswith("the following arguments"):
             flag = unknown_flag(self._words, self._option_string_actions)
             message = f"unknown flag: {flag}" if flag else message
         code = usage_code(self.prog, message)
         self.print_usage(sys.stderr)
-        self.exit(code, f"{self.prog}: {message}\nTry `{self.prog} --help`.\n")
+        self.exit(code, f"{self.prog}: {worded(message)}\nTry `{self.prog} --help`.\n")
 
 
 def _parser(name: str) -> argparse.ArgumentParser:

@@ -6,6 +6,8 @@ cannot be read, and 1 for too few arguments, too many, or an unknown subcommand.
 
 from __future__ import annotations
 
+import re
+
 from lamina.errors import LaminaError
 
 TYPE_CHECKING = False
@@ -39,6 +41,17 @@ def usage_code(prog: str, message: str) -> int:
     if name in _OWN:
         return OURS
     return ARGUMENTS if message.startswith(_OF_ARGUMENTS) else FLAGS
+
+
+def worded(message: str) -> str:
+    """What argparse says of a subcommand that there is not, as a person would."""
+    found = re.fullmatch(
+        r"argument COMMAND: invalid choice: '(.*)' \(choose from (.*)\)", message, re.S
+    )
+    if found is None:
+        return message
+    name, known = found.groups()
+    return f"there is no command '{name}', only {known.replace(chr(39), '')}"
 
 
 def unknown_flag(words: Iterable[str], known: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from lamina.cli.main import main
         (("ps", "-n", "x"), 125, "lamina ps: argument -n/--last: invalid int"),
         (("ps", "word"), 1, "lamina ps: one too many: word\n"),
         (("system", "df", "-x"), 125, "lamina system df: unknown flag: -x\n"),
-        (("system", "fd"), 1, "lamina system: argument COMMAND: invalid choice: 'fd'"),
+        (("system", "fd"), 1, "system: there is no command 'fd', only check, "),
         (("image", "ls", "--nope"), 125, "lamina images: unknown flag: --nope\n"),
         (("rm",), 1, "lamina rm: the following arguments are required: CONTAINER\n"),
         (("rm", "-f", "--nope"), 125, "lamina rm: unknown flag: --nope\n"),

@@ -49,7 +49,10 @@ _WORDS = {
     "--progress": ("auto", "plain", "tty", "json", "quiet"),
     "--mount": ("type=bind,", "type=volume,", "type=tmpfs,"),
     "--ulimit": ("nofile=", "nproc=", "core=", "memlock=", "stack="),
-    "--log-opt": ("max-size=", "max-file="),
+    "--log-opt": (
+        *("max-size=", "max-file=", "mode=", "max-buffer-size=", "compress="),
+        *("labels=", "labels-regex=", "env=", "env-regex=", "tag="),
+    ),
 }
 _FILTERS = {
     "ps": (

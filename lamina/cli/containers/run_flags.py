@@ -66,7 +66,7 @@ _LISTS = (
     (("--dns-search",), "DOMAIN", "a search domain"),
     (("--dns-option", "--dns-opt"), "OPT", "an option of the resolver"),
     (("--ulimit",), "TYPE=SOFT[:HARD]", "a resource limit of processes"),
-    (("--log-opt",), "KEY=VALUE", "max-size=10m, max-file=3"),
+    (("--log-opt",), "KEY=VALUE", "max-size=10m, max-file=3, labels=A,B, tag=..."),
     (("-a", "--attach"), "STREAM", "show only these: stdin, stdout, stderr"),
 )
 _TEXTS = (

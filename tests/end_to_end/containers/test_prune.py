@@ -47,7 +47,7 @@ def test_images_without_a_name_go(lamina: Machine) -> None:
 def test_a_group_by_itself_lists_its_commands(lamina: Machine) -> None:
     done = lamina("container", code=0)
     assert b"prune" in done.stdout and b"unpause" in done.stdout
-    assert b"invalid choice" in lamina("image", "nothing", code=1).stderr
+    assert b"no command 'nothing'" in lamina("image", "nothing", code=1).stderr
 
 
 def test_codes_are_those_of_the_command_that_is_meant(lamina: Machine) -> None:
