@@ -21,6 +21,7 @@ from lamina.oci.garbage.images import drop_images, superfluous
 from lamina.oci.garbage.layers import drop_blobs, drop_layers, drop_orphans
 from lamina.oci.garbage.policy import Collected, Policy
 from lamina.oci.garbage.trash import empty_trash, remove_locks, to_trash
+from lamina.oci.store.reserve import keep
 from lamina.oci.store.shelf import COARSE
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def collect(store: Store, policy: Policy) -> Collected:
                 drop_orphans(store, run)
     empty_trash(store)
     remove_locks(store)
+    keep(store.root)
     return collected
 
 

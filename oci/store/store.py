@@ -189,6 +189,9 @@ def _create(root: str) -> None:
     os.makedirs(root, mode=0o700, exist_ok=True)
     for folder in _FOLDERS:
         os.makedirs(f"{root}/{folder}", mode=0o700, exist_ok=True)
+    from lamina.oci.store.reserve import keep
+
+    keep(root)
 
 
 def _overlay_namespace() -> str:

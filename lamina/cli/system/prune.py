@@ -124,9 +124,10 @@ def run_prune(arguments: argparse.Namespace, settings: Settings) -> int:
         return 1
     from lamina.builder.traces.retention import drop_logs
     from lamina.oci.garbage.collect import collect
-    from lamina.oci.store import journal
+    from lamina.oci.store import journal, reserve
     from lamina.runtime.containers.container import collect as collect_containers
 
+    reserve.release(settings.root)
     with opened(settings) as store:
         collect_containers(store)
         mounts, size = _remove_mounts(store, wanted) if wanted.mounts else ((), 0)
@@ -136,6 +137,7 @@ def run_prune(arguments: argparse.Namespace, settings: Settings) -> int:
             collected = collect(store, _policy(store, wanted))
         freed += drop_logs(store)
         journal.note_prune(store.root, "builder", collected.bytes + freed)
+        reserve.keep(store.root)
     bridge = wanted.everything and wanted.images and store.xattrs == "trusted"
     if bridge and _remove_network():
         print("Deleted Networks:\nlamina0\n")

@@ -164,6 +164,29 @@ def test_containers_on_a_full_disk(lamina: Lamina, tmp_path: Path) -> None:
     assert done.out.endswith("all is well\n") and done.code == 0, done
 
 
+@pytest.mark.root("it mounts a small disk")
+def test_prune_makes_room_where_there_is_none(lamina: Lamina, tmp_path: Path) -> None:
+    """Not a byte is free: the index has to be opened, and what goes noted in it."""
+    lamina.run("save", "-o", "busybox.tar", "busybox")
+    project(tmp_path / "app", "FROM busybox\nCOPY big /\n", big=os.urandom(8 << 20))
+    done = Small(lamina, "32m").run(
+        "$LAMINA load -q -i busybox.tar && $LAMINA build -q app || exit 9\n"
+        "dd if=/dev/zero of=small/rest bs=1k count=40000 2>/dev/null\n"
+        "df -k --output=avail small | tail -n 1\n"
+        "$LAMINA images -q; echo code $?\n"
+        "$LAMINA system prune -af || exit 8\n"
+        "test $(df -k --output=avail small | tail -n 1) -gt 8000 || exit 7\n"
+        # It can be done again.
+        "dd if=/dev/zero of=small/more bs=1k count=40000 2>/dev/null\n"
+        "$LAMINA system prune -af && rm small/rest small/more\n"
+        "$LAMINA system check"
+    )
+    lines = [line.strip() for line in done.out.splitlines()]
+    assert lines[1:3] == ["0", "code 1"], done
+    assert lines[-1].endswith("all is well"), done
+    assert done.code == 0, done
+
+
 def test_a_store_that_cannot_be_written(lamina: Lamina, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     other = Lamina(tmp_path, tmp_path / "file" / "store")
