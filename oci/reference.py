@@ -109,8 +109,17 @@ def _split_registry(name: str) -> tuple[str, str]:
     return first, rest
 
 
+def is_tag(text: str) -> bool:
+    """Whether a tag can be called so."""
+    return _has_letters_of_a_tag(text) and len(text) <= _TAG_MAX
+
+
+def _has_letters_of_a_tag(text: str) -> bool:
+    return text[:1] in _TAG_FIRST and not set(text) - _TAG_REST
+
+
 def _check_tag(text: str, tag: str) -> None:
-    if not tag or tag[0] not in _TAG_FIRST or set(tag) - _TAG_REST:
+    if not _has_letters_of_a_tag(tag):
         raise _invalid(
             text,
             f"{tag[:40]!r} is not a tag",

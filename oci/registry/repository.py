@@ -20,6 +20,7 @@ from lamina.oci.manifest import (
     Index,
 )
 from lamina.oci.manifest_json import parse_manifest
+from lamina.oci.reference import is_tag
 from lamina.oci.registry.connection.address import (
     is_web,
     joined,
@@ -138,6 +139,10 @@ class Repository:
             finally:
                 response.close()
             fresh = [t for t in texts_of(document, "tags", what) or () if t not in seen]
+            for tag in fresh:
+                # It becomes part of addresses, of names in the store and of lines.
+                if not is_tag(tag):
+                    raise Refused(f"{self} lists {tag[:60]!r}, which is no tag.")
             seen.update(fresh)
             yield from fresh
             if not fresh or len(seen) > _MAX_TAGS:

@@ -115,25 +115,38 @@ def _given(arguments: argparse.Namespace) -> tuple[str, str]:
             raise LoginUsage("--password and --password-stdin are one too many.")
         if not user:
             raise LoginUsage("--password-stdin needs --username.")
-        data = sys.stdin.buffer.read(_MAX_PASSWORD)
-        password = data.decode().removesuffix("\n").removesuffix("\r")
+        password = _from_stdin()
     elif password is not None:
         print(
             "lamina: warning: Using --password via the command line is insecure: all "
             "users see it.\n  hint: Use --password-stdin.",
             file=sys.stderr,
         )
-    elif not os.isatty(sys.stdin.fileno()):
+    elif sys.stdin is None or not os.isatty(sys.stdin.fileno()):
         raise LoginUsage(
             "There is no terminal to ask for the password on.",
             hint="Use --username and --password-stdin.",
         )
-    if not user:
-        user = input("Username: ").strip()
-    if password is None:
-        from getpass import getpass
+    try:
+        user = user or input("Username: ").strip()
+        if password is None:
+            from getpass import getpass
 
-        password = getpass("Password: ")
+            password = getpass("Password: ")
+    except EOFError:
+        password = ""
     if not user or not password:
         raise LoginUsage("A user and a password are needed.")
+    if ":" in user:
+        # RFC 7617, 2: what comes after it would be taken for the password.
+        raise LoginUsage(f"The user's name {user!r} has a colon, which none may have.")
     return user, password
+
+
+def _from_stdin() -> str:
+    """The password, all of stdin but the end of its line."""
+    data = b"" if sys.stdin is None else sys.stdin.buffer.read(_MAX_PASSWORD)
+    try:
+        return data.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        raise LoginUsage("The password on stdin is not UTF-8.") from error

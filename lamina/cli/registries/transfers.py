@@ -8,6 +8,7 @@ import threading
 import time
 
 from lamina.cli.formats.tables import human_size
+from lamina.errors import visible
 from lamina.oci.registry.progress import Ended, Moved, Noted
 
 TYPE_CHECKING = False
@@ -57,7 +58,7 @@ class Notes:
 
     def __call__(self, event: Progress) -> None:
         if isinstance(event, Noted):
-            self._stream.write(f"lamina: warning: {event.text}\n")
+            self._stream.write(f"lamina: warning: {visible(event.text)}\n")
 
     def close(self) -> None:
         self._stream.flush()

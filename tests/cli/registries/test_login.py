@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -55,6 +58,35 @@ def test_flags_that_do_not_go_together(
     error = capsys.readouterr().err
     assert said in error
     assert "secret" not in error
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "said"),
+    [
+        (("-u", "me", "--password-stdin"), b"\xff\xfe\n", "is not UTF-8"),
+        (("-u", "me", "--password-stdin"), b"", "are needed"),
+        (("-u", "me:x", "--password-stdin"), b"secret", "has a colon"),
+        (("-u", "me", "--password-stdin"), None, "are needed"),
+        (("-u", "me"), None, "no terminal to ask"),
+        (("-p", "secret"), b"", "are needed"),
+    ],
+)
+def test_what_is_no_user_or_password(
+    tmp_path: Path, words: tuple[str, ...], given: bytes | None, said: str
+) -> None:
+    """None: there is no stdin at all, as in some services."""
+    command = shlex.join([sys.executable, "-m", "lamina", "login", *words, "a.invalid"])
+    done = subprocess.run(
+        ["sh", "-c", f"{command} <&-" if given is None else command],
+        input=given or b"",
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert said in done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+    assert b"secret" not in done.stderr
 
 
 def test_nobody_is_logged_out(

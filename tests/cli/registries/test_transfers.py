@@ -78,6 +78,12 @@ def test_a_line_for_each_end_in_a_pipe() -> None:
     assert out.getvalue() == (f"{TWO.short}: Pushed\nlamina: warning: it is old\n")
 
 
+def test_what_a_registry_says_steers_no_terminal() -> None:
+    out = io.StringIO()
+    Lines(out)(Noted("The image is for linux/\x1b[2J."))
+    assert out.getvalue() == "lamina: warning: The image is for linux/␛[2J.\n"
+
+
 def test_quiet_is_not_silent() -> None:
     out = io.StringIO()
     show = view(True, out)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamina.oci.registry.connection.headers import next_page, number
+from lamina.oci.registry.errors import Refused
 from lamina.oci.registry.repository import Repository
 from lamina.oci.registry.session import Session
 from tests.oci.registry.server import Answer, Asked, Server
@@ -61,6 +62,28 @@ def test_any_link_ends_or_stays_on_its_host(link: str) -> None:
 )
 def test_numbers(text: str, found: int | None) -> None:
     assert number(text) == found
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "\x1b[2J",
+        "../../other/manifests/1?x=",
+        "a\nb",
+        "",
+        "x" * 129,
+        ".a",
+        "@sha256:" + 64 * "a",
+    ],
+)
+def test_what_is_no_tag_is_none(session: Session, tag: str) -> None:
+    """In the store it would be a name that `lamina images` cannot read any more."""
+    body = json.dumps({"name": "app", "tags": ["1", tag]}).encode()
+    with (
+        Server(lambda asked: Answer(200, body)) as server,
+        pytest.raises(Refused, match="which is no tag"),
+    ):
+        list(Repository(session.endpoint(server.address), "app", "pull").tags())
 
 
 def test_ten_thousand_tags_in_pages(session: Session) -> None:
