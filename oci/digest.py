@@ -23,7 +23,7 @@ class Digest(str):
         algorithm, _, hexadecimal = text.partition(":")
         if algorithm != "sha256" or len(hexadecimal) != 64 or set(hexadecimal) - _HEX:
             raise InvalidDigest(
-                f"{text[:80]!r} is not a sha256 digest",
+                f"{text[:80]!r} is not a sha256 digest.",
                 hint="A digest is `sha256:` and 64 hexadecimal digits.",
             )
         return cls(text)

@@ -150,6 +150,14 @@ def _layer_fault(store: Store, content: str) -> Fault | None:
 
 
 def _blob_fault(store: Store, digest: str, size: int) -> Fault | None:
+    text = _blob_text(store, digest, size)
+    row = store.index.row("SELECT 1 FROM blob WHERE digest=?", digest)
+    # Collected in the meantime: nothing is wrong then.
+    return Fault("blob", digest, text) if text and row else None
+
+
+def _blob_text(store: Store, digest: str, size: int) -> str:
+    """What is wrong with a blob's file, "" for nothing."""
     seen = hashlib.sha256()
     count = 0
     try:
@@ -158,10 +166,10 @@ def _blob_fault(store: Store, digest: str, size: int) -> Fault | None:
                 seen.update(data)
                 count += len(data)
     except OSError as error:
-        return Fault("blob", digest, f"It cannot be read: {error.strerror}.")
+        return f"It cannot be read: {error.strerror}."
     if f"sha256:{seen.hexdigest()}" != digest or count != size:
-        return Fault("blob", digest, "Its content has changed.")
-    return None
+        return "Its content has changed."
+    return ""
 
 
 def _index_faults(store: Store) -> list[Fault]:

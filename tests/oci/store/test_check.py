@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -109,6 +110,23 @@ def test_damage_in_the_index(
 
 
 @pytest.mark.usefixtures("image")
+def test_a_blob_that_is_collected_meanwhile(store: Store) -> None:
+    """A pipe in its place waits with the reader until the row is gone."""
+    add_blob(store, b"blob")
+    place = store.blob_path(Digest.of(b"blob"))
+    os.unlink(place)
+    os.mkfifo(place)
+
+    def collected() -> None:
+        with open(place, "wb"):
+            store.index.rows("DELETE FROM blob")
+
+    thread = threading.Thread(target=collected)
+    thread.start()
+    assert check(store).faults == ()
+    thread.join()
+
+
 def test_a_damaged_blob(store: Store) -> None:
     add_blob(store, b"blob")
     Path(store.blob_path(Digest.of(b"blob"))).write_bytes(b"blub")
