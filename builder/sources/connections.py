@@ -33,11 +33,20 @@ class Connections:
                 _shut(connected)
 
     def handlers(self) -> tuple[BaseHandler, ...]:
-        """What opens http and https for a urllib opener."""
+        """What opens http and https for a urllib opener, wherever they redirect."""
         from http import client
         from urllib import request
 
         made = self._made
+
+        class Redirects(request.HTTPRedirectHandler):
+            def redirect_request(self, *given: Any) -> Request | None:
+                """Who asks a proxy is not told to where it redirects: that may be
+                reached without one."""
+                found = super().redirect_request(*given)
+                if found is not None:
+                    found.remove_header("Proxy-authorization")
+                return found
 
         class Plain(request.HTTPHandler):
             def http_open(self, req: Request) -> HTTPResponse:
@@ -49,7 +58,7 @@ class Connections:
                 opened: Any = self.do_open(made(client.HTTPSConnection), req)
                 return opened  # type: ignore[no-any-return]
 
-        return Plain(), Secure()
+        return Plain(), Secure(), Redirects()
 
     def _made(self, kind: type[HTTPConnection]) -> type[HTTPConnection]:
         """The kind of connection that says when it is connected."""

@@ -222,7 +222,6 @@ class Downloads:
             request.UnknownHandler(),
             *self._connections.handlers(),
             request.HTTPDefaultErrorHandler(),
-            request.HTTPRedirectHandler(),
             request.HTTPErrorProcessor(),
         ):
             opener.add_handler(handler)

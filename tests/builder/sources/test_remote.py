@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from lamina.builder.events import Event, Transfer
 from lamina.builder.sources.meter import Meters
 from lamina.builder.sources.remote import Downloads, file_name
 from lamina.oci.digest import Digest
+from tests.oci.registry import server as registry
+from tests.registries import Authority
 
 BODY = b"the file"
 DIGEST = Digest.of(BODY)
@@ -263,6 +266,24 @@ def test_a_proxy_is_used_unless_no_proxy_covers_the_host(
 )
 def test_the_name_of_a_download(address: str, name: str) -> None:
     assert file_name(address) == name
+
+
+def test_who_asks_a_proxy_is_told_to_the_proxy_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It redirects from http, which it serves, to https, which nobody is a proxy of."""
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority.certificate, authority.key)
+    with registry.Server(lambda asked: registry.Answer(200, BODY), context) as far:
+        away = registry.Answer(302, b"", {"Location": f"{far.url}/x"})
+        with registry.Server(lambda asked: away) as near:
+            proxy = {"http_proxy": f"http://me:secret@{near.address}"}
+            got = Downloads(str(tmp_path / "d"), proxy).get("http://far.example/x", "")
+    assert Path(got.file.path).read_bytes() == BODY
+    assert near.asked[0].headers["proxy-authorization"].startswith("Basic ")
+    assert "proxy-authorization" not in far.asked[0].headers
 
 
 class Notes:
