@@ -340,6 +340,12 @@ def test_a_link_on_the_default_network_tells_variables(app: Machine) -> None:
     app("start", "store")
     app("start", "web")
     assert f"DATA_PORT_5432_TCP_ADDR={address(app, 'store', 'bridge')}" in data("env")
+
+
+@pytest.mark.root("a user's containers are alone on the default network")
+def test_a_link_follows_the_address(app: Machine) -> None:
+    app("run", "-d", "--name", "store", *SLEEP)
+    app("run", "-d", "--name", "web", "--link", "store:data", *SLEEP)
     # It is started anew while the other runs, which has written a line of its own.
     app("exec", "web", "sh", "-c", "echo 192.0.2.1 own >> /etc/hosts")
     at = address(app, "store", "bridge")
