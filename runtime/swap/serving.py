@@ -180,6 +180,10 @@ class Serving:
         self._awaited(new, new.container.config, check, lap)
         self._take_over(new, image, lap)
 
+    def tend(self) -> None:
+        """Replace sandboxes that were killed while they waited."""
+        self._spares.tend()
+
     def overlay(self, page: bytes) -> None:
         """Show browsers a page, until a container takes over or `show` is called. Those
         that have a connection already are made to open another one."""

@@ -6,6 +6,7 @@ connection to the network.
 
 from __future__ import annotations
 
+import _thread
 from collections import deque
 
 from lamina.runtime.containers import names
@@ -57,31 +58,52 @@ class Spare:
 
 
 class Spares:
-    """Those that wait, `number` of them after each `refill`, until `close`."""
+    """Those that wait, `number` of them after each `refill`, until `close`. Any thread
+    may call."""
 
     def __init__(self, root: str, options: Options, number: int) -> None:
         self._root = root
         self._options = options
         self._number = number
         self._waiting: deque[Spare] = deque()
+        self._lock = _thread.allocate_lock()
+        self._closed = False
         self.refill()
 
     def take(self) -> Spare:
         """The one that has waited longest, or a new one where none is left; whose
         keeper was killed meanwhile goes."""
-        while self._waiting:
-            spare = self._waiting.popleft()
-            if spare.lives:
-                return spare
-            spare.close()
+        with self._lock:
+            self._bury()
+            if self._waiting:
+                return self._waiting.popleft()
         return Spare(self._root, self._options)
 
     def refill(self) -> None:
-        """Make those that are missing; they boot while something else goes on."""
-        while len(self._waiting) < self._number:
-            self._waiting.append(Spare(self._root, self._options))
+        """Make those that are missing, or were killed: the address of one that is dead
+        may be given to somebody else, so this is done now and then. They boot while
+        something else goes on."""
+        with self._lock:
+            self._bury()
+            while not self._closed and len(self._waiting) < self._number:
+                self._waiting.append(Spare(self._root, self._options))
+
+    def tend(self) -> None:
+        """Replace those that were killed."""
+        with self._lock:
+            whole = all(spare.lives for spare in self._waiting)
+        if not whole:
+            self.refill()
 
     def close(self) -> None:
         """Nobody needs any more."""
-        while self._waiting:
-            self._waiting.popleft().close()
+        with self._lock:
+            self._closed = True
+            while self._waiting:
+                self._waiting.popleft().close()
+
+    def _bury(self) -> None:
+        for spare in tuple(self._waiting):
+            if not spare.lives:
+                self._waiting.remove(spare)
+                spare.close()

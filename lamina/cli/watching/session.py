@@ -116,6 +116,7 @@ class Session:
                 # A signal that comes just before this waits is seen after it.
                 happened = self._happened.get(timeout=_SIGNAL_PAUSE)
             except Empty:
+                work.tend()
                 continue
             if isinstance(happened, BaseException):
                 raise happened

@@ -141,6 +141,11 @@ class Work:
             serving.show()
             self._overlaid = False
 
+    def tend(self) -> None:
+        """Replace what waits for the next save and was killed; asked by any thread."""
+        if self.serving is not None:
+            self.serving.tend()
+
     def tidy(self, number: int) -> None:
         """While nothing is to be done: it takes a few ms now and then."""
         if number % _TIDY == 0:
