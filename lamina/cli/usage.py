@@ -18,10 +18,22 @@ OURS = 2
 ARGUMENTS = 1
 FLAGS = 125
 
-# Commands that docker does not have, and `lamina` itself.
+# Commands that docker does not have, `lamina` itself, and `build`, whose 1 is to say that
+# the build has failed and nothing else.
 _OWN = frozenset(
     (
-        *("", "watch", "check", "graph", "fmt", "outline", "parse", "render", "layers"),
+        *(
+            "",
+            "build",
+            "watch",
+            "check",
+            "graph",
+            "fmt",
+            "outline",
+            "parse",
+            "render",
+            "layers",
+        ),
         *("bootstrap", "copy", "log", "shell", "lsp", "completion"),
     )
 )

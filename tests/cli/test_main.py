@@ -25,7 +25,7 @@ from lamina.cli.main import main
         (("run", "-m"), 125, "lamina run: argument -m/--memory: expected one"),
         (("run", "--rm"), 1, "lamina run: the following arguments are required: IM"),
         (("exec", "-w"), 125, "lamina exec: argument -w/--workdir: expected one"),
-        (("build", "--nope", "."), 125, "lamina build: unknown flag: --nope\n"),
+        (("build", "--nope", "."), 2, "lamina build: unknown flag: --nope\n"),
         # What docker does not have.
         (("--nope", "ps"), 2, "lamina: unknown flag: --nope\n"),
         (("graph", "--nope"), 2, "lamina graph: unknown flag: --nope\n"),

@@ -22,7 +22,7 @@ _WITHOUT_ARGUMENTS = (
     *("network create", "volume rm"),
 )
 _MISTYPED = (
-    *("ps", "images", "events", "volume ls", "network ls", "system df", "build"),
+    *("ps", "images", "events", "volume ls", "network ls", "system df"),
     *_WITHOUT_ARGUMENTS,
 )
 _LINES = (
