@@ -18,8 +18,8 @@ OURS = 2
 ARGUMENTS = 1
 FLAGS = 125
 
-# Commands that docker does not have, `lamina` itself, and `build`, whose 1 is to say that
-# the build has failed and nothing else.
+# Commands that docker does not have, `lamina` itself, and `build`, whose 1 is to say
+# that the build has failed and nothing else.
 _OWN = frozenset(
     (
         *(
