@@ -6,6 +6,7 @@ the runtime once a RUN needs one. Threads may execute different steps at once.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -21,10 +22,11 @@ from lamina.builder.solving.solver import Solver, solve
 from lamina.builder.solving.work import Hit, Work
 from lamina.builder.sources.reads import Reads
 from lamina.errors import LaminaError
+from lamina.oci.errors import InUse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from lamina.builder.caching.explain import Explainer
     from lamina.builder.events import Emit, Event
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 
 # CLOCK_REALTIME_COARSE, linux/time.h: the clock that stamps files.
 _FILE_CLOCK = 5
+# How long (s) it may go unnoticed that the build was stopped.
+_PAUSE = 0.05
 
 
 def _keep_nothing(_work: Work, _upper: str) -> None:
@@ -78,8 +82,8 @@ class Executor:
         # What this build made, by cache key: with --no-cache, too, equal steps of two
         # stages run once.
         self._made: dict[str, Layers] = {}
-        # The keys that a step of this build came to carry out.
-        self._wanted: set[str] = set()
+        # Whose turn it is among equal steps of this build, by cache key.
+        self._turns: dict[str, threading.Lock] = {}
         # The steps that were told to be cached.
         self._told: set[int] = set()
         # When (seconds since 1970) the first result becomes too old; 0 = never.
@@ -189,29 +193,37 @@ class Executor:
         the same.
         """
 
-        with self._lock:
-            first = work.key.digest not in self._wanted
-            self._wanted.add(work.key.digest)
-
         def waits() -> None:
-            if not first:
-                return
             text = f"{work.step.name}: waiting for another build that makes it"
             self._emit(Note(text))
 
-        with self._store.alone(work.key.digest, self._stopped.is_set, waits):
-            made_before = self._made.get(work.key.digest)
+        key = work.key.digest
+        with self._turn(key), self._store.alone(key, self._stopped.is_set, waits):
+            made_before = self._made.get(key)
             if made_before is not None:
                 return Hit(made_before)
             found = self._lookup(work)
             if found is not None:
                 return found
             made = self._carry_out(work)
-            self._made[work.key.digest] = made[0]
+            self._made[key] = made[0]
             self._note_known(work)
             if self._explainer is not None:
                 self._explainer.keep_files(work)
             return made
+
+    @contextlib.contextmanager
+    def _turn(self, key: str) -> Iterator[None]:
+        """One step of this build at a time is in the block for `key`."""
+        with self._lock:
+            turn = self._turns.setdefault(key, threading.Lock())
+        while not turn.acquire(timeout=_PAUSE):
+            if self._stopped.is_set():
+                raise InUse("Stopped while another step made the same.")
+        try:
+            yield
+        finally:
+            turn.release()
 
     def _lookup(self, work: Work) -> Hit | None:
         """What the cache has, this machine's or another's; nothing of a step that is to

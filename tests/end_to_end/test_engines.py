@@ -343,7 +343,7 @@ set -e
 cd "$HOME"
 podman() {
   command podman --root "$HOME/r" --runroot "$HOME/rr" --storage-driver vfs \\
-    --events-backend file --cgroup-manager cgroupfs --runtime "$0" "$@" 2>/dev/null
+    --events-backend file --cgroup-manager cgroupfs --runtime "$0" "$@"
 }
 podman import "$1" box >/dev/null
 limits="--network none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024"
