@@ -125,16 +125,14 @@ def measure(name: str, engines: tuple[Engine, ...], folder: Path, rounds: int) -
     work = ALL[name](place)
     row = Row(name, work.title, work.goal, {e.name: [] for e in engines}, {}, [])
     engines = tuple(engine for engine in engines if engine.name in work.engines)
-    try:
-        work.make()
-        for turn in range(rounds + 1):
-            for engine in engines:
-                if engine.name not in row.failures:
-                    _round(work, engine, turn, row)
+    work.make()
+    for turn in range(rounds + 1):
         for engine in engines:
-            work.after(engine)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+            if engine.name not in row.failures:
+                _round(work, engine, turn, row)
+    for engine in engines:
+        work.after(engine)
+    # Its folder stays until all is measured: see docs/benchmarks.md.
     return replace(row, title=f"{row.title}, {work.note}") if work.note else row
 
 

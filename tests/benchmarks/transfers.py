@@ -10,13 +10,13 @@ import shutil
 import time
 from pathlib import Path
 
-from tests.benchmarks.engines import SKOPEO, Engine, shell
+from tests.benchmarks.engines import Engine, shell
 from tests.benchmarks.workloads import Workload, debian_tree
 from tests.registries import registry
 
 
 class Transfer(Workload):
-    """Every round has an image of its own, so that nobody has any of its layers:
+    """Each has an image of its own in every round, so that nobody has its layers:
     Debian's root (180 MB, 9,500 files) three times, in layers of so many each."""
 
     engines: tuple[str, ...] = ("lamina", "docker", "buildah", "skopeo")
@@ -29,26 +29,24 @@ class Transfer(Workload):
         atexit.register(serving.__exit__, None, None, None)
         debian_tree(self.folder / "tree")
         self.archive = self.folder / "image.tar"
+        self.name = f"{self.address}/bench/{type(self).__name__.lower()}"
         self.image, self.turn = "", 0
 
     def before(self, engine: Engine, turn: int) -> None:
-        image = f"{self.address}/bench/{type(self).__name__.lower()}:{turn}"
-        if image != self.image:
-            self.image, self.turn = image, turn
-            _write_archive(self.archive, self.folder / "tree", image, self.layers)
-            self.begin()
-        # Buildah and Skopeo share a store.
-        if engine.name == SKOPEO.name:
-            with contextlib.suppress(RuntimeError):
-                shell(engine.remove.format(image=image))
+        self.image, self.turn = f"{self.name}:{turn}-{engine.name}", turn
+        _write_archive(self.archive, self.folder / "tree", self.image, self.layers)
+        self.begin()
 
     def after(self, engine: Engine) -> None:
-        """Only now, for files that are deleted keep others from being made quickly: see
-        docs/benchmarks.md."""
-        name = self.image.rpartition(":")[0]
+        """Lamina's store goes with the folder; that of others is emptied in the end."""
+        if engine.name != "lamina":
+            atexit.register(self._remove, engine)
+
+    def _remove(self, engine: Engine) -> None:
         for turn in range(self.turn + 1):
             with contextlib.suppress(RuntimeError):
-                shell(engine.remove.format(image=f"{name}:{turn}"))
+                image = f"{self.name}:{turn}-{engine.name}"
+                shell(engine.remove.format(image=image))
 
     def begin(self) -> None:
         """The round's image is made: bring it where all find it."""
