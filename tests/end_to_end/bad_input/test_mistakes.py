@@ -70,7 +70,7 @@ def test_unknown_commands_flags_and_values(lamina: Lamina, tmp_path: Path) -> No
     folder = project(tmp_path / "app", "FROM busybox\n")
     assert "`lamina build`" in lamina.run("buidl", code=2).err
     assert "--nope" in lamina.run("build", "--nope", folder, code=2).err
-    assert "PATH" in lamina.run("build", code=1).err
+    assert "PATH" in lamina.run("build", code=2).err
     assert "'x'" in lamina.run("build", "--jobs", "x", folder, code=2).err
     assert "is not a folder" in refused(lamina, tmp_path / "nowhere")
     assert "'nope' cannot be read" in refused(lamina, folder, "-f", "nope")
