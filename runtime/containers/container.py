@@ -305,9 +305,12 @@ def collect(store: Store) -> None:
     with contextlib.suppress(FileNotFoundError):
         for identity in os.listdir(f"{root}/live"):
             _collect_one(store, identity)
-        hidden = [n for n in os.listdir(f"{root}/containers") if n.startswith(".")]
+        places = os.listdir(f"{root}/containers")
+        hidden = any(name.startswith(".") for name in places)
+        # Each has one name, which is claimed before its place is made.
+        nameless = len(os.listdir(f"{root}/names")) > len(places)
         pins = store.index.rows("SELECT DISTINCT owner FROM pin")
-        if hidden or any(_is_idle(root, owner) for (owner,) in pins):
+        if hidden or nameless or any(_is_idle(root, owner) for (owner,) in pins):
             # Half made or half removed; whoever is at it holds the lock.
             with state.locked(root):
                 _sweep(store)

@@ -75,6 +75,16 @@ def test_what_a_dead_keeper_left_is_collected(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_name_whose_container_was_never_placed_is_collected(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    image = make_image(store)
+    create(store, image, "busybox", "kept", image.config, Options())
+    os.symlink("f" * 64, f"{store.root}/names/died")
+    containers.collect(store)
+    assert os.listdir(f"{store.root}/names") == ["kept"]
+    store.close()
+
+
 def test_binds_as_docker_reads_them() -> None:
     assert parse_bind("/a:/b", "/x").source == "/a"
     assert parse_bind("./a:/b:ro", "/x") == volumes.Volume(
