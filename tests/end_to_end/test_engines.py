@@ -19,6 +19,7 @@ import pytest
 
 from tests.runtime.launches import make_root
 from tests.runtime.oci import PROGRAM
+from tests.runtime.people import open_to_all
 
 pytestmark = pytest.mark.root("engines run as root")
 
@@ -360,8 +361,7 @@ podman run --rm --pid host $limits box sh -c 'test $$ -ne 1 && echo beside'
 @pytest.mark.parametrize("flags", [(), ("--no-cgroups",)])
 def test_podman_of_an_ordinary_user(image: Path, flags: tuple[str, ...]) -> None:
     """podman makes the user namespace, and what is in it is launched there."""
-    for folder in (image.parent, *image.parent.parents[:2]):
-        folder.chmod(folder.stat().st_mode | 0o055)
+    open_to_all(image.parent)
     begin = 'echo "of the user" > "$HOME/r.x"'
     script = f"{begin}\n{_AS_USER}"
     as_user = Path(__file__).parents[1] / "as-user"

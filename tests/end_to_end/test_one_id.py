@@ -12,6 +12,7 @@ import pytest
 
 from tests.busybox import BUSYBOX
 from tests.end_to_end.bases import PROJECT, project
+from tests.runtime.people import open_to_all
 
 pytestmark = pytest.mark.root("it makes a user")
 
@@ -36,8 +37,7 @@ def as_user(script: str, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """A folder that everybody may read, with the tar of a root of several owners."""
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(folder.stat().st_mode | 0o055)
+    open_to_all(tmp_path)
     with tarfile.open(tmp_path / "base.tar", "w") as tar:
         for name in ("bin", "etc", "tmp"):
             tar.addfile(_member(name, tarfile.DIRTYPE, 0o755))

@@ -17,6 +17,7 @@ import pytest
 
 from tests.end_to_end.bases import PROJECT, Lamina
 from tests.end_to_end.test_engines import Engine, call, docker, image
+from tests.runtime.people import open_to_all
 
 pytestmark = pytest.mark.root("it asks dockerd")
 
@@ -160,8 +161,7 @@ def test_an_ordinary_user_s_container(
     probe: Path, theirs: Verdicts, ids: tuple[str, ...]
 ) -> None:
     """In a user namespace it can do no more than root's in docker."""
-    for folder in (probe.parent, *probe.parent.parents[:2]):
-        folder.chmod(folder.stat().st_mode | 0o055)
+    open_to_all(probe.parent)
     words = (f"{PROJECT}/tests/as-user", *ids, "sh", "-c", _AS_USER)
     done = call(*words, sys.executable, str(probe))
     assert done.returncode == 0, done.stderr

@@ -18,6 +18,15 @@ import lamina
 PYTHON = "/usr/bin/python3"
 
 
+def open_to_all(place: Path) -> None:
+    """Let others into a folder of pytest's, however deep that is: they are its user's
+    alone."""
+    for folder in (place, *place.parents):
+        mode = folder.stat().st_mode
+        if mode & 0o055 != 0o055:
+            folder.chmod(mode | 0o055)
+
+
 @contextmanager
 def public_package() -> Iterator[str]:
     """A folder that holds a copy of the package, readable by all."""
