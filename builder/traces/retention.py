@@ -8,11 +8,17 @@ looks into a root shares it: nothing of a build goes while either does.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
 
-from lamina.builder.traces.trace import JOURNAL, LOGS, ROOT, build_ids, builds_folder
+from lamina.builder.traces.trace import (
+    JOURNAL,
+    LOGS,
+    ROOT,
+    build_ids,
+    builds_folder,
+    is_in_use,
+)
 from lamina.errors import LaminaError
 from lamina.values import value
 
@@ -63,7 +69,7 @@ def remove_root(store: Store, root: KeptRoot) -> bool:
     The folder goes first, as on a full disk nothing can be written before; a pin that
     could not be let go of then is at the next collection.
     """
-    if _in_use(os.path.dirname(root.path)):
+    if is_in_use(os.path.dirname(root.path)):
         return False
     store.discard(root.path)
     with contextlib.suppress(LaminaError):
@@ -81,7 +87,7 @@ def collect(store: Store) -> None:
     for root in kept_roots(store)[KEPT_ROOTS:]:
         remove_root(store, root)
     for _, name in sorted(ages, reverse=True)[KEPT_BUILDS - 1 :]:
-        if not _in_use(f"{folder}/{name}"):
+        if not is_in_use(f"{folder}/{name}"):
             store.discard(f"{folder}/{name}")
     _drop_pins(store)
 
@@ -121,20 +127,5 @@ def _drop_pins(store: Store) -> None:
     rows = store.index.rows("SELECT DISTINCT owner FROM pin WHERE owner LIKE 'build:%'")
     for (owner,) in rows:
         folder = f"{builds_folder(store.root)}/{owner.partition(':')[2]}"
-        if not os.path.isdir(f"{folder}/{ROOT}") and not _in_use(folder):
+        if not os.path.isdir(f"{folder}/{ROOT}") and not is_in_use(folder):
             store.unpin(owner)
-
-
-def _in_use(folder: str) -> bool:
-    """Whether somebody writes this build's journal, or is in its root."""
-    try:
-        descriptor = os.open(f"{folder}/{JOURNAL}", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

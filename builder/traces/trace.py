@@ -162,12 +162,22 @@ def find_step(trace: Trace, wanted: str) -> StepTrace:
 
 def is_running(folder: str) -> bool:
     """Whether the process that writes this build's journal is alive."""
+    return _is_locked(folder, fcntl.LOCK_SH)
+
+
+def is_in_use(folder: str) -> bool:
+    """Whether somebody writes this build's journal, or is in its root."""
+    return _is_locked(folder, fcntl.LOCK_EX)
+
+
+def _is_locked(folder: str, kind: int) -> bool:
+    """Whether somebody has a lock of the journal that keeps one of `kind` out."""
     try:
         descriptor = os.open(f"{folder}/{JOURNAL}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except OSError:
         return True
     finally:

@@ -17,13 +17,17 @@ def main() -> int:
     """Run the command of this process, which ends with it."""
     # To look for cycles among what imports make would be a tenth of `lamina run`.
     gc.set_threshold(100_000)
-    if starts(sys.argv[1:]) and os.geteuid() == 0:
-        from lamina.runtime.containers.keepers import begin_keeper
+    try:
+        if starts(sys.argv[1:]) and os.geteuid() == 0:
+            from lamina.runtime.containers.keepers import begin_keeper
 
-        begin_keeper()
-    from lamina.cli.main import main as run
+            begin_keeper()
+        from lamina.cli.main import main as run
 
-    return run()
+        return run()
+    except KeyboardInterrupt:
+        # Before anything was there that would have to be cleaned up.
+        os._exit(130)
 
 
 def starts(words: list[str]) -> bool:
@@ -32,5 +36,5 @@ def starts(words: list[str]) -> bool:
     if words[at : at + 1] == [_GROUP]:
         words = spelled_out(_GROUP, words)
     return words[at : at + 1] in ([name] for name in _STARTING) and not any(
-        word.startswith(("--pid", "--help")) for word in words
+        word in ("--pid", "--help") or word.startswith("--pid=") for word in words
     )

@@ -22,19 +22,8 @@ FLAGS = 125
 # that the build has failed and nothing else.
 _OWN = frozenset(
     (
-        *(
-            "",
-            "build",
-            "watch",
-            "check",
-            "graph",
-            "fmt",
-            "outline",
-            "parse",
-            "render",
-            "layers",
-        ),
-        *("bootstrap", "copy", "log", "shell", "lsp", "completion"),
+        *("", "build", "watch", "check", "graph", "fmt", "outline", "parse", "render"),
+        *("layers", "bootstrap", "copy", "log", "shell", "lsp", "completion"),
     )
 )
 # How argparse and Parser begin what they say of arguments.

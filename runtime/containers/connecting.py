@@ -7,6 +7,7 @@ hub (hubs.py), or each has a helper process that speaks for it (user_network.py)
 from __future__ import annotations
 
 import _thread
+import os
 
 from lamina.runtime.containers import endpoints
 from lamina.runtime.containers.uplink import Uplink
@@ -34,7 +35,9 @@ class Connecting:
     def __init__(self, name: str, options: Options, owner: Callable[[], Owner]) -> None:
         self._lock = _thread.allocate_lock()
         self._outcome: Uplink | BaseException = Uplink()
+        # While it is being made, a descriptor of our own: a failure closes the other.
         self._namespace = -1
+        self._guard = _thread.allocate_lock()
         self._begun = _thread.allocate_lock()
         # With `-P` the image says which ports; without a network nothing is done.
         self.complete = not options.publish_all
@@ -52,20 +55,28 @@ class Connecting:
         except BaseException as error:
             self._outcome = error
         finally:
-            self._lock.release()
-            if self._begun.locked():
+            with self._guard:
+                early, self._namespace = self._namespace, -1
+            if early >= 0:
+                os.close(early)
+            else:
                 self._begun.release()
+            self._lock.release()
 
     def _begin(self, namespace: int) -> None:
-        self._namespace = namespace
+        self._namespace = os.dup(namespace)
         self._begun.release()
 
-    @property
     def namespace(self) -> int:
-        """Its network namespace, which is the connection's; -1 where none is made, or
-        only at the end."""
-        with self._begun:
-            return self._namespace
+        """Its network namespace, as soon as that is there: a descriptor, the caller's
+        to close. -1 where there is none, or no way out of it could be made."""
+        with self._begun, self._guard:
+            if self._namespace >= 0:
+                return os.dup(self._namespace)
+            made = self._outcome
+            if isinstance(made, Uplink) and made.namespace >= 0:
+                return os.dup(made.namespace)
+            return -1
 
     def result(self) -> Uplink:
         """The connection; raises what went wrong."""

@@ -168,7 +168,7 @@ class Start:
             spec = replace(spec, process=replace(spec.process, console_size=size))
         self._cgroup = self._make_cgroup(spec)
         if connecting is not None:
-            self._prepare(spec, connecting.namespace)
+            self._prepare(spec, connecting.namespace())
             self._uplink = connecting.result()
         self._write_etc(linked)
         pipes = Pipes(wanted_streams(container, console))
@@ -212,10 +212,16 @@ class Start:
             resolving.write_files(*asked)
 
     def _prepare(self, spec: Spec, namespace: int) -> None:
-        """Have the keeper begin with what needs no root and no way out."""
+        """Have the keeper begin with what needs no root and no way out; `namespace` is
+        closed."""
         assert self._cgroup is not None
-        if namespace >= 0 and self._is_ours:
-            self._zygote.prepare(spec, namespace, bool(self._cgroup.directories))
+        if namespace < 0:
+            return
+        try:
+            if self._is_ours:
+                self._zygote.prepare(spec, namespace, bool(self._cgroup.directories))
+        finally:
+            os.close(namespace)
 
     @property
     def _is_ours(self) -> bool:

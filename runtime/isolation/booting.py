@@ -78,9 +78,15 @@ class Booting:
 
 
 def begin(program: str) -> None:
-    """Start the process for a zygote that is asked for later; it ends with this one."""
+    """Start the process for a zygote that is asked for later; it ends with this one.
+
+    What keeps it from that is told when the zygote is asked for.
+    """
     global _begun
-    _begun = Booting(program, own_pids=True)
+    try:  # noqa: SIM105 (contextlib is an import)
+        _begun = Booting(program, own_pids=True)
+    except (OSError, RuntimeError):
+        pass
 
 
 def booting(program: str, own_pids: bool) -> Booting:

@@ -15,6 +15,7 @@ from lamina.cli.spellings import position_of_command
         "--root /store run --rm busybox true",
         "container run busybox",
         "start -a box",
+        "run --pids-limit 10 busybox",
     ],
 )
 def test_a_container_is_started(line: str) -> None:

@@ -131,9 +131,9 @@ def test_a_copy_from_a_stage_waits_for_it() -> None:
     assert fake.ran == ["make", "copy 1", "last"]
 
 
-def test_independent_steps_run_side_by_side() -> None:
-    fan = graph(base(0), run(1, 0, "left"), run(2, 0, "right"))
-    meet = threading.Barrier(2, timeout=30)
+def meeting(number: int) -> Fake:
+    """Whose steps end only when so many of them run at the same time."""
+    meet = threading.Barrier(number, timeout=30)
     fake = Fake()
     inner = fake.execute
 
@@ -142,6 +142,12 @@ def test_independent_steps_run_side_by_side() -> None:
         return inner(work)
 
     fake.execute = execute  # type: ignore[method-assign]
+    return fake
+
+
+def test_independent_steps_run_side_by_side() -> None:
+    fan = graph(base(0), run(1, 0, "left"), run(2, 0, "right"))
+    fake = meeting(2)
     fake.solve(fan, jobs=2)
     assert sorted(fake.ran) == ["left", "right"]
 
@@ -184,15 +190,7 @@ def test_tests_leave_room_for_the_steps(jobs: int) -> None:
 
 def test_tests_run_side_by_side_when_the_steps_are_done() -> None:
     pair = graph(base(0), checks(1, 0, "left"), checks(2, 0, "right"))
-    meet = threading.Barrier(2, timeout=30)
-    fake = Fake()
-    inner = fake.execute
-
-    def execute(work: Work) -> tuple[Layers, bool]:
-        meet.wait()
-        return inner(work)
-
-    fake.execute = execute  # type: ignore[method-assign]
+    fake = meeting(2)
     fake.solve(pair, jobs=2)
     assert sorted(fake.ran) == ["left", "right"]
 
