@@ -96,6 +96,12 @@ class Executor:
         try:
             if self._runner is not None:
                 self._runner.close()
+            else:
+                # A runner does it when it begins: what killed builds left goes with
+                # the next one, whether that runs a step or not.
+                from lamina.runtime.cgroups import cgroup
+
+                cgroup.collect()
             if self._explainer is not None and self.known:
                 self._explainer.remember([*self.known.values()])
             self.reads.close()
