@@ -19,6 +19,7 @@ import pytest
 
 from lamina.oci.files.removal import remove_tree
 from tests.end_to_end.bases import Lamina, project
+from tests.end_to_end.machines import Machines
 
 # What root made is root's; another user's lies where its other temporary files do.
 _SHARED = Path("/var/tmp" if os.geteuid() == 0 else tempfile.gettempdir())
@@ -33,6 +34,14 @@ def lamina(tmp_path: Path) -> Iterator[Lamina]:
     yield command
     command.end()
     assert command.left_behind() == []
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[Machines]:
+    """Stores of their own; nothing may be left of any."""
+    found = Machines(tmp_path)
+    yield found
+    found.end()
 
 
 @pytest.fixture(scope="session")

@@ -36,13 +36,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def machines(tmp_path: Path) -> Iterator[Machines]:
-    found = Machines(tmp_path)
-    yield found
-    found.end()
-
-
-@pytest.fixture
 def app(tmp_path: Path) -> Path:
     return project(tmp_path / "app", RECIPE, src__a="a\n")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +104,32 @@ class Bench:
         status, text = self.run("sh", "-ec", script, **options)
         assert status == ExitStatus(0), (status, text)
         return text
+
+
+def eventually(true: Callable[[], bool]) -> bool:
+    """Whether it becomes true; the time allowed is for a machine under load."""
+    end = time.monotonic() + 20
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def exists(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def terminal_output(fd: int) -> bytes:
+    """Everything, until nobody has the other end any more (then it is EIO)."""
+    data = b""
+    try:
+        while more := os.read(fd, 4096):
+            data += more
+    except OSError:
+        pass
+    return data

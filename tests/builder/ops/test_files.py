@@ -1,110 +1,20 @@
-"""What COPY does to a new layer (the table in dockerfile.md 1.8).
-
-The view is a plain directory here: a copy only needs its descriptor.
-"""
+"""What COPY does to a new layer (the table in dockerfile.md 1.8)."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lamina.builder.errors import CopyConflict, InvalidMode, SourceChanged
+from lamina.builder.errors import CopyConflict, SourceChanged
 from lamina.builder.ops.files import Arrival, Copied, Inline, copy_into, make_directory
-from lamina.builder.sources.context import open_context, open_root
+from lamina.builder.sources.context import open_context
 from lamina.builder.sources.fetched import Fetched
 from lamina.errors import LaminaError
-
-OLD = 1_234_567_890_123_456_789
-
-
-class Place:
-    """A context, a view and the layer that copies go to."""
-
-    def __init__(self, top: Path) -> None:
-        self.context = top / "context"
-        self.view = top / "view"
-        self.upper = top / "upper"
-        for directory in (self.context, self.view, self.upper):
-            directory.mkdir()
-
-    def copy(self, *sources: str, to: str, **how: object) -> Copied:
-        """COPY from the context onto the view."""
-        selecting = {k: how.pop(k) for k in ("exclude", "parents") if k in how}
-        with open_context(str(self.context)) as context, self._opened() as view:
-            items = context.select(sources, **selecting).items  # type: ignore[arg-type]
-            return copy_into(items, view, str(self.upper), _arrival(to, how))
-
-    def copy_stage(self, *sources: str, to: str, **how: object) -> Copied:
-        """COPY --from of a stage whose root is the context's folder."""
-        fd = os.open(self.context, os.O_PATH)
-        try:
-            with open_root(fd, "the stage") as stage, self._opened() as view:
-                items = stage.select(sources).items
-                return copy_into(items, view, str(self.upper), _arrival(to, how))
-        finally:
-            os.close(fd)
-
-    def copy_onto_nothing(self, *sources: str, to: str) -> Copied:
-        with open_context(str(self.context)) as context:
-            items = context.select(sources).items
-            return copy_into(items, None, str(self.upper), Arrival(to))
-
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[int]:
-        view = os.open(self.view, os.O_PATH | os.O_DIRECTORY)
-        try:
-            yield view
-        finally:
-            os.close(view)
-
-    def layer(self) -> dict[str, str]:
-        """Everything in the layer: `dir`, a link's target, or a file's content."""
-        found = {}
-        for path in sorted(self.upper.rglob("*")):
-            name = str(path.relative_to(self.upper))
-            if path.is_symlink():
-                found[name] = f"-> {os.readlink(path)}"
-            elif path.is_dir():
-                found[name] = "dir"
-            else:
-                found[name] = path.read_text()
-        return found
-
-    def files(self) -> dict[str, str]:
-        return {k: v for k, v in self.layer().items() if v != "dir"}
-
-    def mode(self, name: str) -> int:
-        return stat.S_IMODE((self.upper / name).lstat().st_mode)
-
-
-def _arrival(to: str, how: dict[str, object]) -> Arrival:
-    return Arrival(to, **how)  # type: ignore[arg-type]
-
-
-def make(root: Path, **files: str) -> None:
-    """Files by name, `__` for a slash; a value of `-> x` is a link, `dir` a folder."""
-    for name, content in files.items():
-        path = root / name.replace("__", "/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if content.startswith("-> "):
-            path.symlink_to(content[3:])
-        elif content == "dir":
-            path.mkdir(exist_ok=True)
-        else:
-            path.write_text(content)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    place = Place(tmp_path)
-    make(place.context, f="f", g="g", d__x="x", d__in__y="y", d__link="-> x")
-    make(place.view, dir__old="old", file="file", to__dir="dir", etc="dir")
-    return place
+from tests.builder.ops.places import OLD, Place, empty, make
 
 
 @pytest.mark.parametrize(
@@ -181,7 +91,7 @@ def test_sources_that_contradict_each_other(place: Place) -> None:
     for second, path in (("d2", "/dir/in"), ("d3", "/dir/x"), ("d4", "/dir/link")):
         with pytest.raises(CopyConflict, match=path):
             place.copy("d", second, to="/dir/")
-        _empty(place.upper)
+        empty(place.upper)
 
 
 def test_one_match_of_a_wildcard_may_become_a_file(place: Place) -> None:
@@ -238,157 +148,6 @@ def test_a_link_in_the_place_of_a_nested_file_is_replaced(place: Place) -> None:
     place.copy("f", "d", to="/dir/")
     assert place.files()["dir/f"] == "f"
     assert place.files()["dir/x"] == "x"
-
-
-def test_modes_are_kept_exactly_whatever_the_umask(place: Place) -> None:
-    modes = {"a": 0o4755, "b": 0o2711, "c": 0o1777, "d": 0o000, "e": 0o666, "h": 0o640}
-    for name, mode in modes.items():
-        make(place.context, **{f"modes__{name}": name})
-        (place.context / "modes" / name).chmod(mode)
-    (place.context / "modes" / "sub").mkdir()
-    (place.context / "modes" / "sub").chmod(0o3775)
-    before = os.umask(0o077)
-    try:
-        place.copy("modes", to="/new/modes")
-    finally:
-        os.umask(before)
-    assert {name: place.mode(f"new/modes/{name}") for name in modes} == modes
-    assert place.mode("new/modes/sub") == 0o3775
-    assert place.mode("new/modes") == place.mode("new") == 0o755
-
-
-def test_times_are_kept_to_the_nanosecond(place: Place) -> None:
-    for name in ("d/x", "d/in/y", "d/in", "d"):
-        os.utime(place.context / name, ns=(OLD, OLD + len(name)))
-    os.utime(place.context / "d/link", ns=(OLD, OLD), follow_symlinks=False)
-    os.utime(place.view / "dir", ns=(OLD, OLD - 1))
-    place.copy("d", to="/dir/sub")
-
-    def mtime(name: str) -> int:
-        return (place.upper / name).lstat().st_mtime_ns - OLD
-
-    names = ("dir/sub/x", "dir/sub/in/y", "dir/sub/in", "dir/sub", "dir/sub/link")
-    assert [mtime(name) for name in names] == [3, 6, 4, 1, 0]
-    assert mtime("dir") == -1
-
-
-def test_an_existing_destination_keeps_its_mode_and_nested_ones_do_not(
-    place: Place,
-) -> None:
-    make(place.view, dir__in__old="old")
-    (place.view / "dir").chmod(0o1777)
-    (place.view / "dir/in").chmod(0o700)
-    (place.context / "d").chmod(0o711)
-    (place.context / "d/in").chmod(0o750)
-    place.copy("d", to="/dir")
-    assert place.mode("dir") == 0o1777
-    assert place.mode("dir/in") == 0o750
-    place.copy("d", to="/fresh")
-    assert place.mode("fresh") == 0o755
-
-
-@pytest.mark.parametrize(
-    ("chmod", "file", "program", "inner", "made"),
-    [
-        ("644", 0o644, 0o644, 0o644, 0o644),
-        ("0755", 0o755, 0o755, 0o755, 0o755),
-        ("u=rwX,go=rX", 0o644, 0o755, 0o755, 0o755),
-        ("a+X", 0o640, 0o751, 0o751, 0o755),
-        ("go-rwx", 0o600, 0o700, 0o700, 0o755),
-        ("g=u,o=", 0o660, 0o770, 0o770, 0o755),
-        ("+x", 0o751, 0o751, 0o751, 0o755),
-        ("u+s,+t", 0o5640, 0o5750, 0o5750, 0o755),
-        ("u-w+x", 0o540, 0o550, 0o550, 0o755),
-    ],
-)
-def test_chmod(
-    place: Place, chmod: str, file: int, program: int, inner: int, made: int
-) -> None:
-    make(place.context, p__file="", p__program="", p__in="dir", p__link="-> file")
-    for name, mode in (("file", 0o640), ("program", 0o750), ("in", 0o750)):
-        (place.context / "p" / name).chmod(mode)
-    place.copy("p", to="/new/", chmod=chmod)
-    assert place.mode("new/file") == file
-    assert place.mode("new/program") == program
-    assert place.mode("new/in") == inner
-    assert place.mode("new") == made
-    assert place.mode("new/link") == 0o777
-
-
-@pytest.mark.parametrize("chmod", ["8", "77777", "rwx", "u+q", "u", "z=r", "u=rg"])
-def test_chmod_refuses_what_is_no_mode(place: Place, chmod: str) -> None:
-    with pytest.raises(InvalidMode):
-        place.copy("f", to="/f", chmod=chmod)
-
-
-@pytest.mark.root
-def test_owners(place: Place) -> None:
-    for name in ("f", "d", "d/x", "d/in", "d/in/y"):
-        os.chown(place.context / name, 100, 200)
-    os.chown(place.context / "d/link", 100, 200, follow_symlinks=False)
-    os.chown(place.view / "dir", 7, 8)
-
-    def owner(name: str) -> tuple[int, int]:
-        found = (place.upper / name).lstat()
-        return found.st_uid, found.st_gid
-
-    def owners() -> set[tuple[int, int]]:
-        names = ("dir/new", "dir/new/x", "dir/new/in", "dir/new/in/y", "dir/new/link")
-        return {owner(name) for name in names}
-
-    place.copy("d", to="/dir/new")
-    assert owners() == {(0, 0)}
-    assert owner("dir") == (7, 8)
-    _empty(place.upper)
-    place.copy("d", to="/dir/new", owner=(11, 12))
-    assert owners() == {(11, 12)}
-    assert owner("dir") == (7, 8)
-    _empty(place.upper)
-    place.copy_stage("/d", to="/dir/new/")
-    assert owner("dir/new") == (0, 0)
-    assert owner("dir/new/in/y") == owner("dir/new/link") == (100, 200)
-
-
-@pytest.mark.root
-def test_a_directory_with_set_group_id_hands_its_group_to_nobody(place: Place) -> None:
-    make(place.context, one__in__a="", two__in__b="")
-    os.chown(place.context / "one/in", 0, 50)
-    (place.context / "one/in").chmod(0o2755)
-    place.copy_stage("/one", "/two", to="/new/")
-    assert (place.upper / "new/in/b").stat().st_gid == 0
-
-
-@pytest.mark.root
-def test_special_bits_survive_a_change_of_owner(place: Place) -> None:
-    (place.context / "f").chmod(0o6755)
-    place.copy("f", to="/f", owner=(5, 6))
-    assert place.mode("f") == 0o6755
-
-
-@pytest.mark.root
-def test_capabilities_are_carried_along(place: Place) -> None:
-    capability = bytes.fromhex("0100000200040000000000000000000000000000")
-    os.setxattr(place.context / "f", "security.capability", capability)
-    os.setxattr(place.context / "f", "user.tag", b"mine")
-    place.copy("f", to="/f", owner=(5, 6))
-    assert os.getxattr(place.upper / "f", "security.capability") == capability
-    assert os.listxattr(place.upper / "f") == ["security.capability"]
-    place.copy_stage("/f", to="/g")
-    assert os.getxattr(place.upper / "g", "user.tag") == b"mine"
-
-
-@pytest.mark.root
-def test_devices_and_pipes_of_a_stage(place: Place) -> None:
-    os.mkfifo(place.context / "d/pipe", 0o640)
-    os.mknod(place.context / "d/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
-    place.copy_stage("/d", to="/new")
-    made = (place.upper / "new/null").lstat()
-    assert (stat.S_ISCHR(made.st_mode), made.st_rdev) == (True, os.makedev(1, 3))
-    assert stat.S_ISFIFO((place.upper / "new/pipe").lstat().st_mode)
-    assert place.mode("new/pipe") == 0o640
-    os.mknod(place.context / "d/gone", stat.S_IFCHR, 0)
-    with pytest.raises(LaminaError, match="character device 0:0"):
-        place.copy_stage("/d", to="/other")
 
 
 def test_hard_links_are_kept_within_one_source(place: Place) -> None:
@@ -543,10 +302,3 @@ def test_overlay_shows_what_was_meant(place: Place, tmp_path: Path) -> None:
     assert shown == ["f", "gone", "in", "link", "old", "x"]
     assert inner == ["old", "y"]
     assert mode == 0o1777
-
-
-def _empty(directory: Path) -> None:
-    import shutil
-
-    for path in directory.iterdir():
-        shutil.rmtree(path)

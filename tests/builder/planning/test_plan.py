@@ -8,57 +8,25 @@ from lamina.builder.errors import InvalidInstruction, InvalidOption, UnknownBase
 from lamina.builder.planning.base import Base, BaseRequest
 from lamina.builder.planning.options import PlanOptions
 from lamina.builder.planning.plan import plan
-from lamina.builder.planning.state import DEFAULT_PATH
 from lamina.builder.solving.graph import (
     BaseOp,
     CopyOp,
-    Graph,
-    Operation,
     RunOp,
     WorkdirOp,
 )
 from lamina.errors import LaminaError
-from lamina.lang.dialect import Dialect
 from lamina.lang.parser import parse
 from lamina.lang.source import RecipeError, Source
-from lamina.oci.config import History, ImageConfig
-from lamina.oci.digest import Digest
+from lamina.oci.config import History
 from lamina.values import replace
-
-BASE = ImageConfig(
-    "amd64",
-    "linux",
-    env=("PATH=/bin", "LANG=C"),
-    cmd=("sh",),
-    working_dir="/home",
-    history=(History(created_by="the base"),),
+from tests.builder.planning.plans import (
+    BARE,
+    BASE,
+    LAYERS,
+    config_of,
+    env_of,
+    planned,
 )
-BARE = ImageConfig("amd64", "linux")
-LAYERS = (Digest.of(b"base layer"),)
-
-
-def planned(text: str, base: ImageConfig = BASE, **options: object) -> Graph:
-    """The graph of a recipe whose every base is `base`; `compat` as the option."""
-
-    def resolve(request: BaseRequest) -> Base:
-        return Base(base, LAYERS)
-
-    dialect = Dialect(extended=True, compat=bool(options.pop("compat", False)))
-    recipe = parse(Source("Recipe", text), dialect=dialect)
-    wanted = replace(PlanOptions("linux/amd64"), **options)
-    return plan(recipe, wanted, resolve)
-
-
-def config_of(graph: Graph) -> ImageConfig:
-    """The config of a graph's only image."""
-    (product,) = graph.products
-    return product.config
-
-
-def env_of(graph: Graph) -> dict[str, str]:
-    """The environment of the last RUN."""
-    runs = [s.operation for s in graph.steps if isinstance(s.operation, RunOp)]
-    return dict(pair.split("=", 1) for pair in runs[-1].env)
 
 
 def test_a_chain_of_steps_stands_on_its_base() -> None:
@@ -302,165 +270,6 @@ def test_errors_of_a_trigger_say_that_they_are_one() -> None:
     assert caught.value.span.text == "FROM base"
 
 
-# What Dockerfiles cannot say
-
-
-def operations(graph: Graph) -> list[Operation]:
-    return [step.operation for step in graph.steps]
-
-
-def test_nothing_stands_on_a_test() -> None:
-    text = "FROM base\nRUN make\nTEST --mount=type=tmpfs,target=/t check\nRUN install\n"
-    graph = planned(text)
-    _, make, test, install = graph.steps
-    assert test.is_test and test.name == "[stage-0 3/4] TEST check"
-    assert test.parent == make.index and install.parent == make.index
-    assert graph.products[0].tip == install.index
-    without = planned("FROM base\nRUN make\nRUN install\n")
-    assert config_of(graph) == config_of(without)
-    assert operations(planned(text, tests=False)) == operations(without)
-
-
-def test_the_tests_of_every_stage_on_the_way_are_planned() -> None:
-    text = (
-        "FROM base AS a\nTEST a\nFROM base AS b\nTEST b\nFROM a AS c\nTEST c\n"
-        "FROM scratch\nCOPY --from=c /x /\n"
-    )
-    tests = [step.name.partition("TEST ")[2] for step in planned(text).steps]
-    assert sorted(filter(None, tests)) == ["a", "c"]
-
-
-def test_flags_of_run_are_for_the_executor() -> None:
-    run = planned("FROM base\nRUN --max-age=12h a\n").steps[1].operation
-    assert isinstance(run, RunOp) and run.max_age == 12 * 3600 * 10**9
-    run = planned("FROM base\nRUN --no-cache a\n").steps[1].operation
-    assert isinstance(run, RunOp) and run.no_cache
-
-
-def test_run_env_lets_in_what_it_names() -> None:
-    text = "FROM base\nARG A=1\nARG B=2\nENV C=3 D=4\nRUN --env=A --env=C x\n"
-    graph = planned(text)
-    assert set(env_of(graph)) == {"A", "C", "PATH", "SOURCE_DATE_EPOCH"}
-    assert config_of(graph).history[-1].created_by.startswith("RUN |1 A=1 /bin/sh")
-    assert "D=4" in config_of(graph).env
-
-
-def test_several_targets_are_one_graph() -> None:
-    text = (
-        "FROM base AS a\nRUN a\nFROM a AS b\nRUN b\nFROM a AS c\nRUN c\nFROM scratch\n"
-    )
-    graph = planned(text, targets=("c", "B", "c"))
-    assert [product.name for product in graph.products] == ["c", "b"]
-    assert len(graph.steps) == 4
-    graph = planned(text, all_targets=True)
-    assert [product.name for product in graph.products] == ["a", "b", "c"]
-    assert [product.name for product in planned(text).products] == ["stage-3"]
-    with pytest.raises(InvalidOption, match="No stage of Recipe has a name"):
-        planned("FROM base\n", all_targets=True)
-
-
-def test_a_stage_by_a_variable() -> None:
-    text = "FROM base AS a\nRUN a\nFROM base\nARG S=%s\nCOPY --from=$S /x /x\n"
-    graph = planned(text % "a")
-    assert graph.steps[graph.steps[-1].reads[0]].name.endswith("RUN a")
-    assert planned(text % "other").steps[-2].operation == BaseOp("other", LAYERS)
-    for name, message in (
-        ("", "--from is empty"),
-        ("5", "no stage number 5"),
-        ("later", "not done yet"),
-    ):
-        with pytest.raises(InvalidInstruction, match=message) as caught:
-            planned(f"{text % name}FROM base AS later\nCOPY --from=1 /x /\n")
-        assert caught.value.place.startswith("Recipe:5:")
-
-
-def test_unset_leaves_what_was_not_named() -> None:
-    text = "FROM base\nENV X=1 Y=2\nARG Z=3\nUNSET ENV X LANG\nRUN x\n"
-    graph = planned(text)
-    assert config_of(graph).env == ("PATH=/bin", "Y=2")
-    assert {"Y", "Z"} <= set(env_of(graph)) and "X" not in env_of(graph)
-    assert graph.notes == ()
-    assert config_of(graph).history[-2].created_by == "UNSET ENV X LANG"
-
-
-def test_unset_of_an_argument_is_told() -> None:
-    graph = planned("FROM base\nARG X=1\nUNSET ENV X\nRUN x\n")
-    assert env_of(graph)["X"] == "1"
-    assert graph.notes == ("warning: UNSET ENV X: nothing has set it here. Recipe:3:1",)
-
-
-# dockerfile.md 1.4 to 1.8: BuildKit's rules, and where only compat keeps them
-
-
-def test_globals_are_for_from_and_for_args_without_a_default() -> None:
-    text = "ARG G=1\nARG H=$G\nFROM base\nRUN x\n"
-    assert not {"G", "H"} & set(env_of(planned(text)))
-    text = "ARG G=1\nARG H=2\nFROM base\nARG G\nARG H=own\nRUN x\n"
-    env = env_of(planned(text))
-    assert (env["G"], env["H"]) == ("1", "own")
-    assert env_of(planned(text, build_args={"H": "given"}))["H"] == "given"
-
-
-def test_the_default_of_a_given_argument_is_not_looked_at() -> None:
-    text = "ARG B=${B:?needed}\nFROM base\nARG C=${C:?needed}\nRUN x\n"
-    assert env_of(planned(text, build_args={"B": "1", "C": "2"}))["C"] == "2"
-    with pytest.raises(RecipeError, match="B: needed"):
-        planned(text)
-
-
-@pytest.mark.parametrize(
-    ("targets", "value"), [((), "default"), (("a",), "a"), (("a", "b"), "a,b")]
-)
-def test_the_target_as_an_argument(targets: tuple[str, ...], value: str) -> None:
-    text = "FROM base AS a\nARG TARGETSTAGE\nRUN x\nFROM a AS b\nRUN x\nFROM a\n"
-    assert env_of(planned(text, targets=targets))["TARGETSTAGE"] == value
-
-
-def test_a_stage_inherits_arguments_and_no_triggers() -> None:
-    text = "FROM base AS a\nARG A=1\nONBUILD ENV T=1\nFROM a AS b\nRUN x\nFROM b\n"
-    graph = planned(text, targets=("b",))
-    assert env_of(graph)["A"] == "1" and env_of(graph)["T"] == "1"
-    assert config_of(graph).on_build == ()
-    assert planned(text, targets=("a",)).products[0].config.on_build == ("ENV T=1",)
-
-
-def test_scratch_has_a_path_and_a_folder() -> None:
-    config = config_of(planned("FROM scratch\nLABEL a=b\n"))
-    assert config.env == (f"PATH={DEFAULT_PATH}",)
-    assert config.working_dir == "/"
-    assert f"PATH={DEFAULT_PATH}" in config_of(planned("FROM b\n", BARE)).env
-
-
-def test_from_in_another_case() -> None:
-    text = "FROM base AS a\nRUN a\nFROM A\nRUN b\n"
-    assert len(planned(text).steps) == 3
-    assert planned(text, compat=True).steps[0].operation == BaseOp("A", LAYERS)
-
-
-def copied(text: str, compat: bool = False) -> CopyOp:
-    operation = planned(f"FROM base\n{text}\n", compat=compat).steps[1].operation
-    assert isinstance(operation, CopyOp)
-    return operation
-
-
-def test_a_quirk_is_in_a_step_only_where_it_may_count() -> None:
-    assert copied("COPY --chown=1:2 a /b", compat=True).quirks == ()
-    assert copied("COPY --chown=me a /b").quirks == ()
-    assert copied("COPY --chown=me a /b", compat=True).quirks == ("unknown-owner",)
-    assert copied("COPY a b /c/", compat=True).quirks == ()
-    assert copied("COPY a b /c", compat=True).quirks == ("several-sources",)
-    excluded = "COPY --exclude=*.o * /c/"
-    assert copied(excluded, compat=True).quirks == ("excluded-files",)
-    assert copied(excluded).quirks == ()
-
-
-def test_chmod_switches_link_off_in_compat() -> None:
-    text = "COPY --link --chmod=755 a /b"
-    assert copied(text).link
-    assert not copied(text, compat=True).link
-    assert copied("COPY --link a /b", compat=True).link
-
-
 @pytest.mark.parametrize("line", ["COPY $N /x", "ADD a $N", "WORKDIR $N"])
 def test_a_word_that_became_empty(line: str) -> None:
     with pytest.raises(InvalidInstruction, match="empty here"):
@@ -478,64 +287,3 @@ def test_a_device_that_is_required_is_an_error() -> None:
 def test_a_name_cannot_steer_a_terminal() -> None:
     step = planned("FROM base\nRUN echo \x1b[2J\u202e\n").steps[1]
     assert step.name.isprintable()
-
-
-CROSS = """\
-FROM --platform=$BUILDPLATFORM base AS compiler
-RUN fetch
-ARG TARGETARCH
-RUN compile --for $TARGETARCH
-FROM base AS app
-ARG TARGETPLATFORM
-ARG BUILDPLATFORM
-COPY --from=compiler /app /app
-RUN about $BUILDPLATFORM $TARGETPLATFORM
-"""
-
-
-def test_a_plan_for_several_platforms_has_each_step_once() -> None:
-    graph = planned(CROSS, platforms=("linux/amd64", "linux/arm64"))
-    assert sorted(step.name for step in graph.steps) == [
-        "[linux/amd64 app 1/3] FROM base",
-        "[linux/amd64 app 2/3] COPY --from=compiler /app /app",
-        "[linux/amd64 app 3/3] RUN about $BUILDPLATFORM $TARGETPLATFORM",
-        "[linux/amd64 compiler 1/4] FROM base",
-        "[linux/amd64 compiler 2/4] RUN fetch",
-        "[linux/amd64 compiler 3/4] RUN compile --for $TARGETARCH",
-        "[linux/amd64 compiler 4/4] RUN compile --for $TARGETARCH",
-        "[linux/arm64 app 1/3] FROM base",
-        "[linux/arm64 app 2/3] COPY --from=compiler /app /app",
-        "[linux/arm64 app 3/3] RUN about $BUILDPLATFORM $TARGETPLATFORM",
-    ]
-    assert all(f"[{step.platform} " in step.name for step in graph.steps)
-    about = graph.steps[-1].operation
-    assert isinstance(about, RunOp)
-    assert {"TARGETPLATFORM=linux/arm64", "BUILDPLATFORM=linux/amd64"} <= {*about.env}
-    assert [product.name for product in graph.products] == ["app", "app"]
-
-
-def test_bases_are_asked_for_by_platform_only_where_one_was_named() -> None:
-    asked = []
-
-    def resolve(request: BaseRequest) -> Base:
-        asked.append((request.name, request.platform))
-        return Base(BASE, LAYERS)
-
-    text = "FROM a AS x\nFROM --platform=linux/aarch64 b AS y\n"
-    text += "COPY --from=x / /\nCOPY --from=c / /\n"
-    recipe = parse(Source("Recipe", text))
-    plan(recipe, PlanOptions("linux/amd64"), resolve)
-    assert asked == [("b", "linux/arm64"), ("a", ""), ("c", "")]
-    asked.clear()
-    plan(recipe, PlanOptions("linux/amd64", platforms=("linux/riscv64",)), resolve)
-    assert asked == [
-        ("b", "linux/arm64"),
-        ("a", "linux/riscv64"),
-        ("c", "linux/riscv64"),
-    ]
-
-
-def test_what_is_no_platform_is_an_error_with_its_place() -> None:
-    with pytest.raises(LaminaError, match="is not a platform") as caught:
-        planned("FROM base AS x\nFROM --platform=linux/!! base\n")
-    assert "2" in str(caught.value.place)

@@ -9,44 +9,23 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from lamina.runtime import syscalls
 from lamina.runtime.errors import CommandNotFound, ContainerError, NotExecutable
-from lamina.runtime.isolation import terminal
 from lamina.runtime.isolation.sandbox import ExitStatus
 from lamina.runtime.isolation.snapshot import Snapshot, mount
 from lamina.runtime.isolation.zygote import Options, Zygote
 from lamina.runtime.spec import Process, Spec
 from lamina.values import replace
-from tests.runtime.launches import Bench
+from tests.runtime.launches import Bench, eventually, exists
 
 pytestmark = pytest.mark.root
 
-REPOSITORY = str(Path(__file__).parents[2])
 
-
-def eventually(true: Callable[[], bool]) -> bool:
-    """Whether it becomes true; the time allowed is for a machine under load."""
-    end = time.monotonic() + 20
-    while not true():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
-
-
-def exists(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-            return file.read().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+REPOSITORY = str(Path(__file__).parents[3])
 
 
 def test_exit_codes_and_signals(bench: Bench) -> None:
@@ -186,177 +165,6 @@ def test_the_old_way_of_mounting_layers(tmp_path: Path, busybox_root: Path) -> N
             bench.sh("touch /new; ls -d /file* | wc -l", snapshot=snapshot) == "130\n"
         )
         assert os.listdir(bench.upper) == ["new"]
-
-
-# Terminals
-
-
-def terminal_output(fd: int) -> bytes:
-    """Everything, until nobody has the other end any more (then it is EIO)."""
-    data = b""
-    try:
-        while more := os.read(fd, 4096):
-            data += more
-    except OSError:
-        pass
-    return data
-
-
-def test_a_terminal_of_its_own(bench: Bench) -> None:
-    process = {"terminal": True, "console_size": (40, 132)}
-    script = (
-        "tty; stty size; test -t 1 && ls -l /dev/console; echo x > /dev/console; ps"
-    )
-    with bench.start("sh", "-c", script, process=process) as sandbox:
-        assert sandbox.terminal is not None
-        text = terminal_output(sandbox.terminal).decode()
-        os.close(sandbox.terminal)
-        assert sandbox.wait() == ExitStatus(0)
-    lines = text.split("\r\n")
-    assert lines[:2] == ["/dev/pts/0", "40 132"]
-    assert lines[2].endswith("/dev/console")
-    assert lines[3] == "x"
-
-
-def test_control_c_and_sizes_reach_the_terminal(bench: Bench) -> None:
-    process = {"terminal": True, "console_size": (24, 80)}
-    script = "trap 'stty size; exit 3' INT; echo ready; while :; do sleep 0.01; done"
-    with bench.start("sh", "-c", script, process=process) as sandbox:
-        assert sandbox.terminal is not None
-        assert os.read(sandbox.terminal, 100) == b"ready\r\n"
-        terminal.set_size(sandbox.terminal, 30, 100)
-        assert terminal.get_size(sandbox.terminal) == (30, 100)
-        os.write(sandbox.terminal, b"\x03")
-        assert b"30 100" in terminal_output(sandbox.terminal)
-        os.close(sandbox.terminal)
-        assert sandbox.wait() == ExitStatus(3)
-
-
-def test_a_users_terminal_is_the_users(bench: Bench) -> None:
-    process = {"terminal": True, "user": "app"}
-    script = "echo a > /dev/tty; stat -c %u:%a $(tty)"
-    with bench.start("sh", "-c", script, process=process) as sandbox:
-        assert sandbox.terminal is not None
-        assert terminal_output(sandbox.terminal) == b"a\r\n1000:620\r\n"
-        os.close(sandbox.terminal)
-        assert sandbox.wait() == ExitStatus(0)
-
-
-# init
-
-
-def test_init_reaps_and_gives_the_commands_code(bench: Bench) -> None:
-    script = (
-        "sh -c 'sleep 0.05 &'; echo $$ $PPID; sleep 0.2; ps -o stat | grep -c Z; exit 9"
-    )
-    status, text = bench.run("sh", "-c", script, process={"init": True})
-    assert status == ExitStatus(9)
-    lines = text.split("\n")
-    assert lines[0].endswith(" 1")
-    assert lines[1] == "0", "an orphan that ended was collected"
-
-
-def test_init_passes_signals_on(bench: Bench) -> None:
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    script = "trap 'exit 5' TERM; echo up; while :; do sleep 0.01; done"
-    process = {"init": True, "user": "app"}
-    with bench.start(
-        "sh", "-c", script, stdio=(reader, writer, writer), process=process
-    ) as sandbox:
-        os.close(writer)
-        assert os.read(reader, 10) == b"up\n"
-        sandbox.kill(signal.SIGTERM)
-        assert sandbox.wait() == ExitStatus(5)
-    os.close(reader)
-
-
-def test_init_tells_of_a_command_that_cannot_start(bench: Bench) -> None:
-    with pytest.raises(CommandNotFound):
-        bench.run("/no/such", process={"init": True})
-
-
-def test_a_command_that_init_saw_killed(bench: Bench) -> None:
-    status, _ = bench.run("sh", "-c", "kill -9 $$", process={"init": True})
-    assert status == ExitStatus(137)
-
-
-def test_init_and_a_terminal_are_one_session(bench: Bench) -> None:
-    process = {"init": True, "terminal": True}
-    script = "trap 'echo int; exit 4' INT; echo ready; while :; do sleep 0.01; done"
-    with bench.start("sh", "-c", script, process=process) as sandbox:
-        assert sandbox.terminal is not None
-        assert os.read(sandbox.terminal, 100) == b"ready\r\n"
-        os.write(sandbox.terminal, b"\x03")
-        assert terminal_output(sandbox.terminal).count(b"int\r\n") == 1
-        os.close(sandbox.terminal)
-        assert sandbox.wait() == ExitStatus(4)
-
-
-# exec
-
-
-def test_exec_enters_the_container(bench: Bench) -> None:
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    null = os.open(os.devnull, os.O_RDWR)
-    with (
-        bench.start("sh", "-c", "touch /here; sleep 1000") as container,
-        Zygote.start(Options(exec_only=True)) as zygote,
-    ):
-        assert eventually((bench.upper / "here").exists)
-        script = (
-            "ls /here; ps | grep -c 'sleep 1000$'; grep Cap /proc/self/status; "
-            "ls /proc/self/fd; id -un; exit 3"
-        )
-        process = Process(("sh", "-c", script), user="app", cwd="/tmp")
-        pidfd = syscalls.pidfd_open(container.pid)
-        with zygote.launch_exec(pidfd, process, (null, writer, writer)) as sandbox:
-            os.close(writer)
-            with open(reader, encoding="utf-8") as pipe:
-                text = pipe.read()
-            assert sandbox.wait() == ExitStatus(3)
-        os.close(pidfd)
-        container.kill()
-        container.wait()
-    os.close(null)
-    assert text.startswith("/here\n1\nCapInh:\t0000000000000000\n")
-    assert "CapEff:\t0000000000000000\nCapBnd:\t00000000a80425fb" in text
-    assert text.endswith("0\n1\n2\n3\napp\n")
-
-
-def test_exec_by_the_zygote_that_started_it_with_a_terminal(bench: Bench) -> None:
-    with bench.start("sleep", "1000") as container:
-        process = Process(
-            ("sh", "-c", "tty; echo $PPID; ls /proc | head -1"), terminal=True
-        )
-        with bench.zygote.launch_exec(container.pidfd, process) as sandbox:
-            assert sandbox.terminal is not None
-            assert terminal_output(sandbox.terminal) == b"/dev/pts/0\r\n0\r\n1\r\n"
-            os.close(sandbox.terminal)
-            assert sandbox.wait() == ExitStatus(0)
-        with pytest.raises(CommandNotFound):
-            bench.zygote.launch_exec(container.pidfd, Process(("nothere",)))
-        container.kill()
-        container.wait()
-        with pytest.raises(ContainerError, match="Cannot enter the container"):
-            bench.zygote.launch_exec(container.pidfd, Process(("true",)))
-
-
-def test_exec_is_killed_with_its_owner_unless_detached(bench: Bench) -> None:
-    null = os.open(os.devnull, os.O_RDWR)
-    with bench.start("sleep", "1000") as container:
-        zygote = Zygote.start(Options(exec_only=True))
-        process = Process(("sleep", "1000"))
-        tied = zygote.launch_exec(container.pidfd, process, (null,) * 3)
-        free = zygote.launch_exec(container.pidfd, process, (null,) * 3, detached=True)
-        zygote.close()
-        assert eventually(lambda: not exists(tied.pid))
-        assert exists(free.pid)
-        container.kill()
-        container.wait()
-        assert eventually(lambda: not exists(free.pid))
-        tied.close()
-        free.close()
-    os.close(null)
 
 
 # Life and death of the zygote
