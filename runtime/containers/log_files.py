@@ -1,15 +1,18 @@
 """The files that a container's log consists of: `log`, before it `log.1`, `log.2`, ...
 
 They are rotated while they are read, so they are opened at once, and looked at again.
+Those with a number may be compressed meanwhile (keeper/log_compression.py).
 """
 
 from __future__ import annotations
 
 import os
 
+from lamina.runtime.keeper.log_compression import HEADER, INODE_BYTES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 # How much a tail reads back at a time.
 _BLOCK = 64 * 1024
@@ -33,11 +36,26 @@ def newer_files(path: str, known: int) -> list[int]:
     if _inode(path) in (inode, 0):
         return []
     files = open_files(path)
-    for number, fd in enumerate(files):
-        if os.fstat(fd).st_ino == inode:
+    # The newest first: an inode that is not open any more may be another file's now.
+    for number in range(len(files) - 1, -1, -1):
+        if _inode_before(files[number]) == inode:
             close(files[: number + 1])
             return files[number + 1 :]
     return files
+
+
+def decompress(file: int) -> None:
+    """Have the descriptor stand for what is compressed in its file, if that is so."""
+    if os.pread(file, len(HEADER), 0) != HEADER:
+        return
+    import tempfile
+
+    with tempfile.TemporaryFile() as target:
+        for data in _decompressed(file):
+            target.write(data)
+        target.flush()
+        os.dup2(target.fileno(), file, inheritable=False)
+    os.lseek(file, 0, os.SEEK_SET)
 
 
 def start_of_tail(files: list[int], count: int) -> int:
@@ -46,6 +64,7 @@ def start_of_tail(files: list[int], count: int) -> int:
     Partial records count with their line.
     """
     for number in range(len(files) - 1, -1, -1):
+        decompress(files[number])
         position, found = _start(files[number], count)
         os.lseek(files[number], position, os.SEEK_SET)
         if found >= count:
@@ -63,9 +82,14 @@ def _open_all(path: str) -> list[int]:
     files: list[int] = []
     while True:
         name = f"{path}.{len(files)}" if files else path
-        try:
-            files.append(os.open(name, os.O_RDONLY | os.O_CLOEXEC))
-        except FileNotFoundError:
+        # In the order in which a file comes and goes when it is compressed.
+        for candidate in (name, f"{name}.gz"):
+            try:
+                files.append(os.open(candidate, os.O_RDONLY | os.O_CLOEXEC))
+                break
+            except FileNotFoundError:
+                continue
+        else:
             return files
 
 
@@ -74,6 +98,27 @@ def _inode(path: str) -> int:
         return os.stat(path).st_ino
     except FileNotFoundError:
         return 0
+
+
+def _inode_before(file: int) -> int:
+    """The inode that the file had before it was compressed."""
+    size = len(HEADER) + INODE_BYTES
+    start = os.pread(file, size, 0)
+    if len(start) == size and start.startswith(HEADER):
+        return int.from_bytes(start[len(HEADER) :], "little")
+    return os.fstat(file).st_ino
+
+
+def _decompressed(file: int) -> Iterator[bytes]:
+    """What is in a file; of one that is damaged, what comes before that."""
+    import zlib
+
+    stream = zlib.decompressobj(wbits=zlib.MAX_WBITS + 16)
+    try:
+        while data := os.read(file, _BLOCK):
+            yield stream.decompress(data)
+    except zlib.error:
+        return
 
 
 def _start(file: int, count: int) -> tuple[int, int]:

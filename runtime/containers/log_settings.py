@@ -36,19 +36,21 @@ _FIELDS: dict[str, Callable[[Container], str]] = {
 }
 
 
-def settings(container: Container) -> tuple[int, int, str] | None:
-    """`max-size` (bytes, 0: none), `max-file` and the attributes as JSON ("" for none),
-    as keeper/log.py takes them; None where no log is kept."""
+def settings(container: Container) -> tuple[int, int, str, bool] | None:
+    """`max-size` (bytes, 0: none), `max-file`, the attributes as JSON ("" for none) and
+    `compress`, as keeper/log.py takes them; None where no log is kept."""
     if container.options.log_driver == "none":
         return None
     given = _given(container)
     limits = int(given.get("max-size", 0)), int(given.get("max-file", 1))
+    compressed = given.get("compress") == "true"
     found = attributes(container)
     if not found:
-        return (*limits, "")
+        return (*limits, "", compressed)
     import json
 
-    return (*limits, json.dumps(found, sort_keys=True, separators=(",", ":")))
+    text = json.dumps(found, sort_keys=True, separators=(",", ":"))
+    return (*limits, text, compressed)
 
 
 def attributes(container: Container) -> dict[str, str]:

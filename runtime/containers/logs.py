@@ -71,9 +71,13 @@ class _File:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self._pending = b""
+        self._begun = False
 
     def records(self) -> Iterator[Record]:
         """What is there and has not been read; a line that was cut short is not."""
+        if not self._begun:
+            self._begun = True
+            log_files.decompress(self.fd)
         while data := os.read(self.fd, _BLOCK):
             *lines, self._pending = (self._pending + data).split(b"\n")
             for line in lines:

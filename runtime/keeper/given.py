@@ -15,6 +15,7 @@ from lamina.runtime.isolation import wire
 from lamina.runtime.isolation.mounts import set_attributes
 from lamina.runtime.keeper.health import Check
 from lamina.runtime.keeper.lending import HUB, MEMORY, VOLUME, borrow
+from lamina.runtime.keeper.log import LogWriter
 from lamina.runtime.keeper.networks import Networks
 from lamina.runtime.keeper.restarts import Policy
 from lamina.runtime.owner import Owner
@@ -59,7 +60,8 @@ class Given:
         self.foreign: dict[str, Any] = data["foreign"]
         self.warm: bool = data["warm"]
         self.state: dict[str, Any] = data["state"]
-        self.log: tuple[int, int, str] | None = data["log"]
+        # Limits, attributes, whether rotated files are compressed (log.py).
+        self._log: tuple[int, int, str, bool] | None = data["log"]
         self.terminal: bool = data["terminal"]
         self.stdin: bool = data["stdin"]
         self.once: bool = data["once"]
@@ -170,6 +172,14 @@ class Given:
         """The container is no more."""
         for fd in (*self.namespaces, *self.cgroups, *self.sources, *self._held):
             os.close(fd)
+
+    def new_log(self) -> LogWriter | None:
+        """Its log, where it is to have one."""
+        if self._log is None:
+            return None
+        max_size, max_files, attrs, compressed = self._log
+        visit = self.visit_host if compressed else None
+        return LogWriter(f"{self.place}/log", max_size, max_files, attrs, visit)
 
     def visit_host(self) -> None:
         """In a child: be where the host's paths are."""

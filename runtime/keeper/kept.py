@@ -17,7 +17,6 @@ from lamina.runtime.keeper.client import Client
 from lamina.runtime.keeper.given import Given, clone_mounts
 from lamina.runtime.keeper.inputs import Inputs
 from lamina.runtime.keeper.lending import HUB, lend
-from lamina.runtime.keeper.log import LogWriter
 from lamina.runtime.keeper.outputs import Outputs
 from lamina.runtime.keeper.probes import Probes
 from lamina.runtime.keeper.restarts import NO, Policy, Restarts
@@ -49,7 +48,7 @@ class Kept:
         self._over = over
         self._state: dict[str, Any] = dict(given.state)
         record.reserve(given.place)
-        log = LogWriter(f"{given.place}/log", *given.log) if given.log else None
+        log = given.new_log()
         self._log = log
         self._outputs = Outputs(server.loop, log)
         self._inputs = Inputs(server.loop, given.once)

@@ -9,11 +9,19 @@ that are no UTF-8 are lone surrogates in the JSON, so that `logs` gives them bac
 from __future__ import annotations
 
 import os
+import sys
 import time
 from _json import encode_basestring_ascii
 
+from lamina.runtime import syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 # moby, daemon/logger/copier.go.
 _LONGEST = 16 * 1024
+_SIGCHLD = 17
 
 
 class LogWriter:
@@ -23,16 +31,26 @@ class LogWriter:
     becomes `path.1`, that one `path.2`, and so on, `max_files` of them with the newest.
     While the disk has no room records are lost; a line {"lost":COUNT,"time":...} says
     so once there is room again. `attrs` is a JSON object for each record, or "".
+    With `visit` those with a number are compressed (log_compression.py); it brings a
+    child to where Python's modules are.
     """
 
     def __init__(
-        self, path: str, max_size: int = 0, max_files: int = 1, attrs: str = ""
+        self,
+        path: str,
+        max_size: int = 0,
+        max_files: int = 1,
+        attrs: str = "",
+        visit: Callable[[], None] | None = None,
     ) -> None:
         self._path = path
         self._attrs = f'"attrs":{attrs},' if attrs else ""
         self._max_size = max_size
         self._max_files = max_files
         self._pending = {"stdout": b"", "stderr": b""}
+        self._visit = visit
+        # Who compresses `path.1`.
+        self._compressing = 0
         self._lost = 0
         self._file = _open(path)
         self._size = os.fstat(self._file).st_size
@@ -58,6 +76,7 @@ class LogWriter:
         """Record what is left, and let go of the file."""
         self.flush()
         self._append([])
+        self._await_compression()
         os.close(self._file)
 
     def _record(self, stream: str, records: list[bytes]) -> None:
@@ -108,20 +127,51 @@ class LogWriter:
 
     def _rotate(self) -> None:
         """Begin a new file; while there can be none, go on in this one."""
+        # Who writes faster than that waits, as it does for the disk.
+        self._await_compression()
         fresh = f"{self._path}.new"
         try:
             file = _open(fresh)
             for number in range(self._max_files - 1, 0, -1):
-                older = f"{self._path}.{number - 1}" if number > 1 else self._path
-                with_number = f"{self._path}.{number}"
-                if os.path.lexists(older):
-                    os.rename(older, with_number)
+                self._rename(number)
             os.rename(fresh, self._path)
         except OSError:
             return
         os.close(self._file)
         self._file = file
         self._size = 0
+        if self._visit is not None and self._max_files > 1:
+            self._compress(self._visit)
+
+    def _rename(self, number: int) -> None:
+        """Have what is the `number - 1`th the `number`th file, compressed or not."""
+        older = f"{self._path}.{number - 1}" if number > 1 else self._path
+        newer = f"{self._path}.{number}"
+        for name in ("", ".gz"):
+            if os.path.lexists(older + name):
+                os.rename(older + name, newer + name)
+            elif os.path.lexists(newer + name):
+                os.unlink(newer + name)
+
+    def _compress(self, visit: Callable[[], None]) -> None:
+        program = os.path.dirname(__file__) + "/log_compression.py"
+        options = ("-I", "-S", "-X", "utf8", program, f"{self._path}.1")
+        try:
+            self._compressing, pidfd = syscalls.clone3(0, _SIGCHLD)
+        except OSError:
+            return  # no process to be had: it stays as it is
+        if self._compressing == 0:
+            try:
+                visit()
+                os.execv("/proc/self/exe", (sys.executable, *options))
+            finally:
+                os._exit(0)
+        os.close(pidfd)
+
+    def _await_compression(self) -> None:
+        if self._compressing:
+            os.waitpid(self._compressing, 0)
+            self._compressing = 0
 
 
 def _open(path: str) -> int:

@@ -14,7 +14,7 @@ _ATTRIBUTES = ("labels", "labels-regex", "env", "env-regex", "tag")
 # What each driver takes, as docker's do.
 _KNOWN = {"json-file": (*_FILES, *_ATTRIBUTES), "local": _FILES, "none": ()}
 # What docker's `local` keeps, unless it is told otherwise.
-_LOCAL = {"max-size": str(20 << 20), "max-file": "5"}
+_LOCAL = {"max-size": str(20 << 20), "max-file": "5", "compress": "true"}
 _MODES = ("blocking", "non-blocking")
 
 
@@ -32,7 +32,7 @@ def log_options(driver: str, given: list[str]) -> dict[str, Any]:
         if not equals:
             raise RunUsage(f"Invalid log option {text!r}.", hint="It is KEY=VALUE.")
         found[key] = _checked(key, value)
-    _check_together(found)
+    _check_together(driver, found)
     pairs = tuple(f"{key}={amount}" for key, amount in found.items())
     return {"log_driver": driver, "log_options": pairs}
 
@@ -60,8 +60,11 @@ def _checked(key: str, value: str) -> str:
         raise RunUsage(f"Invalid number of files {value!r} for --log-opt max-file.")
     if key == "mode" and value not in _MODES:
         raise RunUsage(f"There is no log mode {value!r}.", hint=f"{', '.join(_MODES)}.")
-    if key == "compress" and truth_of(value) is None:
-        raise RunUsage(f"Invalid `--log-opt compress={value}`.", hint="true or false.")
+    if key == "compress":
+        truth = truth_of(value)
+        if truth is None:
+            raise RunUsage(f"Invalid `--log-opt {key}={value}`.", hint="true or false.")
+        return str(truth).lower()
     if key in ("tag", "labels-regex", "env-regex"):
         from lamina.runtime.containers import log_settings
 
@@ -72,15 +75,17 @@ def _checked(key: str, value: str) -> str:
     return value
 
 
-def _check_together(found: dict[str, str]) -> None:
+def _check_together(driver: str, found: dict[str, str]) -> None:
     if "max-file" in found and "max-size" not in found:
         raise RunUsage("`--log-opt max-file` needs `--log-opt max-size`.")
     if "max-buffer-size" in found and found.get("mode") != "non-blocking":
         raise RunUsage(
             "`--log-opt max-buffer-size` needs `--log-opt mode=non-blocking`."
         )
-    if truth_of(found.get("compress", "false")):
+    # As docker has it: one file alone is never rotated to be kept.
+    asked = driver == "json-file" and found.get("compress") == "true"
+    if asked and int(found.get("max-file", 1)) < 2:
         raise RunUsage(
-            "`--log-opt compress=true`: Lamina keeps the files of a log as they are.",
-            hint="`max-size` and `max-file` say how much room they take.",
+            "`--log-opt compress=true` needs `max-size`, and `max-file` of 2 or more.",
+            hint="Files are compressed once a newer one takes their place.",
         )

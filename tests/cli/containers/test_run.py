@@ -162,9 +162,13 @@ def test_docker_s_driver_local_limits_its_files() -> None:
         return options_from(parsed(*words, "busybox")).log_options
 
     assert options() == ()
-    assert options("--log-driver", "local") == (f"max-size={20 << 20}", "max-file=5")
+    found = options("--log-driver", "local")
+    assert found == (f"max-size={20 << 20}", "max-file=5", "compress=true")
+    found = options("--log-driver", "local", "--log-opt", "max-file=1")
+    assert found[1:] == ("max-file=1", "compress=true")
     limits = ("--log-opt", "max-size=1k", "--log-opt", "max-file=3")
     assert options(*limits) == ("max-size=1024", "max-file=3")
+    assert options(*limits, "--log-opt", "compress=1")[2:] == ("compress=true",)
     rest = ("mode=non-blocking", "max-buffer-size=4m", "compress=false", "env=A,B")
     words = [word for text in rest for word in ("--log-opt", text)]
     assert options(*words) == (rest[0], f"max-buffer-size={4 << 20}", *rest[2:])

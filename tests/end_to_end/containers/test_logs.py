@@ -34,6 +34,28 @@ def test_following_goes_on_across_rotations_and_ends_with_the_container(
     assert following.returncode == 0
 
 
+def test_rotated_files_are_compressed_and_read(lamina: Machine) -> None:
+    words = ("max-size=4k", "max-file=20", "compress=true")
+    limits = [word for text in words for word in ("--log-opt", text)]
+    wait = "until [ -e /go ]; do sleep 0.05; done; "
+    command = ("sh", "-c", f"{wait}{_COUNT}; sleep 100")
+    lamina("run", "-d", "--init", "--name", "zipped", *limits, "busybox", *command)
+    following = lamina.begin("logs", "-f", "zipped")
+    lamina("exec", "zipped", "touch", "/go")
+    lines = [f"line {number}" for number in range(500)]
+    until(lambda: lamina.out("logs", "--tail", "1", "zipped") == lines[-1])
+    assert lamina.out("logs", "zipped").split("\n") == lines
+    assert lamina.out("logs", "--tail", "400", "zipped").split("\n") == lines[100:]
+    lamina("stop", "-t", "1", "zipped")
+    assert following.communicate(timeout=60)[0].decode().split("\n")[:-1] == lines
+    identity = lamina.out("inspect", "--format", "{{.Id}}", "zipped")
+    names = [p.name for p in (lamina.store / "containers" / identity).glob("log*")]
+    assert len(names) > 5
+    assert sorted(names) == sorted(
+        ["log", *(f"log.{n}.gz" for n in range(1, len(names)))]
+    )
+
+
 def test_following_ends_when_the_keeper_is_killed(lamina: Machine) -> None:
     lamina("run", "-d", "--name", "killed", "busybox", "sh", "-c", "echo a; sleep 100")
     following = lamina.begin("logs", "-f", "killed")

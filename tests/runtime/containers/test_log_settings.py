@@ -56,7 +56,9 @@ def test_settings_are_what_a_keeper_takes() -> None:
     found = settings(container("max-size=5", "max-file=2", "env=OS,EMPTY"))
     assert found is not None
     assert (found[:2], json.loads(found[2])) == ((5, 2), {"OS": "linux", "EMPTY": ""})
-    assert settings(container()) == (0, 1, "")
+    assert settings(container()) == (0, 1, "", False)
+    limits = ("max-size=5", "max-file=2")
+    assert settings(container(*limits, "compress=true")) == (5, 2, "", True)
     assert settings(container(driver="none")) is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Iterable
@@ -93,8 +94,11 @@ def test_follow_gives_what_is_added_until_the_end(tmp_path: Path) -> None:
     assert found == [b"before\n", b"during\n", b"last\n"]
 
 
-def rotated(place: Path, numbers: range, size: int = 1000, files: int = 3) -> LogWriter:
-    log = LogWriter(str(place / "log"), size, files)
+def rotated(
+    place: Path, numbers: range, size: int = 1000, files: int = 3, zipped: bool = False
+) -> LogWriter:
+    visit = (lambda: None) if zipped else None
+    log = LogWriter(str(place / "log"), size, files, visit=visit)
     for number in numbers:
         log.write("stdout", b"%80d\n" % number)
     return log
@@ -113,9 +117,43 @@ def test_a_rotated_log_is_read_from_its_oldest_file_on(tmp_path: Path) -> None:
         assert numbers(read(path, count)) == [*range(14)][14 - min(count, 14) :]
 
 
+def test_a_compressed_log_is_read_as_any_other(tmp_path: Path) -> None:
+    rotated(tmp_path, range(14), zipped=True).close()
+    path = str(tmp_path / "log")
+    assert sorted(os.listdir(tmp_path)) == ["log", "log.1.gz", "log.2.gz"]
+    oldest = gzip.decompress((tmp_path / "log.2.gz").read_bytes()).splitlines()
+    assert int(json.loads(oldest[0])["log"]) == 0
+    for count in (None, 0, 1, 7, 8, 9, 13, 14, 30):
+        tail = 14 if count is None else min(count, 14)
+        assert numbers(read(path, count)) == [*range(14)][14 - tail :]
+
+
+def test_a_damaged_file_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    rotated(tmp_path, range(14), zipped=True).close()
+    (older,) = tmp_path.glob("log.2.gz")
+    older.write_bytes(older.read_bytes()[:-20] + b"\xff" * 20)
+    found = numbers(read(str(tmp_path / "log")))
+    assert found[-8:] == [*range(6, 14)]
+
+
+def test_what_was_compressed_and_what_was_not_go_together(tmp_path: Path) -> None:
+    """Whatever is interrupted, and with other options from one start to the next."""
+    rotated(tmp_path, range(7), zipped=True).close()
+    rotated(tmp_path, range(7, 20), files=5).close()
+    rotated(tmp_path, range(20, 33), files=5, zipped=True).close()
+    names = sorted(os.listdir(tmp_path))
+    assert names == ["log", "log.1.gz", "log.2.gz", "log.3", "log.4"]
+    found = numbers(read(str(tmp_path / "log")))
+    assert found == [*range(33 - len(found), 33)]
+    assert len(found) > 24
+
+
+@pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize("files", [1, 2, 5])
-def test_follow_goes_on_across_rotations(tmp_path: Path, files: int) -> None:
-    log = rotated(tmp_path, range(5), files=files)
+def test_follow_goes_on_across_rotations(
+    tmp_path: Path, files: int, zipped: bool
+) -> None:
+    log = rotated(tmp_path, range(5), files=files, zipped=zipped)
     rest = iter(range(5, 60))
 
     def ended() -> bool:
