@@ -245,6 +245,16 @@ class Help(argparse.HelpFormatter):
             width = 80
         super().__init__(prog, width=min(width, 100) - 2)
 
+    def _format_usage(
+        self, usage: Any, actions: Any, groups: Any, prefix: str | None
+    ) -> str:
+        """All flags in one word, as docker has it: what they are follows in lines."""
+        flags = [one for one in actions if one.option_strings and one.dest != "help"]
+        if usage is None and flags:
+            actions = [one for one in actions if not one.option_strings]
+            self._prog += " [OPTIONS]"
+        return super()._format_usage(usage, actions, groups, prefix)
+
 
 def plain_switches(parser: argparse.ArgumentParser, arguments: list[str]) -> list[str]:
     """`--rm=true` as argparse takes it."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from lamina.cli.main import main
+from lamina.cli.main import COMMANDS, main
 
 
 @pytest.mark.parametrize(
@@ -103,3 +104,35 @@ def test_help_lists_commands_and_no_nothing(
     main(words)
     shown = capsys.readouterr().out
     assert "commands:\n  COMMAND\n" in shown and "None" not in shown
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_what_each_flag_does(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main((name, "--help"))
+    assert stopped.value.code == 0
+    usage, *lines = capsys.readouterr().out.splitlines()
+    assert usage.startswith(f"usage: lamina {name} ")
+    # What a flag is for stands behind it, or in the next line when it is long.
+    silent = [
+        line
+        for line, after in zip(lines, [*lines[1:], ""], strict=True)
+        if re.match("  -", line)
+        and not re.search(r"\S {2,}\S", line)
+        and not after.startswith(" " * 10)
+    ]
+    assert silent == []
+
+
+def test_usage_is_one_line_however_many_flags_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(("build",))
+    assert capsys.readouterr().err.splitlines() == [
+        "usage: lamina build [OPTIONS] PATH|URL|-",
+        "lamina build: the following arguments are required: PATH|URL|-",
+        "Try `lamina build --help`.",
+    ]

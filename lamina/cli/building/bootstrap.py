@@ -30,7 +30,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("--platform", default="", help="for another machine, such as linux/arm64")
     flag("--pull", action="store_true", help="make it again if the archive moved on")
     flag("-q", "--quiet", action="store_true", help="print the image's ID only")
-    flag("--progress", choices=PROGRESS, default="auto")
+    flag("--progress", choices=PROGRESS, default="auto", help="how progress is shown")
     parser.set_defaults(call=run)
 
 

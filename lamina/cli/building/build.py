@@ -68,13 +68,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description="Build an image from a recipe and the files beside it.",
     )
     flag = parser.add_argument
-    flag("context", metavar="PATH", help="the folder of the build context, or -")
+    about = "where the context is: a folder, git or http address, or - for stdin"
+    flag("context", metavar="PATH|URL|-", help=about)
     add_arguments(parser)
     flag("--target", action="append", default=[], help="build this stage (repeat)")
     flag("--all", action="store_true", help="build every stage that has a name")
     flag("--skip-tests", action="store_true", help="leave the TESTs of a recipe out")
-    flag("--build-arg", action="append", default=[], metavar="NAME[=VALUE]")
-    flag("--label", action="append", default=[], metavar="KEY=VALUE")
+    about = "the value of an ARG (repeat)"
+    flag("--build-arg", action="append", default=[], metavar="NAME[=VALUE]", help=about)
+    about = "note something on the image (repeat)"
+    flag("--label", action="append", default=[], metavar="KEY=VALUE", help=about)
     add_cache_flags(parser)
     add_pull(flag)
     flag("-q", "--quiet", action="store_true", help="print the image's ID only")

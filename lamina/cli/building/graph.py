@@ -42,12 +42,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("--target", action="append", default=[], help="of this stage (repeat)")
     flag("--all", action="store_true", help="of every stage that has a name")
     flag("--skip-tests", action="store_true", help="leave the TESTs of a recipe out")
-    flag("--build-arg", action="append", default=[], metavar="NAME[=VALUE]")
-    flag("--platform", action="append", default=[], metavar="OS/ARCH[,...]")
+    about = "the value of an ARG (repeat)"
+    flag("--build-arg", action="append", default=[], metavar="NAME[=VALUE]", help=about)
+    about = "what it is for (default: this machine)"
+    flag("--platform", action="append", default=[], metavar="OS/ARCH[,...]", help=about)
     flag(
         "--cached", action="store_true", help="mark what is cached, and what would run"
     )
-    flag("--format", choices=FORMATS, default="text")
+    about = "how it is drawn (default: text)"
+    flag("--format", choices=FORMATS, default="text", help=about)
     flag("-o", "--output", metavar="FILE", help="write it to FILE")
     parser.set_defaults(call=run)
 

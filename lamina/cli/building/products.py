@@ -34,19 +34,23 @@ def add_product_flags(parser: argparse.ArgumentParser) -> None:
     flag("-t", "--tag", action="append", default=[], help="name the image (repeat)")
     flag("-o", "--output", action="append", default=[], metavar="DEST", help=_OUTPUT)
     flag("--load", action="store_true", help="the store has the image anyway: no-op")
+    about = "send it to its registries: -o type=registry"
+    flag("--push", action="store_true", help=about)
     flag(
-        "--push",
-        action="store_true",
-        help="send it to its registries: -o type=registry",
+        "--annotation",
+        action="append",
+        default=[],
+        metavar="[PLACE:]KEY=VALUE",
+        help="note something on a manifest or index (repeat)",
     )
-    flag("--annotation", action="append", default=[], metavar="[PLACE:]KEY=VALUE")
     flag("--iidfile", metavar="FILE", help="write the image's ID to FILE")
     flag("--metadata-file", metavar="FILE", help="write digests and names as JSON")
     # It takes no value, for the context may follow it.
     squash: dict[str, Any] = {"dest": "squash", "action": "store_const", "default": ""}
     flag("--squash", "--squash=build", const="build", help=_SQUASH, **squash)
     flag("--squash=all", const="all", help="of the base's layers too", **squash)
-    flag("--platform", action="append", default=[], metavar="OS/ARCH[,...]")
+    about = "what it is for (default: this machine)"
+    flag("--platform", action="append", default=[], metavar="OS/ARCH[,...]", help=about)
 
 
 _OUTPUT = (

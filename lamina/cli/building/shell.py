@@ -38,8 +38,20 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("--step", default="", metavar="STEP", help="after this step instead")
     flag("--target", default="", metavar="STAGE", help="after a stage's last step")
     flag("-c", dest="script", metavar="COMMAND", help="run this with sh, and no shell")
-    flag("--secret", action="append", default=[], metavar="id=NAME[,src=FILE|env=VAR]")
-    flag("--ssh", action="append", default=[], metavar="default|ID[=SOCKET|KEY,...]")
+    flag(
+        "--secret",
+        action="append",
+        default=[],
+        metavar="id=NAME[,src=FILE|env=VAR]",
+        help="a secret that the step mounts (repeat)",
+    )
+    flag(
+        "--ssh",
+        action="append",
+        default=[],
+        metavar="default|ID[=SOCKET|KEY,...]",
+        help="an agent or keys that the step mounts (repeat)",
+    )
     parser.set_defaults(call=run)
 
 

@@ -25,14 +25,38 @@ class StepUsage(LaminaError):
 def add_step_flags(parser: argparse.ArgumentParser) -> None:
     """Docker's flags, spelled as there."""
     flag = parser.add_argument
-    flag("--secret", action="append", default=[], metavar="id=NAME[,src=FILE|env=VAR]")
-    flag("--ssh", action="append", default=[], metavar="default|ID[=SOCKET|KEY,...]")
-    flag("--network", choices=("default", "none", "host"), default="default")
+    flag(
+        "--secret",
+        action="append",
+        default=[],
+        metavar="id=NAME[,src=FILE|env=VAR]",
+        help="a secret that steps may mount (repeat)",
+    )
+    flag(
+        "--ssh",
+        action="append",
+        default=[],
+        metavar="default|ID[=SOCKET|KEY,...]",
+        help="an agent or keys that steps may mount (repeat)",
+    )
+    flag(
+        "--network",
+        choices=("default", "none", "host"),
+        default="default",
+        help="what steps have that say nothing of it",
+    )
     flag("--allow", action="append", default=[], metavar="ENTITLEMENT", help=_ALLOW)
-    flag("--add-host", action="append", default=[], metavar="NAME:ADDRESS")
+    about = "one more line in /etc/hosts of steps (repeat)"
+    flag("--add-host", action="append", default=[], metavar="NAME:ADDRESS", help=about)
     flag("--shm-size", metavar="SIZE", help="/dev/shm of steps (default: 64m)")
     flag("--unpack-limit", metavar="SIZE", help=_UNPACK)
-    flag("--ulimit", action="append", default=[], metavar="TYPE=SOFT[:HARD]")
+    flag(
+        "--ulimit",
+        action="append",
+        default=[],
+        metavar="TYPE=SOFT[:HARD]",
+        help="a resource limit of steps (repeat)",
+    )
 
 
 _UNPACK = "bytes that ADD may unpack from one archive (default: 250 times its size)"

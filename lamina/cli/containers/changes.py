@@ -37,7 +37,14 @@ def add(commands: Commands) -> None:
     flag = commit.add_argument
     flag("-a", "--author", default="", help="who made it")
     flag("-m", "--message", default="", help="a note for `history`")
-    flag("-c", "--change", action="append", default=[], metavar="INSTRUCTION")
+    flag(
+        "-c",
+        "--change",
+        action="append",
+        default=[],
+        metavar="INSTRUCTION",
+        help="apply an instruction, such as 'CMD [\"sh\"]' (repeat)",
+    )
     flag(
         "-p",
         "--pause",
@@ -49,7 +56,8 @@ def add(commands: Commands) -> None:
     flag("name", metavar="NAME[:TAG]", nargs="?", default="")
     commit.set_defaults(call=_commit)
     export = commands.add_parser("export", help="Write a container's files as a tar")
-    export.add_argument("-o", "--output", default="", metavar="FILE")
+    about = "write to FILE, not to stdout"
+    export.add_argument("-o", "--output", default="", metavar="FILE", help=about)
     export.add_argument("container", metavar="CONTAINER")
     export.set_defaults(call=_export)
 

@@ -40,8 +40,10 @@ def add(commands: Commands) -> None:
     flag("-d", "--detach", action="store_true", help="leave it running")
     add_detach_keys(parser)
     flag("--privileged", action="store_true", help="give it all capabilities")
-    flag("-e", "--env", action="append", default=[], metavar="NAME[=VALUE]")
-    flag("--env-file", action="append", default=[], metavar="FILE")
+    about = "set a variable, or pass the caller's on (repeat)"
+    flag("-e", "--env", action="append", default=[], metavar="NAME[=VALUE]", help=about)
+    about = "set the variables that FILE has, one a line"
+    flag("--env-file", action="append", default=[], metavar="FILE", help=about)
     flag("-w", "--workdir", default="", metavar="DIR", help="the working directory")
     flag("-u", "--user", default="", metavar="USER[:GROUP]", help="who runs it")
     flag("container", metavar="CONTAINER")

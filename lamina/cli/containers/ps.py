@@ -24,7 +24,8 @@ def add(commands: Commands) -> None:
     flag("-l", "--latest", action="store_true", help="the one made last")
     flag("--no-trunc", action="store_true", help="whole IDs and commands")
     flag("-s", "--size", action="store_true", help="what each takes on the disk")
-    flag("-f", "--filter", action="append", default=[], metavar="KEY=VALUE")
+    about = "those alone that are so, such as status=exited (repeat)"
+    flag("-f", "--filter", action="append", default=[], metavar="KEY=VALUE", help=about)
     flag("--format", default="", metavar="TEMPLATE", help="table, json or a template")
     parser.set_defaults(call=list_containers)
 

@@ -55,7 +55,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag = parser.add_argument
     flag("images", nargs="+", metavar="IMAGE")
     flag("-o", "--output", metavar="FILE", help="write to FILE, not to stdout")
-    flag("--format", choices=_FORMATS, default="docker-archive")
+    about = "what is written (default: docker-archive)"
+    flag("--format", choices=_FORMATS, default="docker-archive", help=about)
     flag("--compression", choices=("gzip", "zstd", "none"), help=_COMPRESSION)
     flag("--platform", metavar="OS/ARCH", help="of several platforms, save this one")
     parser.set_defaults(call=save_images)
@@ -68,7 +69,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag = parser.add_argument
     flag("source", metavar="FILE", help="a tar, compressed or not; - is stdin")
     flag("name", nargs="?", default="", metavar="NAME[:TAG]")
-    flag("-c", "--change", action="append", default=[], metavar="INSTRUCTION")
+    flag(
+        "-c",
+        "--change",
+        action="append",
+        default=[],
+        metavar="INSTRUCTION",
+        help="apply an instruction, such as 'CMD [\"sh\"]' (repeat)",
+    )
     flag("-m", "--message", default="", help="a comment for the history")
     flag("--platform", metavar="OS/ARCH", help="what the files are for")
     parser.set_defaults(call=import_image)

@@ -67,7 +67,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description="Take names from images; one without a name is deleted.",
     )
     parser.add_argument("images", nargs="+", metavar="IMAGE")
-    parser.add_argument("-f", "--force", action="store_true")
+    about = "also if it has several names, or containers use it"
+    parser.add_argument("-f", "--force", action="store_true", help=about)
     parser.add_argument("--no-prune", action="store_true", help="leave the layers")
     parser.set_defaults(call=remove)
 

@@ -36,7 +36,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_operand(parser)
     add_arguments(parser)
     flag = parser.add_argument
-    flag("--format", choices=("text", "json", "sarif", "github"), default="text")
+    flag(
+        "--format",
+        choices=("text", "json", "sarif", "github"),
+        default="text",
+        help="how findings are printed (default: text)",
+    )
     flag("--skip", action="append", default=[], metavar="RULE", help=_SKIP)
     flag("--only", action="append", default=[], metavar="RULE", help=_ONLY)
     flag("--error", action="store_true", help="take warnings for errors")

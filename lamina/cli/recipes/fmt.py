@@ -33,7 +33,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("--diff", action="store_true", help="show what would be changed")
     flag("--compat", choices=("buildkit",), help="read recipes as BuildKit does")
     flag("--set", action="append", default=[], metavar="NAME=VALUE", help=_SET)
-    flag("--values", action="append", default=[], metavar="FILE")
+    about = "give variables values from TOML, YAML or JSON (repeat)"
+    flag("--values", action="append", default=[], metavar="FILE", help=about)
     flag("--stdin-name", metavar="PATH", help=STDIN_NAME)
     parser.set_defaults(call=fmt, file=None)
 

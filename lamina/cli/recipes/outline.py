@@ -34,8 +34,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag = parser.add_argument
     flag("--target", default="", help="of this stage, not the last")
     flag("--targets", action="store_true", help="only list the stages")
-    flag("--build-arg", action="append", default=[], metavar="NAME[=VALUE]")
-    flag("--format", choices=("text", "json"), default="text")
+    about = "the value of an ARG (repeat)"
+    flag("--build-arg", action="append", default=[], metavar="NAME[=VALUE]", help=about)
+    about = "how it is printed (default: text)"
+    flag("--format", choices=("text", "json"), default="text", help=about)
     parser.set_defaults(call=outline)
 
 

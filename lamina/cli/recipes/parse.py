@@ -24,7 +24,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     add_operand(parser)
     add_arguments(parser)
-    parser.add_argument("--format", choices=("json", "sexpr"), default="json")
+    parser.add_argument(
+        "--format",
+        choices=("json", "sexpr"),
+        default="json",
+        help="how it is printed (default: json)",
+    )
     parser.set_defaults(call=parse)
 
 

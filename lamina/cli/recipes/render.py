@@ -28,7 +28,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_arguments(parser)
     flag = parser.add_argument
     flag("--origins", action="store_true", help="where each line came from, before it")
-    flag("--format", choices=("text", "json"), default="text")
+    about = "how it is printed (default: text)"
+    flag("--format", choices=("text", "json"), default="text", help=about)
     parser.set_defaults(call=run)
 
 

@@ -31,7 +31,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     flag = parser.add_argument
     flag("server", nargs="?", default=_HUB, metavar="SERVER")
-    flag("-u", "--username", default="", metavar="USER")
+    about = "who logs in; asked for if it is not given"
+    flag("-u", "--username", default="", metavar="USER", help=about)
     flag("-p", "--password", default=None, metavar="PASSWORD", help=_PASSWORD)
     flag("--password-stdin", action="store_true", help="read the password from stdin")
     parser.set_defaults(call=login)

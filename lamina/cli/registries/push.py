@@ -36,12 +36,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag("name", metavar="NAME[:TAG]")
     flag("-a", "--all-tags", action="store_true", help="every tag of the repository")
     flag("-q", "--quiet", action="store_true", help="print the image's name only")
-    flag("--compression", choices=("gzip", "zstd", "none"), default="gzip")
-    flag(
-        *("--force-compression",),
-        action="store_true",
-        help="compress layers anew that came from a registry, too",
-    )
+    about = "of layers that the registry lacks (default: gzip)"
+    flag("--compression", choices=("gzip", "zstd", "none"), default="gzip", help=about)
+    about = "compress layers anew that came from a registry, too"
+    flag(*("--force-compression",), action="store_true", help=about)
     parser.set_defaults(call=push_images)
 
 

@@ -38,7 +38,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     flag = parser.add_argument
     flag("--since", default="", metavar="TIME", help="RFC 3339, Unix time, 10m for ago")
     flag("--until", default="", metavar="TIME", help="end at that moment")
-    flag("-f", "--filter", action="append", default=[], metavar="KEY=VALUE")
+    about = "those alone that are so, such as event=die (repeat)"
+    flag("-f", "--filter", action="append", default=[], metavar="KEY=VALUE", help=about)
     flag("--format", default="", metavar="TEMPLATE", help="json, or a template")
     parser.set_defaults(call=show_events)
 

@@ -90,8 +90,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     flag = build.add_argument
     flag("--target", action="append", default=[], help="build and run this stage")
     flag("--skip-tests", action="store_true", help="leave the TESTs of a recipe out")
-    flag("--build-arg", action="append", default=[], metavar="NAME[=VALUE]")
-    flag("--label", action="append", default=[], metavar="KEY=VALUE")
+    about = "the value of an ARG (repeat)"
+    flag("--build-arg", action="append", default=[], metavar="NAME[=VALUE]", help=about)
+    about = "note something on the image (repeat)"
+    flag("--label", action="append", default=[], metavar="KEY=VALUE", help=about)
     flag("--tag", action="append", default=[], help="name each image (repeat)")
     add_cache_flags(build)
     add_pull(flag)
