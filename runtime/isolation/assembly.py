@@ -189,7 +189,8 @@ def _cgroup_root(assembly: Assembly) -> tuple[int, tuple[tuple[str, str], ...]]:
         try:
             return new_file_system("cgroup2"), ()
         except PermissionError:
-            return _empty(), ()
+            tree = -1 if assembly.own_cgroup_view else _host_cgroups("")
+            return (tree if tree >= 0 else _empty()), ()
     if not assembly.own_cgroup:
         return _empty(), ()
     # In the others it is where everybody is: the host's root, with all that is below.
@@ -211,12 +212,13 @@ def _mount_controller(base: int, controller: str, path: str) -> None:
     it what lies at `path` in it."""
     directory = controller.removeprefix("name=") or "unified"
     os.mkdir(directory, 0o755, dir_fd=base)
-    if not controller:
-        tree = new_file_system("cgroup2")
-    elif controller.startswith("name="):
-        tree = new_file_system("cgroup", (("none", ""), ("name", directory)))
-    else:
-        tree = new_file_system("cgroup", tuple((c, "") for c in controller.split(",")))
+    try:
+        tree = _hierarchy(controller, directory)
+    except PermissionError:
+        # Without a cgroup namespace, in a user namespace: from the host's, if there.
+        tree, path = _host_cgroups(f"/{directory}{path}".rstrip("/")), "/"
+        if tree < 0:
+            return
     flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
     attach(tree, os.open(directory, flags, dir_fd=base))
     if path != "/":
@@ -226,6 +228,25 @@ def _mount_controller(base: int, controller: str, path: str) -> None:
             os.open(directory, flags, dir_fd=base),
         )
         os.close(own)
+
+
+def _hierarchy(controller: str, name: str) -> int:
+    if not controller:
+        return new_file_system("cgroup2")
+    if controller.startswith("name="):
+        return new_file_system("cgroup", (("none", ""), ("name", name)))
+    return new_file_system("cgroup", tuple((c, "") for c in controller.split(",")))
+
+
+def _host_cgroups(path: str) -> int:
+    """A view of what lies there in the host's cgroups; -1 where that is not to be had.
+
+    Only a user namespace has a way to the host's /sys on its stage.
+    """
+    try:
+        return syscalls.open_tree(f"{STAGE}/host/fs/cgroup{path}", recursive=False)
+    except OSError:
+        return -1
 
 
 def _bind_controllers(base: int, trees: tuple[tuple[str, int], ...]) -> None:

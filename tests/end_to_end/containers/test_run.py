@@ -139,6 +139,21 @@ def test_isolation_is_docker_s(lamina: Machine) -> None:
     assert "0000000000000000" in hardened and "NoNewPrivs:\t1" in hardened
 
 
+def test_the_host_s_view_of_cgroups(lamina: Machine) -> None:
+    """An ordinary user's kernel mounts none without a cgroup namespace of their own."""
+    script = "cat /proc/self/cgroup; cat /sys/fs/cgroup/*/cgroup.procs; touch /sys/fs/x"
+    done = lamina(
+        *("run", "--rm", "--network", "none", "--cgroupns", "host"),
+        *("busybox", "sh", "-c", script),
+        code=1,
+    )
+    assert b"Read-only" in done.stderr
+    rows = Path("/proc/self/cgroup").read_text().splitlines()
+    host = {row.split(":", 2)[1] for row in rows}
+    found = [line.split(":", 2) for line in done.stdout.decode().splitlines()]
+    assert {line[1] for line in found if len(line) == 3} == host
+
+
 def test_volumes(lamina: Machine, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("of the host\n")
     bind = ("-v", f"{tmp_path}:/host:ro")
