@@ -99,9 +99,9 @@ class Executor:
             else:
                 # A runner does it when it begins: what killed builds left goes with
                 # the next one, whether that runs a step or not.
-                from lamina.runtime.cgroups import cgroup
+                from lamina.runtime.cgroups import owned
 
-                cgroup.collect()
+                owned.collect()
             if self._explainer is not None and self.known:
                 self._explainer.remember([*self.known.values()])
             self.reads.close()

@@ -19,8 +19,8 @@ from lamina.builder.ops.step_mounts import StepMounts
 from lamina.builder.ops.step_spec import ETC_FILES, etc_files, step_spec
 from lamina.lang.source import excerpt
 from lamina.oci.files.ids import has_one_id
-from lamina.runtime.cgroups import cgroup
-from lamina.runtime.cgroups.cgroup import BUILD_PIDS, Cgroup
+from lamina.runtime.cgroups import owned
+from lamina.runtime.cgroups.owned import BUILD_PIDS
 from lamina.runtime.isolation import seccomp
 from lamina.runtime.isolation.fuse_marks import settle
 from lamina.runtime.isolation.sandbox import ExitStatus, Sandbox
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from lamina.builder.sources.reads import Reads
     from lamina.oci.files.workspace import Workspace
     from lamina.oci.store.store import Store
+    from lamina.runtime.cgroups.cgroup import Cgroup
     from lamina.runtime.containers.console import Console
     from lamina.runtime.containers.uplink import Uplink
     from lamina.runtime.paths import Created
@@ -84,8 +85,8 @@ class Runner:
         self._running: set[Sandbox] = set()
         self._stopped = False
         self._uplink: Uplink | None = None
-        cgroup.collect()
-        self._cgroup = Cgroup.create("build", Resources(), ceiling=BUILD_PIDS)
+        owned.collect()
+        self._cgroup = owned.create("build", Resources(), ceiling=BUILD_PIDS)
         self._insecure: Cgroup | None = None
         self._zygote = Zygote.start(
             Options(keep=(store.root,), cgroups=self._cgroup.directories)
@@ -197,7 +198,7 @@ class Runner:
             devices=spec.resources.devices,
         )
         label = f"step{work.step.index}"
-        group = Cgroup.create(label, limits, ceiling=BUILD_PIDS)
+        group = owned.create(label, limits, ceiling=BUILD_PIDS)
         try:
             if group.warning:
                 self._emit(Note(group.warning))
@@ -270,7 +271,7 @@ class Runner:
         with self._lock:
             if self._insecure is None:
                 rule = DeviceRule(True)
-                self._insecure = Cgroup.create(
+                self._insecure = owned.create(
                     "insecure", Resources(devices=(rule,)), ceiling=BUILD_PIDS
                 )
             return self._insecure.directories

@@ -212,10 +212,10 @@ def _clear() -> None:
         from lamina.oci.files import workspace
 
         workspace.clear()
-    if "lamina.runtime.cgroups.cgroup" in sys.modules:
-        from lamina.runtime.cgroups import cgroup
+    if "lamina.runtime.cgroups.owned" in sys.modules:
+        from lamina.runtime.cgroups import owned
 
-        cgroup.clear()
+        owned.clear()
 
 
 def _main(arguments: list[str]) -> int:

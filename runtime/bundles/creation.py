@@ -17,7 +17,7 @@ from lamina.runtime.bundles.hooks import run_hooks
 from lamina.runtime.bundles.json_text import load_file
 from lamina.runtime.bundles.listening import listener_of, with_listener
 from lamina.runtime.bundles.state import Record
-from lamina.runtime.cgroups.cgroup import Cgroup
+from lamina.runtime.cgroups import chosen
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation import mounts, oneshot, wire
 from lamina.runtime.isolation.failures import failure
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lamina.runtime.bundles.listening import Listener
+    from lamina.runtime.cgroups.cgroup import Cgroup
     from lamina.runtime.isolation.assembly import Assembly
     from lamina.runtime.isolation.oneshot import Born, Launch
 
@@ -109,7 +110,7 @@ class Creation:
 
     def _make(self, place: str, known: Record) -> int:
         spec, hooks = self.config.spec, self.config.hooks
-        self._cgroup = Cgroup.at(known.cgroup, spec.resources)
+        self._cgroup = chosen.at(known.cgroup, spec.resources)
         if self._cgroup.warning:
             self.warnings.append(self._cgroup.warning)
         joined = self._kept(open_joined(self._membership))

@@ -1,9 +1,7 @@
 """Cgroups: limits for a group of processes, and their common end; v1, v2 and hybrid.
 
-A cgroup of ours is `lamina/LABEL.PID-START-NAMESPACE` in each hierarchy that it uses.
-The name tells its owner, so that `collect` finds what the dead have left. With v1 a
-directory is made only in the hierarchies that serve: `pids`, `devices`, `freezer`,
-and those that the limits need.
+A cgroup is a path, and has a directory of that name in each hierarchy that it uses.
+One that belongs to a process of Lamina's is made by owned.py.
 
 A process that puts itself into a v1 cgroup by "0" in `tasks` does it in 0.3 ms; for
 one that another puts there, or by `cgroup.procs`, the kernel waits 5 to 15 ms until
@@ -29,21 +27,13 @@ from lamina.runtime.cgroups.hierarchy import (
     write,
 )
 from lamina.runtime.errors import ContainerError, LimitError
-from lamina.runtime.owner import Owner
-from lamina.runtime.spec import Resources
-from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-    from lamina.runtime.cgroups.limits import Setting
+    from lamina.runtime.spec import Resources
 
-# For all steps of a build together: far above what a parallel `make` or a few JVMs
-# need, and low enough that a fork bomb starves before the machine does.
-BUILD_PIDS = 4096
-
-_ALWAYS = frozenset(("pids", "devices", "freezer"))
 _SIGKILL = 9
 _PATIENCE = 10.0  # seconds for killed processes to be gone
 _DENIED = frozenset((errno.EACCES, errno.EPERM, errno.EROFS))
@@ -61,74 +51,10 @@ class Cgroup:
             h for h in self._known if h.base and os.path.isdir(f"{h.base}/{path}")
         ]
 
-    @classmethod
-    def create(
-        cls,
-        label: str,
-        resources: Resources,
-        ceiling: int = 0,
-        mount: str = MOUNT,
-        owner: Owner | None = None,
-    ) -> Cgroup:
-        """A new cgroup that belongs to `owner`, which is this process by default, with
-        limits and device rules.
-
-        `ceiling` is a limit of processes that nobody asked for: without it is fine.
-        Raises LimitError where the kernel lacks what was asked for; for a user who
-        may not write cgroups, `warning` says what is not limited.
-        """
-        of = owner or Owner.of(label)
-        path = f"{PARENT}/{label}.{of.pid}-{of.start}-{_pid_namespace()}"
-        group = cls(path, mount)
-        try:
-            group._enter_hierarchies(_ALWAYS, asked=False)
-            if ceiling and not resources.pids:
-                group._apply(Resources(pids=ceiling), asked=False)
-            group._limit_devices(resources)
-            group.limit(resources)
-        except BaseException:
-            group.delete()
-            raise
-        return group
-
-    @classmethod
-    def at(cls, path: str, resources: Resources, mount: str = MOUNT) -> Cgroup:
-        """The cgroup `path`, made in every hierarchy that is there, with limits and
-        device rules: one that somebody else has chosen, and counts by.
-
-        Raises LimitError as `create` does.
-        """
-        group = cls(path, mount)
-        if group.procs():
-            raise ContainerError(
-                f"The cgroup {path} has processes already.",
-                hint="Two containers cannot have the same cgroup.",
-            )
-        every = frozenset().union(*(h.controllers for h in group._known))
-        try:
-            group._enter_hierarchies(every, asked=False)
-            group._limit_devices(resources)
-            group.limit(resources)
-        except BaseException:
-            group.delete()
-            raise
-        return group
-
-    @classmethod
-    def below(cls, path: str, resources: Resources, mount: str = MOUNT) -> Cgroup:
-        """The cgroup `path`, whose parent the user has chosen, in every hierarchy.
-
-        What is missing above it is made, and goes with the last cgroup inside. Raises
-        LimitError where it cannot be made, and as `create` does.
-        """
-        from lamina.runtime.cgroups.parents import make_below
-
-        try:
-            make_below(hierarchies(mount), path)
-        except BaseException:
-            remove(path, mount)
-            raise
-        return cls.at(path, resources, mount)
+    @property
+    def controllers(self) -> frozenset[str]:
+        """What could be limited here, by the kernel."""
+        return frozenset().union(*(h.controllers for h in self._known))
 
     @property
     def frozen(self) -> bool:
@@ -173,8 +99,25 @@ class Cgroup:
 
         needed = controllers(resources)
         if needed:
-            self._enter_hierarchies(needed, asked=True)
-            self._apply(resources, asked=True)
+            self.enter_hierarchies(needed, asked=True)
+            self.enforce(resources)
+
+    def enforce(self, resources: Resources, asked: bool = True) -> None:
+        """Write limits where it has the hierarchies for them; refusals are raised if
+        they were `asked` for."""
+        from lamina.runtime.cgroups import enforcing
+
+        places = [(h, f"{h.base}/{self.path}") for h in self._places]
+        enforcing.enforce(places, resources, asked)
+
+    def limit_devices(self, resources: Resources) -> None:
+        """Allow what these rules allow, and what every container may use."""
+        place = self._directory("devices")
+        if place:
+            from lamina.runtime.cgroups import enforcing
+
+            version = self._version("devices")
+            enforcing.limit_devices(place, version, resources.devices)
 
     def add(self, pid: int) -> None:
         """Put a process there from outside; its threads and later children follow."""
@@ -294,7 +237,7 @@ class Cgroup:
     def _version(self, controller: str) -> int:
         return next(h.version for h in self._places if controller in h.controllers)
 
-    def _enter_hierarchies(self, needed: Iterable[str], asked: bool) -> None:
+    def enter_hierarchies(self, needed: Iterable[str], asked: bool = False) -> None:
         """Have directories with these controllers; processes inside come along."""
         inside = self.procs() if self._places else ()
         denied = []
@@ -323,50 +266,6 @@ class Cgroup:
                 f"no limit of {' and '.join(denied)}: this user may not write cgroups"
                 " (docs/rootless.md, Limits)"
             )
-
-    def _apply(self, resources: Resources, asked: bool) -> None:
-        """Write the settings; one that the kernel refuses may need a later one first.
-
-        v1 wants memory <= memory and swap at every moment, whichever way they move.
-        """
-        from lamina.runtime.cgroups.limits import settings
-
-        pending = [
-            (f"{h.base}/{self.path}/{setting.file}", setting)
-            for h in self._places
-            for setting in settings(resources, h.version)
-            if setting.controller in h.controllers
-        ]
-        while pending:
-            refused = [(p, s, e) for p, s in pending if (e := _set(p, s))]
-            if len(refused) == len(pending):
-                if asked:
-                    from lamina.runtime.cgroups import refusals
-
-                    raise refusals.refused(refused[0][1], refused[0][2])
-                return
-            pending = [(p, s) for p, s, _ in refused]
-
-    def _limit_devices(self, resources: Resources) -> None:
-        from lamina.runtime.cgroups import device_filter
-
-        place = self._directory("devices")
-        if not place:
-            return
-        access = device_filter.rules_for(resources.devices)
-        try:
-            if self._version("devices") == 1:
-                for file, lines in device_filter.v1_writes(access):
-                    write(f"{place}/{file}", *lines)
-            else:
-                fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                try:
-                    device_filter.attach(fd, device_filter.v2_program(access))
-                finally:
-                    os.close(fd)
-        except PermissionError:
-            # Without CAP_SYS_ADMIN on the host no device can be made anyway.
-            pass
 
     def _set_frozen(self, frozen: bool) -> None:
         place = self._directory("freezer")
@@ -403,48 +302,6 @@ def remove(path: str, mount: str = MOUNT) -> None:
             os.rmdir(directory)
 
 
-def collect(mount: str = MOUNT) -> tuple[str, ...]:
-    """Remove the cgroups whose owners are dead, with all processes inside."""
-    return _remove_those(lambda owner: not owner.alive, mount)
-
-
-def clear(mount: str = MOUNT) -> None:
-    """Remove the cgroups of this process, which is about to end: what an interrupt
-    left between two lines."""
-    me = os.getpid()
-    _remove_those(lambda owner: owner.pid == me, mount)
-
-
-def _remove_those(wanted: Callable[[Owner], bool], mount: str) -> tuple[str, ...]:
-    found: set[str] = set()
-    for h in hierarchies(mount):
-        try:
-            names = os.listdir(f"{h.base}/{PARENT}") if h.base else []
-        except FileNotFoundError:
-            continue
-        owners = ((name, _owner(name)) for name in names)
-        found.update(f"{PARENT}/{n}" for n, owner in owners if owner and wanted(owner))
-    for path in found:
-        remove(path, mount)
-    return tuple(sorted(found))
-
-
-def _owner(name: str) -> Owner | None:
-    """The owner in a cgroup's name; None for another namespace's, or no one's."""
-    label, _, words = name.rpartition(".")
-    numbers = words.split("-")
-    if len(numbers) != 3 or not all(number.isdigit() for number in numbers):
-        return None
-    pid, start, namespace = map(int, numbers)
-    if namespace != _pid_namespace():
-        return None
-    return replace(Owner.of(label), pid=pid, start=start)
-
-
-def _pid_namespace() -> int:
-    return os.stat("/proc/self/ns/pid").st_ino
-
-
 def _kill(pid: int) -> None:
     try:
         os.kill(pid, _SIGKILL)
@@ -459,14 +316,3 @@ def _tell(path: str, text: str) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENODEV):
             raise
-
-
-def _set(path: str, setting: Setting) -> OSError | None:
-    """Write one setting; the error where the kernel refuses it."""
-    try:
-        write(path, setting.text)
-    except OSError as error:
-        if error.errno == errno.ENOENT and setting.optional:
-            return None
-        return error
-    return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lamina.runtime.cgroups.cgroup import Cgroup
+from lamina.runtime.cgroups import chosen
 from lamina.runtime.cgroups.hierarchy import hierarchies
 from lamina.runtime.cgroups.parents import make_named, path_below
 from lamina.runtime.containers import state
@@ -10,6 +10,7 @@ from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from lamina.runtime.cgroups.cgroup import Cgroup
     from lamina.runtime.containers.state import Container
     from lamina.runtime.owner import Owner
     from lamina.runtime.spec import Resources
@@ -28,4 +29,4 @@ def cgroup_below(
     state.save_state(root, container.id, replace(known, keeper=owner, cgroup=path))
     if options.runtime not in ("", "lamina"):
         make_named(path)
-    return Cgroup.below(path, resources)
+    return chosen.below(path, resources)

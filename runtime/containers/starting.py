@@ -234,11 +234,11 @@ class Start:
 
             asked = (self.store.root, self._container, self._owner, spec.resources)
             return cgroup_below(*asked)
-        from lamina.runtime.cgroups.cgroup import Cgroup, collect
+        from lamina.runtime.cgroups.owned import collect, create
 
         collect()
         owner = self._owner
-        group = Cgroup.create(self._container.id, spec.resources, owner=owner)
+        group = create(self._container.id, spec.resources, owner=owner)
         self.warning = group.warning
         return group
 

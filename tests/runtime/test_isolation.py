@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lamina.runtime.cgroups.cgroup import Cgroup
+from lamina.runtime.cgroups import owned
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation.mounts import clone_source
 from lamina.runtime.isolation.sandbox import ExitStatus
@@ -164,7 +164,7 @@ def test_sysctls_of_its_own_namespaces(bench: Bench) -> None:
 
 
 def test_a_cgroup_of_its_own(bench: Bench) -> None:
-    group = Cgroup.create("test-launch", Resources(pids=50, memory=64 << 20))
+    group = owned.create("test-launch", Resources(pids=50, memory=64 << 20))
     try:
         script = (
             "cut -d: -f3 /proc/self/cgroup | sort -u; touch /sys/fs/cgroup/x;"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lamina.runtime.cgroups import cgroup, device_filter
+from lamina.runtime.cgroups import cgroup, device_filter, owned
 from lamina.runtime.cgroups.cgroup import Cgroup
 from lamina.runtime.cgroups.hierarchy import MOUNT, hierarchies
 from lamina.runtime.cgroups.limits import (
@@ -52,7 +52,7 @@ def create(mount: str) -> Iterator[Maker]:
 
     def maker(resources: Resources | None = None, ceiling: int = 0) -> Cgroup:
         label = f"test{len(made)}"
-        group = Cgroup.create(label, resources or Resources(), ceiling, mount)
+        group = owned.create(label, resources or Resources(), ceiling, mount)
         made.append(group)
         return group
 
@@ -189,9 +189,9 @@ class TestTheLifeOfACgroup:
 
 ORPHAN = """
 import os, subprocess, sys
-from lamina.runtime.cgroups.cgroup import Cgroup
+from lamina.runtime.cgroups import owned
 from lamina.runtime.spec import Resources
-group = Cgroup.create("orphan", Resources(), mount=sys.argv[1])
+group = owned.create("orphan", Resources(), mount=sys.argv[1])
 quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
 child = subprocess.Popen(["/bin/sleep", "1000"], start_new_session=True, **quiet)
 group.add(child.pid)
@@ -209,23 +209,24 @@ def test_what_the_dead_left_is_collected(mount: str) -> None:
     )
     assert owner.stdout and owner.stdin
     path, pid = owner.stdout.readline().split()
-    assert path not in cgroup.collect(mount)
+    assert path not in owned.collect(mount)
     assert Cgroup(path, mount).procs() == (int(pid),)
     owner.kill()
     owner.communicate()
     # Another test that collects at the same time may be the one that finds it.
-    cgroup.collect(mount)
+    owned.collect(mount)
     until(lambda: not Cgroup(path, mount).exists)
     until(lambda: not _running(int(pid)))
 
 
 INTERRUPTED = """
 import sys
-from lamina.runtime.cgroups import cgroup
+from lamina.runtime.cgroups import owned
+from lamina.runtime.cgroups.cgroup import Cgroup
 from lamina.runtime.spec import Resources
-path = cgroup.Cgroup.create("interrupted", Resources(), mount=sys.argv[1]).path
-cgroup.clear(sys.argv[1])
-print(path, cgroup.Cgroup(path, sys.argv[1]).exists)
+path = owned.create("interrupted", Resources(), mount=sys.argv[1]).path
+owned.clear(sys.argv[1])
+print(path, Cgroup(path, sys.argv[1]).exists)
 """
 
 
@@ -248,7 +249,7 @@ def test_what_is_not_ours_is_left_alone(mount: str) -> None:
     for name in names:
         os.makedirs(f"{place}/lamina/{name}")
     try:
-        assert not {f"lamina/{name}" for name in names} & {*cgroup.collect(mount)}
+        assert not {f"lamina/{name}" for name in names} & {*owned.collect(mount)}
     finally:
         for name in names:
             os.rmdir(f"{place}/lamina/{name}")
@@ -434,10 +435,10 @@ class TestUnits:
 
 NO_PAGES = "dict(unified={'hugetlb.x': '1'})"
 AS_USER = """
-from lamina.runtime.cgroups.cgroup import Cgroup
+from lamina.runtime.cgroups import owned
 from lamina.runtime.spec import Resources
 asked = Resources(**eval(sys.argv[2]))
-group = Cgroup.create("user", asked, 100, sys.argv[1])
+group = owned.create("user", asked, 100, sys.argv[1])
 import os
 group.add(os.getpid())
 print(group.warning, "|", group.path, group.procs() == (os.getpid(),), group.exists)

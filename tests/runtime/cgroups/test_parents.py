@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lamina.runtime.cgroups import cgroup
-from lamina.runtime.cgroups.cgroup import Cgroup
+from lamina.runtime.cgroups import cgroup, chosen
 from lamina.runtime.cgroups.hierarchy import MOUNT, Hierarchy, hierarchies
 from lamina.runtime.cgroups.parents import check_parent, path_below
 from lamina.runtime.errors import LimitError
@@ -89,7 +88,7 @@ def places(mount: str) -> set[str]:
 @pytest.mark.root
 class TestOnThisMachine:
     def test_it_is_in_every_hierarchy_and_gone_afterwards(self, mount: str) -> None:
-        group = Cgroup.below(f"{name()}/web/ID", Resources(), mount)
+        group = chosen.below(f"{name()}/web/ID", Resources(), mount)
         assert len(places(mount)) == len(hierarchies(mount))
         assert len(group.directories) == len(hierarchies(mount))
         group.delete()
@@ -98,13 +97,13 @@ class TestOnThisMachine:
     def test_a_parent_of_others_stays(self, mount: str) -> None:
         (first, *_) = hierarchies(mount)
         os.mkdir(f"{first.base}/{name()}")
-        Cgroup.below(f"{name()}/web/ID", Resources(), mount).delete()
+        chosen.below(f"{name()}/web/ID", Resources(), mount).delete()
         assert places(mount) == {f"{first.base}/{name()}"}
         assert not os.path.exists(f"{first.base}/{name()}/web")
 
     def test_the_last_one_takes_it_away(self, mount: str) -> None:
-        one = Cgroup.below(f"{name()}/one", Resources(), mount)
-        two = Cgroup.below(f"{name()}/two", Resources(), mount)
+        one = chosen.below(f"{name()}/one", Resources(), mount)
+        two = chosen.below(f"{name()}/two", Resources(), mount)
         one.delete()
         assert len(places(mount)) == len(hierarchies(mount))
         # As who finds that its owner has died.
@@ -113,7 +112,7 @@ class TestOnThisMachine:
 
     def test_where_none_can_be(self, mount: str) -> None:
         with pytest.raises(LimitError, match="Not a directory"):
-            Cgroup.below(f"{name()}/cgroup.procs/ID", Resources(), mount)
+            chosen.below(f"{name()}/cgroup.procs/ID", Resources(), mount)
         assert not places(mount)
 
     def test_many_come_and_go_at_once(self, mount: str) -> None:
@@ -123,7 +122,7 @@ class TestOnThisMachine:
         def work(number: int) -> None:
             try:
                 for _ in range(30):
-                    Cgroup.below(f"{name()}/{number}", Resources(), mount).delete()
+                    chosen.below(f"{name()}/{number}", Resources(), mount).delete()
             except BaseException as error:
                 failed.append(error)
 
@@ -137,14 +136,14 @@ class TestOnThisMachine:
 
 
 AS_USER = """
-from lamina.runtime.cgroups.cgroup import Cgroup
+from lamina.runtime.cgroups import chosen
 from lamina.runtime.cgroups.hierarchy import hierarchies
 from lamina.runtime.cgroups.parents import path_below
 from lamina.runtime.spec import Resources
 import os, subprocess
 (base,) = (h.base for h in hierarchies(sys.argv[1]))
 path = path_below(sys.argv[2], "ID", hierarchies(sys.argv[1]))
-group = Cgroup.below(path, Resources(), sys.argv[1])
+group = chosen.below(path, Resources(), sys.argv[1])
 child = subprocess.Popen(["/bin/sleep", "1000"])
 group.add(child.pid)
 lines = open(f"/proc/{child.pid}/cgroup").read().splitlines()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lamina.runtime import syscalls
-from lamina.runtime.cgroups.cgroup import Cgroup
+from lamina.runtime.cgroups import owned
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation.namespaces import membership
 from lamina.runtime.isolation.sandbox import ExitStatus, Sandbox
@@ -179,7 +179,7 @@ def test_who_asks_for_it_dies_with_the_parent(outside: Bench) -> None:
 
 @pytest.mark.root
 def test_the_host_s_view_of_cgroups_has_no_others_in_it(bench: Bench) -> None:
-    group = Cgroup.create("test-view", Resources(pids=51))
+    group = owned.create("test-view", Resources(pids=51))
     try:
         text = bench.sh(
             "cut -d: -f3 /proc/self/cgroup; cat /sys/fs/cgroup/pids/pids.max;"
