@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lamina.lang.assist.offer import Completion, Typing, described, stages
-from lamina.lang.assist.reference import UNSETTABLE, VARIABLES
+from lamina.lang.assist.reference.instructions import UNSETTABLE
+from lamina.lang.assist.reference.variables import VARIABLES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lamina.lang.assist import reference
 from lamina.lang.assist.offer import Completion
 from lamina.lang.assist.reading import Reading
-from lamina.lang.assist.reference import DIRECTIVES
+from lamina.lang.assist.reference.comments import DIRECTIVES
+from lamina.lang.assist.reference.comments import SETTINGS as TOLD
 from lamina.lang.checks.rules import RULES
 from lamina.lang.dialect import SETTINGS, heading
 from lamina.lang.dialect import VARIABLE as DECLARATION
@@ -59,7 +59,7 @@ def _settings(typed: str) -> Iterator[Completion]:
 
 
 def _setting(label: str, typed: str) -> Completion:
-    entry = reference.SETTINGS[label.partition("=")[0]]
+    entry = TOLD[label.partition("=")[0]]
     return Completion(label, "directive", entry.usage, entry.text, typed=len(typed))
 
 

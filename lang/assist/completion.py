@@ -17,12 +17,9 @@ from lamina.lang.assist.offer import (
     values,
 )
 from lamina.lang.assist.reading import Reading, Written, read
-from lamina.lang.assist.reference import (
-    MOUNT_FIELDS,
-    MOUNT_TYPES,
-    VALUES,
-    VARIABLES,
-)
+from lamina.lang.assist.reference.flags import FLAG_VALUES
+from lamina.lang.assist.reference.mounts import FIELD_VALUES, MOUNT_FIELDS, MOUNT_TYPES
+from lamina.lang.assist.reference.variables import VARIABLES
 from lamina.lang.assist.scope import VARIABLE
 from lamina.lang.assist.vocabulary import NO_TRIGGERS, flags, instructions
 from lamina.lang.mounts import FIELDS, FLAGS
@@ -164,7 +161,7 @@ def _flags(typing: Typing) -> Iterator[Completion]:
 
 
 def _flag_values(typing: Typing, name: str, given: str) -> Iterator[Completion]:
-    known = VALUES.get(f"--{name}")
+    known = FLAG_VALUES.get(name)
     if known is not None:
         yield from values(known, given)
     elif name == "mount":
@@ -206,7 +203,7 @@ def _field_values(typing: Typing, key: str, word: str) -> Iterator[Completion]:
             yield Completion(name, "value", entry.usage, entry.text, typed=len(word))
     elif key == "from":
         yield from stages(typing, word)
-    elif key in VALUES:
-        yield from values(VALUES[key], word)
+    elif key in FIELD_VALUES:
+        yield from values(FIELD_VALUES[key], word)
     elif key in FLAGS or key in ("ro", "rw"):
         yield from values(BOOLEANS, word)

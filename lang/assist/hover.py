@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from lamina.lang.assist.reference import (
-    DIRECTIVES,
-    MOUNT_FIELDS,
-    MOUNT_TYPES,
-    SETTINGS,
-    VALUES,
-    VARIABLES,
-)
+from lamina.lang.assist.reference.comments import DIRECTIVES, SETTINGS
+from lamina.lang.assist.reference.flags import FLAG_VALUES
+from lamina.lang.assist.reference.mounts import FIELD_VALUES, MOUNT_FIELDS, MOUNT_TYPES
+from lamina.lang.assist.reference.variables import VARIABLES
 from lamina.lang.assist.scope import (
     Occurrence,
     StageName,
@@ -27,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lamina.lang.assist.reading import Reading, Written
-    from lamina.lang.assist.reference import Entry
+    from lamina.lang.assist.reference.entry import Entry
     from lamina.lang.assist.scope import Scope
     from lamina.lang.lines import Fragment
     from lamina.lang.statement import Flag, Statement
@@ -164,7 +160,7 @@ def _flag(reading: Reading, statement: Statement, flag: Flag) -> Iterator[Hover]
         yield from _fields(statement, flag.value)
     value = flag.value
     if value is not None:
-        told = VALUES.get(f"--{flag.name}", {}).get(value.text)
+        told = FLAG_VALUES.get(flag.name, {}).get(value.text)
         if told is not None:
             yield _told(f"--{flag.name}={value.text}", told, value.span)
     yield from _entry(entry, flag.place.span)
@@ -184,8 +180,8 @@ def _fields(statement: Statement, mount: Fragment) -> Iterator[Hover]:
         word = mount.part(given.start_pos, given.end_pos)
         if name == "type":
             yield from _entry(MOUNT_TYPES.get(word.text), word.span)
-        elif word.text in VALUES.get(name, {}):
-            told = VALUES[name][word.text]
+        elif word.text in FIELD_VALUES.get(name, {}):
+            told = FIELD_VALUES[name][word.text]
             yield _told(f"{name}={word.text}", told, word.span)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from lamina.lang.assist.reference import FLAGS, INSTRUCTIONS
+from lamina.lang.assist.reference.flags import FLAGS
+from lamina.lang.assist.reference.instructions import INSTRUCTIONS
 from lamina.lang.instructions import BOOTSTRAP_FLAGS, TABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lamina.lang.assist.reference import Entry
+    from lamina.lang.assist.reference.entry import Entry
     from lamina.lang.dialect import Dialect
 
 # What cannot be a trigger.

@@ -4,13 +4,10 @@ import pytest
 
 from lamina.lang.assist.hover import hover
 from lamina.lang.assist.reading import read
-from lamina.lang.assist.reference import (
-    FLAGS,
-    INSTRUCTIONS,
-    MOUNT_FIELDS,
-    MOUNT_TYPES,
-    VARIABLES,
-)
+from lamina.lang.assist.reference.flags import FLAGS
+from lamina.lang.assist.reference.instructions import INSTRUCTIONS
+from lamina.lang.assist.reference.mounts import MOUNT_FIELDS, MOUNT_TYPES
+from lamina.lang.assist.reference.variables import VARIABLES
 from tests.lang.assist.cursors import cursor
 
 
