@@ -102,11 +102,11 @@ class Control:
         kept = self._kept
         if kept.status != "running":
             raise ContainerError("the container does not run")
-        client = Client(self._server.loop, line, False, kept.gone)
+        client = Client(self._server.loop, line, False, kept.clients.gone)
         ends = dict(zip(request["streams"], fds, strict=True))
         fds[:] = []
         client.size = request["size"]
-        kept.attach(client, ends, ends.pop("stdin", -1))
+        kept.clients.attach(client, ends, ends.pop("stdin", -1))
         client.tell({"started": {"created": ()}})
 
     def _exec(

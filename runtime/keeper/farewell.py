@@ -1,4 +1,4 @@
-"""What a container held is given back: its cgroup, its files."""
+"""What a container held is given back: its cgroup, its networks, its files."""
 
 from __future__ import annotations
 
@@ -6,15 +6,36 @@ import fcntl
 import os
 
 from lamina.oci.files.removal import remove_tree
+from lamina.oci.store import journal
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.keeper import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.runtime.cgroups.cgroup import Cgroup
+    from lamina.runtime.isolation.loop import Loop
+    from lamina.runtime.keeper.given import Given
 
 
-def end_cgroup(group: Cgroup) -> None:
+def give_back(given: Given, loop: Loop) -> None:
+    """End what ran in it, and let go of its networks and volumes; the journal is told.
+
+    Its files are left, and so are the descriptors that it was given.
+    """
+    if (group := given.cgroup) is not None:
+        _end_cgroup(group)
+    if given.published is not None:
+        loop.forget(given.published.fileno())
+    given.networks.close()
+    for name, (identity, kind) in given.told_networks.items():
+        about = {"container": given.id, "name": name, "type": kind}
+        journal.note(given.root, "network", "disconnect", identity, about)
+    for name in given.told_volumes:
+        about = {"container": given.id, "driver": "local"}
+        journal.note(given.root, "volume", "unmount", name, about)
+
+
+def _end_cgroup(group: Cgroup) -> None:
     """Kill what is left in a cgroup, and remove it."""
     group.kill()
     try:

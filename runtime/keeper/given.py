@@ -107,6 +107,14 @@ class Given:
         """Its open ports."""
         return self.networks.published
 
+    def tell_of_networks(self, identity: str = "") -> None:
+        """At the end those are told of that it is on now; `identity` is a new one's."""
+        told = self.told_networks
+        names = [one["name"] for one in self.networks.described()]
+        self.told_networks = {
+            name: told.get(name, (identity, "bridge")) for name in names
+        }
+
     def enter_cgroups(self, files: list[int]) -> None:
         """Have new processes join these cgroups: limits may have come in others."""
         for fd in self.cgroups:

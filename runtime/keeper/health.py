@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from lamina.values import replace, value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 STARTING, HEALTHY, UNHEALTHY = "starting", "healthy", "unhealthy"
 # So many results are kept, with so many bytes of what the probe wrote.
 KEPT = 5
@@ -47,6 +51,11 @@ class Health:
     status: str = STARTING
     failing_streak: int = 0
     results: tuple[Result, ...] = ()
+
+    def described(self) -> dict[str, Any]:
+        """As a container's state has it."""
+        results = tuple(result.__dict__ for result in self.results)
+        return {**self.__dict__, "results": results}
 
     def after(self, result: Result, check: Check, started: int) -> Health:
         """What it is once `result` is in; `started` is when the container was."""

@@ -13,7 +13,7 @@ from lamina.oci.store import journal
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation import children
 from lamina.runtime.keeper import farewell, record
-from lamina.runtime.keeper.client import Client
+from lamina.runtime.keeper.client import Clients
 from lamina.runtime.keeper.given import Given, clone_mounts
 from lamina.runtime.keeper.inputs import Inputs
 from lamina.runtime.keeper.lending import HUB, lend
@@ -41,9 +41,7 @@ class Kept:
         self, server: Server, given: Given, over: Callable[[Kept], None]
     ) -> None:
         self.given = given
-        self.detached = given.detached
         self.policy = given.policy
-        self.clients: list[Client] = []
         self._server = server
         self._over = over
         self._state: dict[str, Any] = dict(given.state)
@@ -52,6 +50,11 @@ class Kept:
         self._log = log
         self._outputs = Outputs(server.loop, log)
         self._inputs = Inputs(server.loop, given.once)
+        self.clients = Clients(self._outputs, self._inputs, not given.detached)
+        self.clients.told = self.tell
+        self.clients.signalled = self.signal
+        self.clients.released = self._released
+        self.clients.abandoned = self.kill
         if given.published is not None:
             fd, serve = given.published.fileno(), given.published.serve
             server.loop.watch(fd, lambda _: serve())
@@ -63,77 +66,14 @@ class Kept:
         self._run: Run | None = None
         # Whether a command was ever executed.
         self._started = False
-        # What the journal knows of its terminal.
-        self._size: tuple[int, int] | None = None
         # Whether `stop` was called.
         self._stopping = False
 
-    # Clients
-
-    def attach(self, client: Client, ends: dict[str, int], source: int) -> None:
-        """A client watches from now on; `ends` and `source` are its pipes."""
-        client.resized = lambda: self._resized(client)
-        client.signalled = self._pass_on
-        client.detached = lambda: self._let_go(client)
-        client.sinks = self._outputs.attach(
-            ends, lambda name: self._unread(client, name)
-        )
-        client.source = source
-        if source >= 0:
-            self._inputs.attach(source, client.listen)
-        self.clients.append(client)
-        self._give_size(client)
-
-    def gone(self, client: Client) -> None:
-        """A client went, or let go of the container."""
-        self.clients.remove(client)
-        self._outputs.detach(client.sinks)
-        self._inputs.detach(client.source)
-        client.close()
-        if client.owns and not self.detached:
-            self.kill()
-
-    def _unread(self, client: Client, name: str) -> None:
-        """A client has closed a stream. The owner's reader was the one that counts,
-        unless it has let go of the container just before."""
-        client.listen()
-        if client.owns and not self.detached:
-            self._outputs.close(name)
-
-    def _let_go(self, client: Client) -> None:
-        self.tell("detach")
-        if client.owns:
-            self._live_on()
-
-    def _live_on(self) -> None:
+    def _released(self) -> None:
         """Nobody owns the container any more: it lives on by itself."""
-        if self.detached:
-            return
-        self.detached = True
         record.leave_stderr(self.given.place)
         if self._run is not None and self._run.running is not None:
             self._run.running.stays = True
-
-    def _pass_on(self, number: int) -> None:
-        """A signal that a client got, which is the container's."""
-        self.tell("kill", signal=str(number))
-        self.signal(number)
-
-    def _resized(self, client: Client) -> None:
-        """A client's terminal has another size, or a client has come with one."""
-        self._give_size(client)
-        if client.size is not None and any(client.size) and client.size != self._size:
-            self._size = client.size
-            height, width = map(str, client.size)
-            self.tell("resize", height=height, width=width)
-
-    def _give_size(self, client: Client) -> None:
-        if self._run is not None:
-            client.give_size(self._run.master)
-
-    def _resize(self) -> None:
-        for client in self.clients:
-            self._give_size(client)
 
     # What is asked of it
 
@@ -226,28 +166,19 @@ class Kept:
         names, if it did not."""
         networks, resolver = self.given.networks, asked["resolver"]
         networks.join(asked["endpoint"])
-        self._told_of_networks(asked["network"])
+        self.given.tell_of_networks(asked["network"])
         if resolver is not None:
             networks.resolve(self._server.loop, resolver, fds[:2])
             del fds[:2]
         if len(fds) >= 2:
             self.given.hold_hub(fds[-2:])
             del fds[-2:]
-        self._write(endpoints=self.given.networks.described())
-
-    def _told_of_networks(self, identity: str = "") -> None:
-        """What is to be told at the end is of those that it is on; `identity` is a new
-        one's."""
-        told = self.given.told_networks
-        names = [one["name"] for one in self.given.networks.described()]
-        self.given.told_networks = {
-            name: told.get(name, (identity, "bridge")) for name in names
-        }
+        self._write(endpoints=networks.described())
 
     def leave(self, place: str) -> None:
         """Have no more to give back of the network whose directory `place` is."""
         self.given.networks.leave(place)
-        self._told_of_networks()
+        self.given.tell_of_networks()
         self._write(endpoints=self.given.networks.described())
 
     @property
@@ -261,12 +192,12 @@ class Kept:
         """Launch it with these detached mounts, which are closed."""
         kind = self._kind_of_run()
         run = kind(self._server, self.given, self._outputs, self._inputs)
-        run.opened = self._resize
+        run.opened = lambda: self.clients.give_sizes(run.master)
         run.executed = self._executed
         run.ended = self._ended
         self._run = run
         try:
-            run.launch(mounts, self.detached)
+            run.launch(mounts, stays=not self.clients.own)
         except OSError as error:
             run.failure = {
                 "error": "ContainerError",
@@ -300,8 +231,7 @@ class Kept:
         )
         self.tell("start")
         if not self._started:
-            for client in self.clients:
-                client.tell({"started": self._run.facts})
+            self.clients.tell({"started": self._run.facts})
         self._started = True
         if self.given.check is not None:
             try:
@@ -313,17 +243,18 @@ class Kept:
             self._probes = Probes(
                 self._server, self.given.check, probe, self._run.rest, self._probed
             )
-            self._write(health=_health(self._probes.health))
+            self._write(health=self._probes.health.described())
 
     def _probed(self, health: Health) -> None:
         before = self._state["health"]["status"]
-        self._write(health=_health(health))
+        self._write(health=health.described())
         if health.status != before:
             self.tell(f"health_status: {health.status}")
 
     def _ended(self, status: int) -> None:
         run, self._run = self._run, None
         assert run is not None
+        self.clients.give_sizes(-1)
         if self._probes is not None:
             self._probes.stop()
             self._probes = None
@@ -358,8 +289,8 @@ class Kept:
         self._restarts = found
         self._write(status="restarting", restart_count=found.count)
         # As with docker, who watches has seen the end of what they watched.
-        self._live_on()
-        self._dismiss({"status": code})
+        self.clients.release()
+        self.clients.dismiss({"status": code})
         self._timer = self._server.loop.after(found.pause, self._again)
 
     def _again(self) -> None:
@@ -388,7 +319,7 @@ class Kept:
             init=None,
         )
         self._state["ports"] = ()
-        self._give_back()
+        farewell.give_back(self.given, self._server.loop)
         self._close(failure)
 
     def _finish(self) -> None:
@@ -396,22 +327,8 @@ class Kept:
         # Before anything is given back: what dies on the way has it collected.
         self._state["ports"] = ()
         self._write(status="exited", health=self._state["health"])
-        self._give_back()
+        farewell.give_back(self.given, self._server.loop)
         self._close({"status": self._state["exit_code"]})
-
-    def _give_back(self) -> None:
-        given = self.given
-        if (group := given.cgroup) is not None:
-            farewell.end_cgroup(group)
-        if given.published is not None:
-            self._server.loop.forget(given.published.fileno())
-        given.networks.close()
-        for name, (identity, kind) in given.told_networks.items():
-            about = {"container": given.id, "name": name, "type": kind}
-            journal.note(given.root, "network", "disconnect", identity, about)
-        for name in given.told_volumes:
-            about = {"container": given.id, "driver": "local"}
-            journal.note(given.root, "volume", "unmount", name, about)
 
     def _close(self, message: dict[str, Any]) -> None:
         if self._log is not None:
@@ -427,15 +344,9 @@ class Kept:
             self._write(keeper=None, endpoints=(), cgroup="", init=None)
             record.unreserve(given.place)
             record.mark_free(given.root, given.id)
-        self._dismiss(message)
+        self.clients.dismiss(message)
         given.close()
         self._over(self)
-
-    def _dismiss(self, message: dict[str, Any]) -> None:
-        """Tell the clients how it ended; they get what is held for them."""
-        self._outputs.finish()
-        for client in self.clients:
-            client.tell(message)
 
     @property
     def is_flushed(self) -> bool:
@@ -454,8 +365,3 @@ class Kept:
         given = self.given
         attributes = {**given.actor, "name": given.current_name(), **more}
         journal.note(given.root, "container", action, given.id, attributes)
-
-
-def _health(health: Health) -> dict[str, Any]:
-    results = tuple(result.__dict__ for result in health.results)
-    return {**health.__dict__, "results": results}

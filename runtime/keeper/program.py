@@ -59,14 +59,14 @@ class Keeper(Server):
         owners = [
             (kept, client)
             for kept in (*self._kept.values(), *self._leaving)
-            for client in kept.clients
+            for client in kept.clients.all
             if client.owns
         ]
         for kept, client in owners:
             # It may have let the container live on just before it went.
             client.listen()
-            if client in kept.clients:
-                kept.gone(client)
+            if client in kept.clients.all:
+                kept.clients.gone(client)
         for running in self.running.values():
             if not running.stays:
                 running.kill()
@@ -108,11 +108,14 @@ class Keeper(Server):
         self._kept[given.id] = kept
         self._controls[given.id] = Control(self, kept)
         owner = Client(
-            self.loop, _socket.socket(fileno=line), not given.detached, kept.gone
+            self.loop,
+            _socket.socket(fileno=line),
+            not given.detached,
+            kept.clients.gone,
         )
         ends = dict(zip(names, pipes, strict=True))
         source = ends.pop("stdin", -1)
-        kept.attach(owner, ends, source)
+        kept.clients.attach(owner, ends, source)
         kept.start(given.mounts)
 
     def _over(self, kept: Kept) -> None:
