@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
-AT_SYMLINK_NOFOLLOW = 0x100
 
 CLONE_NEWTIME = 0x80
-CLONE_FS = 0x200
 CLONE_PIDFD = 0x1000
 CLONE_PARENT = 0x8000
 CLONE_NEWNS = 0x20000
@@ -33,7 +31,6 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
-MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_UNBINDABLE = 0x20000
 MS_PRIVATE = 0x40000
@@ -52,7 +49,6 @@ MOUNT_ATTR_NODIRATIME = 0x80
 MOUNT_ATTR_IDMAP = 0x100000
 MOUNT_ATTR_NOSYMFOLLOW = 0x200000
 
-RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
@@ -67,12 +63,9 @@ PR_SET_KEEPCAPS = 8
 PR_SET_NAME = 15
 PR_CAPBSET_READ = 23
 PR_CAPBSET_DROP = 24
-PR_SET_SECUREBITS = 28
-PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
-PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 _X86_64 = os.uname().machine == "x86_64"
 
@@ -112,7 +105,7 @@ _CLOEXEC = 1
 _OPEN_TREE_CLONE = 1
 _MOVE_FROM_FD = 0x04
 _MOVE_TO_FD = 0x40
-_FSCONFIG_FLAG, _FSCONFIG_STRING, _FSCONFIG_FD, _FSCONFIG_CREATE = 0, 1, 5, 6
+_FSCONFIG_FLAG, _FSCONFIG_STRING, _FSCONFIG_CREATE = 0, 1, 6
 _CLOSE_RANGE_CLOEXEC = 4
 _SECCOMP_FILTER = 1
 _KEYCTL_JOIN_SESSION_KEYRING = 1
@@ -247,12 +240,6 @@ def fsconfig_flag(fd: int, key: str) -> None:
         _explain(fd, key)
 
 
-def fsconfig_fd(fd: int, key: str, value: int) -> None:
-    data = key.encode() + b"\0"
-    if _syscall(_FSCONFIG, fd, _FSCONFIG_FD, data, 0, value, 0) < 0:
-        _explain(fd, key)
-
-
 def fsmount(fd: int, attributes: int = 0) -> int:
     """Create the configured file system: a detached mount, gone with its last fd."""
     if _syscall(_FSCONFIG, fd, _FSCONFIG_CREATE, 0, 0, 0, 0) < 0:
@@ -363,29 +350,6 @@ def seccomp(bpf: bytes, flags: int = SECCOMP_SPEC_ALLOW) -> int:
     program = ctypes.create_string_buffer(bpf, len(bpf))
     header = pack("@HP", len(bpf) // 8, ctypes.addressof(program))
     return _call("seccomp", _SECCOMP, _SECCOMP_FILTER, flags, header)
-
-
-def arguments_place() -> tuple[int, int]:
-    """Where this process's command line lies in its memory: address and length.
-
-    From /proc/self/stat (proc_pid_stat(5), fields 48 and 49), to be read while /proc is
-    the host's. (0, 0) where that says nothing.
-    """
-    with open("/proc/self/stat", "rb", buffering=0) as stat:
-        fields = stat.read(4096).rpartition(b")")[2].split()
-    start, end = int(fields[45]), int(fields[46])
-    return start, max(end - start, 0)
-
-
-def set_arguments(place: tuple[int, int], name: bytes) -> None:
-    """Show `name` as the command line, and nothing of what it was.
-
-    A last byte that is not zero tells the kernel so (setproctitle(3)).
-    """
-    start, length = place
-    if length > len(name) + 1:
-        text = name.ljust(length - 1, b"\0") + b"."
-        ctypes.memmove(start, text, length)
 
 
 def join_session_keyring() -> None:

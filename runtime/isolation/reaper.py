@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found] # `signal` itself costs 3 ms (enum)
+import ctypes
 import os
 
 from lamina.runtime import syscalls
@@ -21,7 +22,7 @@ _arguments = (0, 0)
 def begin() -> None:
     """In the zygote: find out what is not to be looked for in a container."""
     global _arguments
-    _arguments = syscalls.arguments_place()
+    _arguments = _arguments_place()
 
 
 def split_off_command(report: int) -> None:
@@ -38,7 +39,7 @@ def split_off_command(report: int) -> None:
         return
     os.close(report)
     syscalls.set_name("init")
-    syscalls.set_arguments(_arguments, b"lamina-init")
+    _set_arguments(_arguments, b"lamina-init")
     os._exit(_attend(command))
 
 
@@ -76,3 +77,26 @@ def _reap(command: int) -> int | None:
         if pid == command:
             ended = os.waitstatus_to_exitcode(status)
             code = ended if ended >= 0 else 128 - ended
+
+
+def _arguments_place() -> tuple[int, int]:
+    """Where this process's command line lies in its memory: address and length.
+
+    From /proc/self/stat (proc_pid_stat(5), fields 48 and 49), to be read while /proc is
+    the host's. (0, 0) where that says nothing.
+    """
+    with open("/proc/self/stat", "rb", buffering=0) as stat:
+        fields = stat.read(4096).rpartition(b")")[2].split()
+    start, end = int(fields[45]), int(fields[46])
+    return start, max(end - start, 0)
+
+
+def _set_arguments(place: tuple[int, int], name: bytes) -> None:
+    """Show `name` as the command line, and nothing of what it was.
+
+    A last byte that is not zero tells the kernel so (setproctitle(3)).
+    """
+    start, length = place
+    if length > len(name) + 1:
+        text = name.ljust(length - 1, b"\0") + b"."
+        ctypes.memmove(start, text, length)
