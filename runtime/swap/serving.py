@@ -141,10 +141,12 @@ class Serving:
         except BaseException:
             new.discard()
             raise
-        new.start(ports, self._listener)
+        try:
+            new.start(ports, self._listener)
+        finally:
+            lap("start")
         # The next sandboxes are made while this one starts.
         self._spares.refill()
-        lap("start")
         return self._awaited(new, config, check, lap)
 
     def _awaited(
@@ -162,7 +164,8 @@ class Serving:
         except BaseException:
             new.stop(0)
             raise
-        lap("healthy")
+        finally:
+            lap("healthy")
         return new
 
     def restart(self, check: Callable[[], None], lap: Callable[[str], None]) -> None:

@@ -67,7 +67,7 @@ class Trials:
         finally:
             run.stop(0)
             self.alive = False
-        lap("run")
+            lap("run")
         if run.exit_code:
             raise TrialFailed(run.exit_code)
 

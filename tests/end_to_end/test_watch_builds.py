@@ -93,6 +93,15 @@ def test_a_recipe_that_goes_is_waited_for(lamina: Lamina, folder: Path) -> None:
     seen.end()
 
 
+def test_what_a_build_took_that_failed_is_told(lamina: Lamina, folder: Path) -> None:
+    seen = watch(lamina, "--no-run", folder, first="built")
+    broken = "FROM busybox\nCOPY src /src\nRUN exit 3\n"
+    ended = seen.after(lambda: (folder / "Recipe").write_text(broken), "failed")
+    assert list(ended["split"]) == ["event", "hash", "layer"]
+    assert ended["ms"] == pytest.approx(sum(ended["split"].values()), abs=1)
+    seen.end()
+
+
 def test_a_newer_save_cancels_the_build(lamina: Lamina, folder: Path) -> None:
     slow = "FROM busybox\nCOPY src /src\nRUN test $(cat /src/a) != slow || sleep 600\n"
     (folder / "Recipe").write_text(slow)

@@ -22,7 +22,9 @@ def test_a_command_runs_in_each_new_image(lamina: Lamina, folder: Path) -> None:
     seen = watch(lamina, "--exec", command, folder, first="passed")
     (folder / "src/a").write_text("bad")
     seen.until(lambda e: e["event"] == "log" and "has bad" in e["text"])
-    assert seen.outcome("failed")["code"] == 1
+    failed = seen.outcome("failed")
+    assert failed["code"] == 1
+    assert list(failed["split"])[-2:] == ["start", "run"]
     (folder / "src/a").write_text("good")
     seen.until(lambda e: e["event"] == "log" and "has good" in e["text"])
     seen.outcome("passed")

@@ -199,10 +199,12 @@ class Work:
 
         # Most saves feed a COPY: it is left to the first RUN to boot what it needs.
         ahead = number == 1
-        made = build(self._store, inputs, tell, None, cancellation, ahead)
-        watch.lap("hash", *begun)
-        if begun:
-            watch.lap("layer")
+        try:
+            made = build(self._store, inputs, tell, None, cancellation, ahead)
+        finally:
+            watch.lap("hash", *begun)
+            if begun:
+                watch.lap("layer")
         self._results.add(made[-1].id)
         return made[-1].id
 
