@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 
+from lamina.oci.files.ids import has_one_id
 from lamina.runtime.bundles.bundle import to_config
 from lamina.runtime.containers import plan
 from lamina.runtime.errors import ContainerError
@@ -16,7 +17,7 @@ from lamina.runtime.isolation import snapshot as snapshots
 from lamina.runtime.isolation.namespaces import TYPES
 from lamina.runtime.isolation.users import resolve_user
 from lamina.runtime.keeper.record import write_file
-from lamina.runtime.spec import DeviceRule, Namespace
+from lamina.runtime.spec import DeviceRule, Namespace, Resources
 from lamina.values import replace
 
 TYPE_CHECKING = False
@@ -43,14 +44,16 @@ def check(options: Options) -> str:
             f"The runtime {name!r} was not found.",
             hint="Give an OCI runtime's path, or install it: apt-get install crun.",
         )
-    if snapshots.needs_user_xattr():
-        raise ContainerError(
-            "Another runtime takes root.", hint="Leave out `--runtime`, or use sudo."
-        )
     if options.init:
         raise ContainerError(
             "`--init` is Lamina's own, and another runtime does not have it.",
             hint="Leave out `--init` or `--runtime`.",
+        )
+    if has_one_id():
+        # Lamina's own lets software give files away there; these know no such thing.
+        raise ContainerError(
+            "Another runtime needs more than one id, and this user has a single one.",
+            hint="Leave out `--runtime`; docs/rootless.md says how to get more ids.",
         )
     return os.path.realpath(found)
 
@@ -74,7 +77,11 @@ def write_bundle(
     ids = (identity.uid, identity.gid, identity.groups)
     profile = _profile(container)
     made = replace(_bundled(spec, bundle, spaces, identity), seccomp=profile)
-    made = replace(made, cgroup=f"/{cgroup}")
+    if snapshots.needs_user_xattr():
+        # It could neither make nor limit cgroups; the keeper has it begin in these.
+        made = replace(made, cgroup="", resources=Resources())
+    else:
+        made = replace(made, cgroup=f"/{cgroup}")
     write_file(f"{bundle}/config.json", to_config(made, f"{bundle}/rootfs", ids))
     return {
         "program": program,

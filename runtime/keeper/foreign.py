@@ -17,7 +17,7 @@ from _json import scanstring
 from lamina.runtime import syscalls
 from lamina.runtime.isolation.execution import keep_only
 from lamina.runtime.isolation.processes import pid_of
-from lamina.runtime.isolation.snapshot import Snapshot, mount
+from lamina.runtime.isolation.snapshot import Snapshot, mount, needs_user_xattr
 from lamina.runtime.keeper.run import Run, streams_of
 from lamina.runtime.owner import Owner
 
@@ -139,7 +139,7 @@ class ForeignRun(Run):
         alone = os.getpid() == 1
         pid, pidfd = syscalls.clone3(syscalls.CLONE_NEWNS, _SIGCHLD)
         if pid == 0:
-            _become([program, *flags, *words], streams, alone)
+            _become([program, *flags, *words], streams, alone, given.cgroups)
         self._commanding = True
 
         def ended(status: int) -> None:
@@ -239,16 +239,17 @@ class ForeignRun(Run):
 
 
 def _become(
-    words: list[str], streams: tuple[int, int, int] | None, alone: bool
+    words: list[str],
+    streams: tuple[int, int, int] | None,
+    alone: bool,
+    cgroups: list[int],
 ) -> NoReturn:
     """In a child with a copy of the keeper's mounts: execute the runtime."""
     try:
         syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_SLAVE)
         if alone:
             syscalls.mount("proc", "/proc", "proc", 0)
-        # crun refuses version 2 beside version 1; runc does without.
-        if os.path.exists("/sys/fs/cgroup/unified/cgroup.procs"):
-            syscalls.umount2("/sys/fs/cgroup/unified", syscalls.MNT_DETACH)
+        _hide_cgroups(cgroups)
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         for number, fd in enumerate(streams or (null, null, null)):
             os.dup2(fd, number)
@@ -258,6 +259,23 @@ def _become(
     except OSError:
         os._exit(125)
     os._exit(125)
+
+
+def _hide_cgroups(joined: list[int]) -> None:
+    """Show the runtime the cgroups that it can use; join those where it is to stay."""
+    # crun refuses version 2 beside version 1; runc does without.
+    if os.path.exists("/sys/fs/cgroup/unified/cgroup.procs"):
+        if not needs_user_xattr():
+            syscalls.umount2("/sys/fs/cgroup/unified", syscalls.MNT_DETACH)
+        else:
+            # What a user namespace has from the host cannot be unmounted there.
+            syscalls.mount("tmpfs", "/sys/fs/cgroup/unified", "tmpfs", 0)
+    if needs_user_xattr():
+        for file in joined:
+            os.write(file, b"0")
+        # So that it makes none of its own, which nobody would give back.
+        tree = os.open("/sys/fs/cgroup", os.O_PATH | os.O_CLOEXEC)
+        syscalls.mount_setattr(tree, syscalls.MOUNT_ATTR_RDONLY, recursive=True)
 
 
 def _last_message(path: str) -> str:

@@ -101,6 +101,8 @@ def test_it_builds_and_runs_what_gives_files_away(place: Path) -> None:
         ("lamina run --rm --network none -u app base id", "Cannot become user 1000"),
         ("lamina build -q $1/app --build-arg A=1 -f $1/user", "Cannot become user"),
         ("lamina build -q -f $1/boot $1/app", "more than one user"),
+        # Any program will do.
+        ("lamina run --rm --runtime /bin/true base id", "needs more than one id"),
     ],
 )
 def test_what_is_somebody_else_s_is_said(place: Path, script: str, says: str) -> None:
