@@ -122,7 +122,7 @@ def mount(stored: StoredVolume, made: FileSystem) -> int:
     except OSError as error:
         raise ContainerError(
             f"The volume {stored.name} cannot be mounted: {error.strerror}.",
-            hint=f"Its options: {dict(stored.options)}.",
+            hint=f"Its options: {_shown(stored)}.",
         ) from error
     finally:
         if context >= 0:
@@ -157,3 +157,17 @@ def _resolved(pair: tuple[str, str]) -> tuple[str, str]:
         raise ContainerError(
             f"The host {given} of a volume cannot be found: {error.strerror}."
         ) from error
+
+
+def _shown(stored: StoredVolume) -> str:
+    """A volume's options in one line; what opens a share is nobody else's business."""
+    words = []
+    for name, text in stored.options.items():
+        parts = text.split(",") if name == "o" else [text]
+        secret = ("password=", "pass=")
+        told = [
+            f"{part.partition('=')[0]}=***" if part.startswith(secret) else part
+            for part in parts
+        ]
+        words.append(f"{name}={','.join(told)}")
+    return " ".join(words)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from tests.end_to_end.containers.machine import Machine
 
@@ -68,6 +73,41 @@ def test_memory_is_shared_by_those_that_have_it(lamina: Machine) -> None:
     assert said.startswith("hi") and " 1024 " in said
     lamina("rm", "-f", "first")
     assert lamina.quiet(*both, "ls", "/m") == ""
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[str]:
+    """A block device with an empty ext4 on it."""
+    image = tmp_path / "disk"
+    image.write_bytes(b"")
+    os.truncate(image, 8 << 20)
+    subprocess.run(("/usr/sbin/mkfs.ext4", "-q", image), check=True)
+    attach = ("/usr/sbin/losetup", "--find", "--show", image)
+    device = subprocess.run(attach, check=True, capture_output=True, text=True).stdout
+    yield device.strip()
+    subprocess.run(("/usr/sbin/losetup", "--detach", device.strip()), check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs the super-user: a block device")
+def test_a_disk_is_mounted_while_containers_have_it(lamina: Machine, disk: str) -> None:
+    options = ("-o", "type=ext4", "-o", f"device={disk}", "-o", "o=noexec")
+    lamina("volume", "create", *options, "disk")
+    lamina.quiet("-v", "disk:/data", "busybox", "sh", "-c", "echo kept > /data/a")
+    script = "cat /data/a; stat -f -c %T /data; ls -d /data/lost+found"
+    said = lamina.quiet("-v", "disk:/data:ro", "busybox", "sh", "-c", script)
+    assert said.split() == ["kept", "ext2/ext3", "/data/lost+found"]
+    assert disk not in Path("/proc/mounts").read_text()
+
+
+def test_what_cannot_be_mounted_says_why_and_no_password(lamina: Machine) -> None:
+    secret = ("-o", "o=username=me,password=hunter2,vers=3.0")
+    where = ("-o", "type=ext4", "-o", "device=/dev/null")
+    lamina("volume", "create", *where, *secret, "share")
+    done = lamina("run", "--rm", "-v", "share:/x", "busybox", "true", code=125)
+    said = done.stderr.decode()
+    assert "The volume share cannot be mounted: " in said
+    assert "type=ext4 device=/dev/null o=username=me,password=***,vers=3.0" in said
+    assert "hunter2" not in said
 
 
 def test_a_volume_that_is_a_directory_of_the_host(
