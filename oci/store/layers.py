@@ -13,8 +13,6 @@ import time
 
 from lamina.oci.digest import Digest
 from lamina.oci.errors import DigestMismatch, StoreError
-from lamina.oci.files.removal import remove_tree
-from lamina.oci.files.workspace import space_error
 from lamina.oci.store.layer import NEVER, Layer
 from lamina.oci.store.shelf import COARSE, Shelf, boot_id, missing_layer
 
@@ -96,6 +94,8 @@ class Layers(Shelf):
                 os.rename(skeleton, self.skeleton_path(layer.content))
             os.rename(directory, target)
         except OSError as error:
+            from lamina.oci.files.workspace import space_error
+
             raise space_error(error, self.root) from error
 
     def layer(self, content: str) -> Layer | None:
@@ -229,6 +229,8 @@ class Layers(Shelf):
                 os.unlink(self.skeleton_path(content))
             with contextlib.suppress(FileNotFoundError):
                 os.rename(self.layer_path(content), trash)
+        from lamina.oci.files.removal import remove_tree
+
         remove_tree(trash)
 
     def forget_lost_layers(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from lamina.oci.errors import NotFound
-from lamina.oci.files.removal import remove_tree
 from lamina.oci.store.index import Index, Transaction
 
 # `used` is written when it is this much older, so that a cached build writes nothing.
@@ -46,6 +45,8 @@ class Shelf:
             os.rename(path, trash)
         except FileNotFoundError:
             return
+        from lamina.oci.files.removal import remove_tree
+
         remove_tree(trash)
 
     def discard_later(self, path: str) -> None:

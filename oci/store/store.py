@@ -19,7 +19,6 @@ import time
 
 from lamina.oci.digest import Digest
 from lamina.oci.errors import InUse, StoreError
-from lamina.oci.files.workspace import Workspace, collect
 from lamina.oci.store.images import Image, ImageRow, Images
 from lamina.oci.store.index import Index
 from lamina.oci.store.layer import NEVER, Layer
@@ -31,6 +30,8 @@ __all__ = ("NEVER", "Image", "ImageRow", "Layer", "Store")
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from lamina.oci.files.workspace import Workspace
 
 _FOLDERS = ("layers", "skeletons", "blobs/sha256", "tmp", "trash", "locks")
 
@@ -71,10 +72,12 @@ class Store(Images):
 
         Those of processes that died are removed first.
         """
+        from lamina.oci.files import workspace
+
         place = f"{self.root}/tmp"
         if os.listdir(place):
-            collect(place)
-        return Workspace(place)
+            workspace.collect(place)
+        return workspace.Workspace(place)
 
     # Blobs
 

@@ -10,7 +10,7 @@ import contextlib
 import os
 import time
 
-from lamina.runtime.containers import events, names, state, volume_users, volumes
+from lamina.runtime.containers import events, names, state, volumes
 from lamina.runtime.containers.volumes import own_volumes
 from lamina.runtime.errors import ContainerError, NoSuchContainer
 from lamina.runtime.keeper import record
@@ -188,7 +188,9 @@ def _place(store: Store, container: Container) -> None:
     store.pin(f"container:{identity}", container.layers)
     state.save_container(staging, container)
     if wanted := volumes.of_container(container.options, container.config):
-        volume_users.make_named(root, staging, wanted)
+        from lamina.runtime.containers.volume_users import make_named
+
+        make_named(root, staging, wanted)
     held = state.State(state.CREATED, Owner.of(identity))
     record.mark_held(root, identity)
     state.write_state(staging, held)

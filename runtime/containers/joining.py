@@ -91,8 +91,6 @@ def join(root: str, options: Options) -> Joined:
 
     Every container that is joined has to run.
     """
-    from lamina.runtime.keeper.lending import borrow
-
     kept = [
         space for space in DEFAULT_NAMESPACES if not _is_shared(space.type, options)
     ]
@@ -102,6 +100,8 @@ def join(root: str, options: Options) -> Joined:
     try:
         for kind in ("pid", "ipc"):
             if identity := other(getattr(options, kind)):
+                from lamina.runtime.keeper.lending import borrow
+
                 place = state.directory(root, identity)
                 wanted = (kind, "memory") if kind == "ipc" else (kind,)
                 borrowed += borrow(place, wanted)

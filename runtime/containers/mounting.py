@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 
-from lamina.runtime.containers import state, volume_users, volumes
+from lamina.runtime.containers import state, volumes
 from lamina.runtime.containers.joining import shares_memory
-from lamina.runtime.volumes import driver, filling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from lamina.oci.store.store import Store
     from lamina.runtime.containers.state import Container
     from lamina.runtime.isolation.snapshot import Snapshot
+    from lamina.runtime.volumes.driver import FileSystem
     from lamina.runtime.volumes.stored import StoredVolume
 
 
@@ -78,6 +78,9 @@ class Mounting:
 
     def _open_volume(self, wanted: volumes.Volume) -> int:
         """The directory of a volume, or a mount of the file system that it is."""
+        from lamina.runtime.containers import volume_users
+        from lamina.runtime.volumes import driver, filling
+
         root = self._store.root
         found = volume_users.stored_volume(root, wanted)
         made = driver.file_system(found.options)
@@ -93,8 +96,11 @@ class Mounting:
             return self._kept(volume_users.open_below(source, wanted))
         return source
 
-    def _mounted(self, found: StoredVolume, made: driver.FileSystem) -> int:
+    def _mounted(self, found: StoredVolume, made: FileSystem) -> int:
         """What is in memory is shared with the containers that have it already."""
+        from lamina.runtime.containers import volume_users
+        from lamina.runtime.volumes import driver
+
         if driver.is_memory(found.options):
             lent = volume_users.lent(self._store.root, self._container.id, found.name)
             if lent >= 0:

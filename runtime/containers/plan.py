@@ -13,7 +13,6 @@ from lamina.runtime.containers import devices, endpoints, joining, resources
 from lamina.runtime.containers.endpoints import HOST
 from lamina.runtime.containers.volumes import BIND, TMPFS, Volume
 from lamina.runtime.errors import ContainerError
-from lamina.runtime.isolation.sysctls import check_sysctl
 from lamina.values import replace
 
 TYPE_CHECKING = False
@@ -293,6 +292,8 @@ def _sysctls(options: Options) -> dict[str, str]:
         name, equals, amount = text.partition("=")
         if not equals or not name:
             raise ContainerError(f"Invalid sysctl {text!r}; it is NAME=VALUE.")
+        from lamina.runtime.isolation.sysctls import check_sysctl
+
         shared = options.ipc == joining.HOST
         check_sysctl(name, options.network == HOST, shared)
         result[name] = amount

@@ -24,7 +24,6 @@ from lamina.runtime.containers import (
     stop,
     streams,
     volumes,
-    writers,
 )
 from lamina.runtime.containers.attached import Attached, Pipes
 from lamina.runtime.containers.connecting import connect
@@ -114,6 +113,8 @@ class Start:
 
         Raises AlreadyStarted.
         """
+        from lamina.runtime.containers import writers
+
         root, identity = self.store.root, self._container.id
         with state.locked(root):
             known = state.load_state(root, identity)

@@ -8,7 +8,7 @@ import os
 import select
 import time
 
-from lamina.runtime.containers import control, events, state
+from lamina.runtime.containers import events, state
 from lamina.runtime.errors import ContainerError, NoSuchContainer
 
 TYPE_CHECKING = False
@@ -146,6 +146,8 @@ def patience_of(container: Container) -> int:
 
 
 def _quit(root: str, container: Container, remove: bool = True) -> None:
+    from lamina.runtime.containers import control
+
     request = {"op": "quit", "stopped": True, "remove": remove}
     control.ask(root, container.id, request)
 
@@ -168,6 +170,8 @@ def _send(root: str, container: Container, number: int) -> None:
 def _thaw(root: str, container: Container) -> None:
     """What is paused would not see the signal: it goes on."""
     if state.see(root, container.id).status == state.PAUSED:
+        from lamina.runtime.containers import control
+
         control.ask(root, container.id, {"op": "pause", "paused": False})
 
 

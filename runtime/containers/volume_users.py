@@ -107,8 +107,6 @@ def inheriting(root: str, options: Options) -> Options:
 
     The other's volumes stay when it is removed: this one has them, too.
     """
-    if not options.volumes_from:
-        return options
     found: dict[str, str] = {}
     sources = []
     for text in options.volumes_from:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 
 from lamina.runtime.errors import ContainerError
-from lamina.runtime.volumes.stored import check_name
 from lamina.values import replace, value
 
 TYPE_CHECKING = False
@@ -107,7 +106,7 @@ def parse_bind(text: str, folder: str) -> Volume:
         path = os.path.normpath(os.path.join(folder, os.path.expanduser(source)))
         volume = Volume(BIND, path, destination, create=True)
     else:
-        volume = Volume(VOLUME, check_name(source), destination)
+        volume = Volume(VOLUME, _checked(source), destination)
     for option in options[0].split(",") if options else ():
         volume = _with_option(volume, option, text)
     return volume
@@ -158,7 +157,7 @@ def parse_mount(text: str, folder: str) -> Volume:
             raise ContainerError(f"The mount {text!r} needs a source.")
         source = os.path.normpath(os.path.join(folder, source))
     elif kind == VOLUME and source:
-        check_name(source)
+        _checked(source)
     propagation = fields.get("bind-propagation", "rprivate")
     if propagation not in _PROPAGATION:
         raise ContainerError(f"Invalid propagation {propagation!r} of mount {text!r}.")
@@ -316,3 +315,10 @@ def name_volumes(place: str, wanted: tuple[Volume, ...]) -> tuple[Volume, ...]:
         text = "".join(f"{name} {inside}\n" for inside, name in known.items())
         record.write_file(f"{place}/volumes", text.encode("utf-8", "surrogateescape"))
     return tuple(named)
+
+
+def _checked(name: str) -> str:
+    """The name of a volume; raises VolumeError."""
+    from lamina.runtime.volumes.stored import check_name
+
+    return check_name(name)

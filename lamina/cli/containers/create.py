@@ -58,7 +58,6 @@ def created(
     from lamina.cli.containers.request import overrides_from
     from lamina.runtime.containers.container import configure, create
     from lamina.runtime.containers.joining import resolved
-    from lamina.runtime.containers.volume_users import inheriting
     from lamina.runtime.errors import NoSuchContainer
 
     overrides = overrides_from(arguments, settings.environment)
@@ -67,7 +66,11 @@ def created(
     )
     config = configure(image.config, overrides)
     try:
-        options = inheriting(store.root, resolved(store.root, options))
+        options = resolved(store.root, options)
+        if options.volumes_from:
+            from lamina.runtime.containers.volume_users import inheriting
+
+            options = inheriting(store.root, options)
         if options.links:
             from lamina.runtime.containers import linking
 
