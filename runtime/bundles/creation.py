@@ -20,11 +20,12 @@ from lamina.runtime.bundles.state import Record
 from lamina.runtime.cgroups import chosen
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation import mounts, oneshot, wire
+from lamina.runtime.isolation.binds import bind_fds
 from lamina.runtime.isolation.failures import failure
 from lamina.runtime.isolation.mount_options import PROPAGATIONS
 from lamina.runtime.isolation.namespaces import membership, open_joined
 from lamina.runtime.isolation.privileges import capability_set
-from lamina.runtime.isolation.request import bind_fds, open_cgroups, process_of
+from lamina.runtime.isolation.request import open_cgroups, process_of
 from lamina.runtime.keeper import record
 from lamina.runtime.owner import Owner
 from lamina.values import replace, value
@@ -116,7 +117,7 @@ class Creation:
         joined = self._kept(open_joined(self._membership))
         cgroups = self._kept(open_cgroups(self._cgroup.directories))
         planned = mounts.plan(spec, bundle=True)
-        binds = self._kept(bind_fds(planned, bundle=True))
+        binds = self._kept(bind_fds(planned.binds, bundle=True))
         root = self._kept([_open_root(self.config.root)])
         listener = state.listen(place)
         calls = listener_of(spec, known)

@@ -11,6 +11,7 @@ import os
 import time
 
 from lamina.runtime.containers import events, names, state, volumes
+from lamina.runtime.containers.process import merge_env
 from lamina.runtime.containers.volumes import own_volumes
 from lamina.runtime.errors import ContainerError, NoSuchContainer
 from lamina.runtime.keeper import record
@@ -19,8 +20,6 @@ from lamina.values import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from lamina.oci.config import Healthcheck, ImageConfig
     from lamina.oci.store.store import Image, Store
     from lamina.runtime.containers.options import Options
@@ -81,23 +80,6 @@ def _merged(image: Healthcheck | None, given: Healthcheck) -> Healthcheck:
         return given
     said = {name: field for name, field in given.__dict__.items() if field}
     return replace(image, **said)
-
-
-def merge_env(env: Iterable[str], given: Iterable[str]) -> tuple[str, ...]:
-    """`env` with the variables in `given` set, or taken away where there is no `=`."""
-    merged = {entry.partition("=")[0]: entry for entry in env}
-    for entry in given:
-        name, equals, _ = entry.partition("=")
-        if not name or "\0" in entry:
-            raise ContainerError(
-                f"Invalid environment variable {entry[:60]!r}.",
-                hint="It is `NAME=value`, without NUL.",
-            )
-        if equals:
-            merged[name] = entry
-        else:
-            merged.pop(name, None)
-    return tuple(merged.values())
 
 
 def _union(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import _socket
 
+from lamina.runtime.containers.options import HOST
 from lamina.runtime.errors import NetworkError
 from lamina.values import value
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from lamina.runtime.containers.state import Container
     from lamina.runtime.network.endpoint import Wanted
 
-DEFAULT, BRIDGE, NONE, HOST = "default", "bridge", "none", "host"
+DEFAULT, BRIDGE, NONE = "default", "bridge", "none"
 _OTHER = "container:"
 _HEX = frozenset("0123456789abcdef")
 _KEYS = ("name", "alias", "ip", "ip6", "mac-address")

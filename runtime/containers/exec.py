@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from lamina.runtime.containers import control, plan, state
+from lamina.runtime.containers import control, process, state
 from lamina.runtime.containers.console import Console, open_streams
 from lamina.runtime.containers.session import Session
 from lamina.runtime.errors import ContainerError
@@ -98,7 +98,7 @@ def _request(
     return {
         "op": "exec",
         "process": process_of(_process(known, asked, console)),
-        "bpf": plan.seccomp_filter(root, container, inside),
+        "bpf": process.seccomp_filter(root, container, inside),
         "detached": asked.detached,
     }
 
@@ -131,9 +131,9 @@ def _process(container: Container, asked: Execution, console: Console) -> Proces
 
     size = size_of(console.terminal) if console.terminal >= 0 else (0, 0)
     return replace(
-        plan.process(container),
+        process.process(container),
         args=asked.args,
-        env=plan.environment(container, asked.terminal, asked.env),
+        env=process.environment(container, asked.terminal, asked.env),
         cwd=asked.working_dir or container.config.working_dir or "/",
         user=asked.user or container.config.user,
         terminal=asked.terminal,

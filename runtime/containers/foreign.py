@@ -11,7 +11,7 @@ import shutil
 
 from lamina.oci.files.ids import has_one_id
 from lamina.runtime.bundles.bundle import to_config
-from lamina.runtime.containers import plan
+from lamina.runtime.containers import process
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation import snapshot as snapshots
 from lamina.runtime.isolation.namespaces import TYPES
@@ -136,8 +136,8 @@ def _profile(container: Container) -> dict[str, Any] | None:
 
     from lamina.runtime.isolation.seccomp import default_profile, resolve
 
-    given = plan.seccomp_profile(container.options)
+    given = process.seccomp_profile(container.options)
     if given == "":
         return None
     profile = default_profile() if given is None else json.loads(given)
-    return resolve(profile, plan.capabilities(container.options))
+    return resolve(profile, process.capabilities(container.options))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lamina.runtime.containers import plan
+from lamina.runtime.containers import process
 from lamina.runtime.isolation.request import process_of
 from lamina.values import replace
 
@@ -43,14 +43,14 @@ def probe(container: Container, bpf: bytes) -> dict[str, Any]:
     args = _arguments(check, container.config.shell) if check is not None else ()
     if not args:
         return {}
-    process = replace(
-        plan.process(container),
+    checking = replace(
+        process.process(container),
         args=args,
         terminal=False,
         init=False,
         console_size=(0, 0),
     )
-    return {"process": process_of(process), "bpf": bpf, "detached": False}
+    return {"process": process_of(checking), "bpf": bpf, "detached": False}
 
 
 def _arguments(check: Healthcheck, shell: tuple[str, ...] | None) -> tuple[str, ...]:

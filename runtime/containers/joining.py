@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from lamina.runtime.containers import state
+from lamina.runtime.containers.options import HOST
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.spec import DEFAULT_NAMESPACES, Namespace
 from lamina.values import replace, value
@@ -18,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.runtime.containers.options import Options
 
-HOST, PRIVATE, SHAREABLE, NONE = "host", "private", "shareable", "none"
+PRIVATE, SHAREABLE, NONE = "private", "shareable", "none"
 _OTHER = "container:"
 # What Docker takes for each, beside "".
 _MODES = {

@@ -216,7 +216,7 @@ def running(root: str, container: Container) -> Container:
 
 def _informed(container: Container, told: tuple[str, ...]) -> Container:
     """What the user gave counts more."""
-    from lamina.runtime.containers.container import merge_env
+    from lamina.runtime.containers.process import merge_env
 
     env = merge_env(merge_env((), told), container.config.env)
     return replace(container, config=replace(container.config, env=env))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from lamina.values import value
 
+# For `network`, `pid`, `ipc` and `uts`: the container has the host's own.
+HOST = "host"
 # Docker's, in bytes.
 DEFAULT_SHM_SIZE = 64 << 20
 

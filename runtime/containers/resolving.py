@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from lamina.runtime.containers import endpoints, plan, state
+from lamina.runtime.containers import endpoints, process, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _files(
 ) -> dict[str, str]:
     from lamina.runtime.network import resolver_files as files
 
-    hostname = plan.hostname(container)
+    hostname = process.hostname(container)
     options = container.options
     at = uplink.endpoint
     gateway = next((one.gateway for one in uplink.endpoints if one.gateway), "")

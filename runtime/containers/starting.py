@@ -19,6 +19,7 @@ from lamina.runtime.containers import (
     joining,
     log_settings,
     plan,
+    process,
     resolving,
     state,
     stop,
@@ -31,8 +32,9 @@ from lamina.runtime.containers.mounting import Mounting
 from lamina.runtime.containers.uplink import Uplink
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation import wire
+from lamina.runtime.isolation.binds import bind_fds
 from lamina.runtime.isolation.namespaces import open_joined
-from lamina.runtime.isolation.request import bind_fds, open_cgroups
+from lamina.runtime.isolation.request import open_cgroups
 from lamina.runtime.owner import Owner
 from lamina.values import replace, value
 
@@ -251,7 +253,7 @@ class Start:
         network: int | str = self._uplink.namespace
         if network == -1:
             network = self._container.options.network
-        bpf = plan.seccomp_filter(self.store.root, self._container)
+        bpf = process.seccomp_filter(self.store.root, self._container)
         cgroups = open_cgroups(self._cgroup.directories)
         trees = ready.trees()
         for fd in (*cgroups, *trees):
@@ -260,7 +262,7 @@ class Start:
             ready.spec, ready.snapshot, network, bpf, len(cgroups)
         )
         joined = open_joined(parts.namespaces)
-        mounts = bind_fds(parts.plan, trees)
+        mounts = bind_fds(parts.plan.binds, trees)
         for fd in (*joined, *mounts):
             stack.callback(os.close, fd)
         handed = self._uplink.hand_over()

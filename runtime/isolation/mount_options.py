@@ -8,11 +8,14 @@ lies below; in a bundle `ro` is the mount's alone and `rro` is for all below it
 from __future__ import annotations
 
 from lamina.runtime import syscalls
+from lamina.runtime.errors import ContainerError
 from lamina.values import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from lamina.runtime.spec import Mount
 
 # Options as (attributes to set, attributes to clear).
 ATTRIBUTES = {
@@ -154,3 +157,14 @@ def change(fd: int, changes: Iterable[Change]) -> None:
     """Carry out changes on the mount that `fd` is the root of; raises OSError."""
     for set_, clear, how, below in changes:
         syscalls.mount_setattr(fd, set_, clear, how, recursive=below)
+
+
+def unknown_option(
+    option: str, mount: Mount, own: Iterable[str] = ()
+) -> ContainerError:
+    """That a mount may not have an option; `own` are those of its file system."""
+    known = (*ATTRIBUTES, *PROPAGATIONS, *own)
+    return ContainerError(
+        f"The mount on {mount.destination} has an unknown option {option!r}.",
+        hint="known: " + ", ".join(known),
+    )

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import os
 
-from lamina.runtime import syscalls
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation.mount_options import (
     ATTRIBUTES,
     PROPAGATIONS,
     Meaning,
-    change,
     meaning,
+    unknown_option,
 )
 from lamina.runtime.spec import Device, Mount, Spec
 from lamina.values import replace, value
@@ -165,88 +164,6 @@ def plan(spec: Spec, bundle: bool = False) -> Plan:
     return Plan(tuple(early), (*adopted, *late), tuple(binds))
 
 
-def clone_source(mount: Mount, bundle: bool = False) -> int:
-    """A detached copy of a bind mount's source on the host, with its attributes.
-
-    The descriptor is a whole mount: later changes of the path change nothing.
-    `bundle`: the options are read as a bundle's. Raises ContainerError when there is
-    no such file.
-    """
-    try:
-        fd = syscalls.open_tree(mount.source, recursive="bind" not in mount.options)
-    except FileNotFoundError:
-        raise ContainerError(
-            f"Cannot mount {mount.source} on {mount.destination}: it does not exist.",
-            hint="create it first; `-v` creates missing directories, a mount doesn't",
-        ) from None
-    except OSError as error:
-        raise ContainerError(
-            f"Cannot mount {mount.source} on {mount.destination}: {error.strerror}."
-        ) from error
-    try:
-        if bundle:
-            _change_bundled(fd, mount)
-        else:
-            set_attributes(fd, mount)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
-
-
-def set_attributes(fd: int, mount: Mount) -> None:
-    """Give a detached mount the attributes and the propagation of its options."""
-    set_, clear, propagation = 0, 0, syscalls.MS_PRIVATE
-    for option in mount.options:
-        if option in ("bind", "rbind"):
-            continue
-        if option in PROPAGATIONS:
-            propagation = PROPAGATIONS[option][0]
-        elif option in ATTRIBUTES:
-            more, less = ATTRIBUTES[option]
-            # The access time attributes are one field, cleared as a whole.
-            kept = more & ~syscalls.MOUNT_ATTR_ATIME
-            set_, clear = set_ & ~less | more, clear & ~kept | less
-        else:
-            raise _unknown_option(option, mount)
-    try:
-        syscalls.mount_setattr(fd, set_, clear, propagation, recursive=True)
-    except OSError as error:
-        raise ContainerError(
-            f"Cannot mount {mount.source or 'this'} on {mount.destination} with "
-            f"{','.join(mount.options)}: {error.strerror}."
-        ) from error
-
-
-def _change_bundled(fd: int, mount: Mount) -> None:
-    """Give a bundle's bind what its options say, in their order, and its owners."""
-    found = meaning(mount.options)
-    if found.data:
-        raise _unknown_option("=".join(filter(None, found.data[0])), mount)
-    try:
-        if not found.propagation:
-            change(fd, ((0, 0, syscalls.MS_PRIVATE, True),))
-        change(fd, found.changes)
-        if found.idmap or mount.uid_mappings:
-            from lamina.runtime.isolation.idmaps import mapped_namespace
-
-            maps = mount.uid_mappings, mount.gid_mappings
-            namespace = mapped_namespace(*maps)
-            try:
-                syscalls.mount_setattr(
-                    *(fd, syscalls.MOUNT_ATTR_IDMAP),
-                    recursive=found.idmap == "ridmap",
-                    userns=namespace,
-                )
-            finally:
-                os.close(namespace)
-    except OSError as error:
-        raise ContainerError(
-            f"Cannot mount {mount.source} on {mount.destination} with "
-            f"{','.join(mount.options)}: {error.strerror}."
-        ) from error
-
-
 def _bundled(mount: Mount, target: str, index: int) -> Operation:
     """A bundle's mount: any file system, and any option that it may know."""
     if mount.type == "bind":
@@ -290,17 +207,9 @@ def _operation(mount: Mount, target: str, index: int) -> Operation:
         elif key in _FILE_SYSTEMS[mount.type] and "," not in text:
             data.append((key, text if equals else ""))
         elif option not in PROPAGATIONS:
-            raise _unknown_option(option, mount)
+            raise unknown_option(option, mount, _FILE_SYSTEMS.get(mount.type, ()))
     return Operation(
         "mount", target, type=mount.type, options=tuple(data), attributes=attributes
-    )
-
-
-def _unknown_option(option: str, mount: Mount) -> ContainerError:
-    known = [*ATTRIBUTES, *PROPAGATIONS, *_FILE_SYSTEMS.get(mount.type, ())]
-    return ContainerError(
-        f"The mount on {mount.destination} has an unknown option {option!r}.",
-        hint="known: " + ", ".join(known),
     )
 
 

@@ -6,7 +6,6 @@ import os
 from struct import pack
 
 from lamina.runtime.errors import ContainerError
-from lamina.runtime.isolation.mounts import Plan, clone_source, set_attributes
 from lamina.runtime.isolation.privileges import capability_set, rlimit_number
 from lamina.runtime.spec import Process, Scheduler
 
@@ -47,27 +46,6 @@ def _scheduling(scheduler: Scheduler | None) -> bytes:
     s = scheduler
     times = (s.runtime, s.deadline, s.period)
     return pack("=IIQiI3Q", 48, s.policy, s.flags, s.nice, s.priority, *times)
-
-
-def bind_fds(
-    planned: Plan, given: tuple[int, ...] = (), bundle: bool = False
-) -> list[int]:
-    """A descriptor for each bind mount: the path's, or the next of those given."""
-    fds: list[int] = []
-    rest = list(given)
-    try:
-        for mount in planned.binds:
-            if mount.source:
-                fds.append(clone_source(mount, bundle))
-            else:
-                set_attributes(rest[0], mount)
-                fds.append(os.dup(rest.pop(0)))
-        assert not rest, "more descriptors than bind mounts without a source"
-    except BaseException:
-        for fd in fds:
-            os.close(fd)
-        raise
-    return fds
 
 
 def open_cgroups(directories: tuple[str, ...]) -> list[int]:

@@ -20,16 +20,13 @@ import select
 
 from lamina.runtime.errors import ContainerError, NotPermitted
 from lamina.runtime.isolation import wire
+from lamina.runtime.isolation.binds import bind_fds
 from lamina.runtime.isolation.booting import Booting, booting
 from lamina.runtime.isolation.mounts import Plan, plan
 from lamina.runtime.isolation.namespaces import Membership, membership, open_joined
 from lamina.runtime.isolation.privileges import capability_set
 from lamina.runtime.isolation.processes import namespaces_of
-from lamina.runtime.isolation.request import (
-    bind_fds,
-    open_cgroups,
-    process_of,
-)
+from lamina.runtime.isolation.request import open_cgroups, process_of
 from lamina.runtime.isolation.sandbox import Sandbox, reported
 from lamina.runtime.isolation.snapshot import Snapshot, parts_of
 from lamina.runtime.spec import Process, Spec
@@ -172,7 +169,7 @@ class Zygote:
         try:
             opened += open_cgroups(cgroups)
             count = len(opened)
-            opened += bind_fds(parts.plan, mount_fds)
+            opened += bind_fds(parts.plan.binds, mount_fds)
             root = (snapshot,) if isinstance(snapshot, int) else ()
             fds = (*opened[:count], *root, *opened[count:])
             return self._ask(request, (*stdio, *fds))

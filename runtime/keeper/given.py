@@ -12,7 +12,7 @@ from lamina.runtime.cgroups.cgroup import Cgroup
 from lamina.runtime.cgroups.hierarchy import DELEGATION
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation import wire
-from lamina.runtime.isolation.mounts import set_attributes
+from lamina.runtime.isolation.binds import set_attributes
 from lamina.runtime.keeper.health import Check
 from lamina.runtime.keeper.lending import HUB, MEMORY, VOLUME, borrow
 from lamina.runtime.keeper.log import LogWriter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -37,9 +38,12 @@ class Counts:
 
 
 def _children(pid: int) -> int:
-    path = f"/proc/{pid}/task"
-    texts = [Path(f"{path}/{task}/children").read_text() for task in os.listdir(path)]
-    return len(" ".join(texts).split())
+    found = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        # A thread may end while it is looked at.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found += len((task / "children").read_text().split())
+    return found
 
 
 def _mounts(store: Path) -> int:

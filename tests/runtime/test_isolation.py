@@ -10,7 +10,7 @@ import pytest
 
 from lamina.runtime.cgroups import owned
 from lamina.runtime.errors import ContainerError
-from lamina.runtime.isolation.mounts import clone_source
+from lamina.runtime.isolation.binds import clone_source
 from lamina.runtime.isolation.sandbox import ExitStatus
 from lamina.runtime.spec import (
     DEFAULT_MOUNTS,

@@ -200,7 +200,7 @@ def size(flag: str, text: str) -> int:
 
 def _limits(given: list[str]) -> tuple[Rlimit, ...]:
     """Each limit once; the last one given counts, as in Docker."""
-    from lamina.runtime.containers.plan import parse_rlimit
+    from lamina.runtime.containers.process import parse_rlimit
 
     limits = {limit.type: limit for limit in map(parse_rlimit, given)}
     return tuple(limits.values())

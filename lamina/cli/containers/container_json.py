@@ -42,7 +42,7 @@ def find_container_json(store: Store, name: str, size: bool) -> dict[str, Any] |
 
 def container_json(store: Store, container: Container, found: State) -> dict[str, Any]:
     """The whole of it, in the order of Docker's type."""
-    from lamina.runtime.containers.plan import hostname
+    from lamina.runtime.containers.process import hostname
     from lamina.runtime.containers.state import directory
     from lamina.runtime.containers.volume_users import mounted
 

@@ -9,8 +9,8 @@ import pytest
 
 from lamina.oci.config import ImageConfig
 from lamina.runtime.containers import container as containers
-from lamina.runtime.containers import plan, resources, state, volumes
-from lamina.runtime.containers.container import Overrides, configure, create, merge_env
+from lamina.runtime.containers import resources, state, volumes
+from lamina.runtime.containers.container import Overrides, configure, create
 from lamina.runtime.containers.options import Options
 from lamina.runtime.containers.volumes import parse_bind, parse_mount, parse_tmpfs
 from lamina.runtime.errors import ContainerError
@@ -34,13 +34,6 @@ def test_another_entrypoint_drops_the_image_s_command() -> None:
     )
     with pytest.raises(ContainerError, match="No command"):
         containers.arguments_of(configure(IMAGE, Overrides(entrypoint=())))
-
-
-def test_variables_are_set_in_place_and_taken_away() -> None:
-    assert merge_env(("A=1", "B=2"), ("A=3", "C=4", "B")) == ("A=3", "C=4")
-    for bad in ("=x", "A=\0"):
-        with pytest.raises(ContainerError):
-            merge_env((), (bad,))
 
 
 def test_create_writes_all_or_nothing(tmp_path: Path) -> None:
@@ -138,54 +131,7 @@ def test_one_mount_in_one_place() -> None:
     assert [volume.destination for volume in found] == ["/b", "/data", "/data/inner"]
 
 
-def test_capabilities_added_and_dropped() -> None:
-    assert plan.capabilities(Options(cap_drop=("ALL",), cap_add=("net_raw",))) == (
-        ("CAP_NET_RAW",)
-    )
-    every = plan.capabilities(Options(cap_add=("ALL",), cap_drop=("SYS_ADMIN",)))
-    assert "CAP_SYS_ADMIN" not in every and "CAP_SYS_TIME" in every
-    with pytest.raises(ContainerError):
-        plan.capabilities(Options(cap_add=("NONSENSE",)))
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        Options(security=("nonsense=x",)),
-        Options(ulimits=("nofile=2:1",)),
-        Options(ulimits=("files=1",)),
-        Options(groups=("a:b",)),
-        Options(devices=("/dev/nothing",)),
-        Options(sysctls=("kernel",)),
-        Options(tmpfs=("relative",)),
-    ],
-)
-def test_options_that_cannot_be_carried_out(options: Options) -> None:
-    with pytest.raises(ContainerError):
-        plan.check(options)
-
-
 def test_limits_as_docker_counts_them() -> None:
     limits = resources.resources(Options(memory=100 << 20, nano_cpus=1_500_000_000))
     assert limits.memory_swap == 200 << 20
     assert (limits.cpu_quota, limits.cpu_period) == (150_000, 100_000)
-
-
-@pytest.mark.parametrize(
-    ("sysctl", "network"),
-    [
-        ("kernel.panic=1", "default"),
-        ("kernel.shmmaxi=1", "default"),
-        ("vm.swappiness=1", "default"),
-        ("net.ipv4.ip_forward=1", "host"),
-        ("fs/mqueue/msg_max=1", "default"),
-    ],
-)
-def test_sysctls_of_the_host_are_refused(sysctl: str, network: str) -> None:
-    with pytest.raises(ContainerError, match="The sysctl"):
-        plan.check(Options(sysctls=(sysctl,), network=network))
-
-
-def test_sysctls_of_namespaces_are_not() -> None:
-    names = ("net.core.somaxconn", "kernel.sem", "fs.mqueue.msg_max")
-    plan.check(Options(sysctls=tuple(f"{name}=1" for name in names)))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
 from lamina.runtime.errors import ContainerError
-from lamina.runtime.isolation.mounts import Plan, clone_source, plan
+from lamina.runtime.isolation.mounts import Plan, plan
 from lamina.runtime.spec import DEFAULT_MOUNTS, Device, Mount, Process, Spec
 from lamina.values import replace
 
@@ -90,18 +87,6 @@ def test_files_in_proc_that_may_be_replaced() -> None:
 def test_a_device_has_to_be_below_dev() -> None:
     with pytest.raises(ContainerError, match="not below /dev"):
         plan(replace(SPEC, devices=(Device("/dev/../etc/x", "c", 1, 3),)))
-
-
-@pytest.mark.root
-def test_a_source_is_copied_with_its_attributes(tmp_path: Path) -> None:
-    fd = clone_source(Mount("/x", "bind", str(tmp_path), ("ro", "noatime")))
-    try:
-        with pytest.raises(OSError, match="Read-only"):
-            os.open("new", os.O_CREAT | os.O_WRONLY, dir_fd=fd)
-    finally:
-        os.close(fd)
-    with pytest.raises(ContainerError, match="unknown option 'sync'"):
-        clone_source(Mount("/x", "bind", str(tmp_path), ("sync",)))
 
 
 def test_a_label_of_selinux_goes_to_new_file_systems() -> None:
