@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lamina.cli.main import COMMANDS
+from lamina.cli.commands import COMMANDS
 
 PROJECT = Path(__file__).parents[1]
 PAGES = [

@@ -13,6 +13,7 @@ import sys
 from _signal import getsignal, signal  # type: ignore[import-not-found]
 
 from lamina import __version__
+from lamina.cli.commands import COMMANDS
 from lamina.cli.settings import settings_from
 from lamina.cli.spellings import position_of_command, spelled_out
 from lamina.cli.untranslated import argparse
@@ -24,111 +25,6 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 _DEFAULT, _SIGHUP, _SIGTERM = 0, 1, 15
-
-# Each command: the module that adds it, and what `lamina --help` says of it.
-COMMANDS = {
-    "build": ("lamina.cli.building.build", "Build an image from a recipe"),
-    "watch": (
-        "lamina.cli.watching.watch",
-        "Build, run, and do it again with each save",
-    ),
-    "check": (
-        "lamina.cli.recipes.check",
-        "Show what is wrong with a recipe, or not meant",
-    ),
-    "graph": ("lamina.cli.building.graph", "Show the steps that a build consists of"),
-    "fmt": ("lamina.cli.recipes.fmt", "Give recipes their one layout"),
-    "outline": ("lamina.cli.recipes.outline", "Show what a recipe offers and asks for"),
-    "parse": ("lamina.cli.recipes.parse", "Show the tree of a recipe"),
-    "render": ("lamina.cli.recipes.render", "Show what a recipe's template gives"),
-    "bootstrap": (
-        "lamina.cli.building.bootstrap",
-        "Make a base image from a distribution",
-    ),
-    "run": ("lamina.cli.containers.run", "Run a command in a new container"),
-    "create": ("lamina.cli.containers.create", "Make a container, without starting it"),
-    "start": ("lamina.cli.containers.start", "Start containers that do not run"),
-    "attach": (
-        "lamina.cli.containers.start",
-        "Watch a running container, and type into it",
-    ),
-    "exec": ("lamina.cli.containers.exec", "Run a command in a running container"),
-    "ps": ("lamina.cli.containers.ps", "List containers"),
-    "events": ("lamina.cli.system.events", "Show what happens in the store"),
-    "logs": ("lamina.cli.containers.logs", "Show what a container wrote"),
-    "top": ("lamina.cli.containers.top", "List the processes of a container"),
-    "stats": ("lamina.cli.containers.stats", "Show what containers use"),
-    "port": ("lamina.cli.containers.port", "List the published ports of a container"),
-    "wait": ("lamina.cli.containers.lifecycle", "Wait until containers stop"),
-    "stop": ("lamina.cli.containers.lifecycle", "Stop containers"),
-    "restart": ("lamina.cli.containers.start", "Restart containers"),
-    "kill": ("lamina.cli.containers.lifecycle", "Send a signal to containers"),
-    "pause": ("lamina.cli.containers.lifecycle", "Let containers stand still"),
-    "unpause": ("lamina.cli.containers.lifecycle", "Let paused containers go on"),
-    "update": (
-        "lamina.cli.containers.update",
-        "Change limits and the restart policy of containers",
-    ),
-    "rename": ("lamina.cli.containers.lifecycle", "Give a container another name"),
-    "rm": ("lamina.cli.containers.lifecycle", "Remove containers"),
-    "cp": ("lamina.cli.containers.cp", "Copy files between a container and the host"),
-    "diff": (
-        "lamina.cli.containers.changes",
-        "Show what a container changed, or how images differ",
-    ),
-    "commit": (
-        "lamina.cli.containers.changes",
-        "Make an image of a container's changes",
-    ),
-    "export": ("lamina.cli.containers.changes", "Write a container's files as a tar"),
-    "network": (
-        "lamina.cli.networks.network",
-        "Make, list, show, join and remove networks",
-    ),
-    "volume": (
-        "lamina.cli.volumes.volume",
-        "Make, list, show and remove volumes",
-    ),
-    "container": (
-        "lamina.cli.groups.container",
-        "Containers, in docker's other spelling",
-    ),
-    "image": (
-        "lamina.cli.groups.image",
-        "Images, in docker's other spelling",
-    ),
-    "images": ("lamina.cli.images.images", "List images"),
-    "rmi": ("lamina.cli.images.images", "Remove images"),
-    "tag": ("lamina.cli.images.images", "Give an image another name"),
-    "history": ("lamina.cli.inspection", "Show how an image was made"),
-    "layers": ("lamina.cli.images.layers", "Show what each layer of an image brings"),
-    "inspect": ("lamina.cli.inspection", "Show images and containers as JSON"),
-    "pull": ("lamina.cli.registries.pull", "Get an image from a registry"),
-    "push": ("lamina.cli.registries.push", "Send an image to a registry"),
-    "copy": (
-        "lamina.cli.registries.copy_image",
-        "Copy an image between registries and archives",
-    ),
-    "login": ("lamina.cli.registries.login", "Log in to a registry"),
-    "logout": ("lamina.cli.registries.login", "Log out of a registry"),
-    "load": ("lamina.cli.images.archives", "Load images from an archive"),
-    "save": ("lamina.cli.images.archives", "Save images to an archive"),
-    "import": ("lamina.cli.images.archives", "Make an image from a tar of files"),
-    "log": ("lamina.cli.building.log", "Show builds, and what their steps wrote"),
-    "shell": (
-        "lamina.cli.building.shell",
-        "Look around where a step of a build failed",
-    ),
-    "lsp": ("lamina.cli.editor.lsp", "Serve an editor: errors, completion, hover"),
-    "completion": (
-        "lamina.cli.completion.completion",
-        "Print a shell's script for completion",
-    ),
-    "system": (
-        "lamina.cli.system.system",
-        "Check and prune the store, start what is to run",
-    ),
-}
 
 
 class Terminated(KeyboardInterrupt):
@@ -255,6 +151,15 @@ class Help(argparse.HelpFormatter):
             self._prog += " [OPTIONS]"
         return super()._format_usage(usage, actions, groups, prefix)
 
+    def _format_action(self, action: argparse.Action) -> str:
+        """Commands of a group below its title, without a line that says `COMMAND`."""
+        if not isinstance(action, argparse._SubParsersAction):
+            return super()._format_action(action)
+        # argparse forgets that they are indented, and breaks the longest one's line.
+        self._action_max_length += 2
+        lines = super()._format_action(action).splitlines(keepends=True)
+        return "".join(line[2:] for line in lines[1:])
+
 
 def plain_switches(parser: argparse.ArgumentParser, arguments: list[str]) -> list[str]:
     """`--rm=true` as argparse takes it."""
@@ -297,26 +202,34 @@ class Parser(argparse.ArgumentParser):
         self.exit(code, f"{self.prog}: {worded(message)}\nTry `{self.prog} --help`.\n")
 
 
+class Overview(Parser):
+    """The parser of `lamina` alone, whose help lists the commands by topic."""
+
+    def format_help(self) -> str:
+        from lamina.cli.commands import listing
+
+        return super().format_help() + listing()
+
+
 def _parser(name: str) -> argparse.ArgumentParser:
-    parser = Parser(
+    # What the scripts of `completion` ask is no command for people.
+    module = "completion" if name == "__complete" else name
+    known = module in COMMANDS
+    parser = (Parser if known else Overview)(
         prog="lamina",
+        usage=None if known else "lamina [OPTIONS] COMMAND [ARG...]",
         description="Build container images from recipes, and run them.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"lamina {__version__}")
     parser.add_argument("--root", metavar="DIR", help="where the store lies")
-    # With `prog` argparse need not format a usage, for which it imports shutil.
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", prog="lamina")
-    # What the scripts of `completion` ask is no command for people.
-    module = "completion" if name == "__complete" else name
-    if module in COMMANDS:
+    if known:
         from importlib import import_module
 
+        # With `prog` argparse need not format a usage, for which it imports shutil.
+        commands = parser.add_subparsers(metavar="COMMAND", prog="lamina")
         import_module(COMMANDS[module][0]).add(commands)
-        return parser
-    for known, (_, about) in COMMANDS.items():
-        commands.add_parser(known, help=about)
-    if name:
+    elif name:
         _unknown(parser, name)
     return parser
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lamina.cli.main import COMMANDS
+from lamina.cli.commands import COMMANDS
 from lamina.cli.spellings import GROUPS, spelled_out
 
 

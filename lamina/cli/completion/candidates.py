@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import argparse
 
+from lamina.cli.commands import COMMANDS
 from lamina.cli.completion.values import NOTHING, Candidates, values_of, with_prefix
-from lamina.cli.main import COMMANDS, Parser
+from lamina.cli.main import Parser
 from lamina.cli.spellings import GROUPS, spelled_out
 
 TYPE_CHECKING = False

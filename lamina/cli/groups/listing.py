@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lamina.cli.main import COMMANDS
+from lamina.cli.commands import COMMANDS
 from lamina.cli.spellings import GROUPS
 from lamina.cli.subcommands import add_subcommands
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lamina.cli.commands import COMMANDS
 from lamina.cli.completion.candidates import complete
-from lamina.cli.main import COMMANDS
 from lamina.cli.settings import Settings
 from lamina.cli.spellings import GROUPS
 
