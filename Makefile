@@ -20,10 +20,12 @@ RUN_PACKAGES := python3-venv mmdebstrap passt uidmap
 # docker.io podman skopeo buildah, runc and crun, busybox-static; gcc for a static C
 # program; git and iproute2 to make what is tested; docker-registry to pull from and
 # push to, openssl for its certificates; chromium for the report's page; zsh and fish
-# to complete in.
+# to complete in; systemd and dbus, started in namespaces, and user-mode-linux with a disk
+# of e2fsprogs, a whole machine as a process: cgroups as systemd has them.
 TEST_PACKAGES := docker.io podman skopeo buildah runc crun busybox-static gcc \
 	libc6-dev git iproute2 iptables nftables docker-registry openssl chromium \
-	qemu-user-static slirp4netns fuse-overlayfs zsh fish
+	qemu-user-static slirp4netns fuse-overlayfs zsh fish \
+	systemd dbus procps user-mode-linux e2fsprogs
 
 .PHONY: demo test check bench format setup setup-tests
 

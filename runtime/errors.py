@@ -43,3 +43,7 @@ class NetworkError(ContainerError):
 
 class LimitError(ContainerError):
     """A resource limit that this machine's cgroups cannot set."""
+
+
+class NoSystemd(LimitError):
+    """systemd does not answer, or refuses to make a scope."""

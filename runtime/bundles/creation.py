@@ -13,6 +13,7 @@ import time
 from lamina.runtime import syscalls
 from lamina.runtime.bundles import console, state
 from lamina.runtime.bundles.config import Config, read_config
+from lamina.runtime.bundles.filtering import seccomp_filter, seccomp_flags
 from lamina.runtime.bundles.hooks import run_hooks
 from lamina.runtime.bundles.json_text import load_file
 from lamina.runtime.bundles.listening import listener_of, with_listener
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lamina.runtime.bundles.listening import Listener
+    from lamina.runtime.bundles.scoping import Wish
     from lamina.runtime.cgroups.cgroup import Cgroup
     from lamina.runtime.isolation.assembly import Assembly
     from lamina.runtime.isolation.oneshot import Born, Launch
@@ -50,6 +52,7 @@ class Request:
     pid_file: str = ""
     preserved: int = 0
     no_pivot: bool = False
+    systemd: bool = False
 
 
 class Creation:
@@ -65,6 +68,8 @@ class Creation:
         self._foreground = foreground
         self._membership = membership(self.config.spec.namespaces, bundle=True)
         self._cgroup: Cgroup | None = None
+        self._wish: Wish | None = None
+        self._known: Record | None = None
         self._born: Born | None = None
         self._open: list[int] = []
 
@@ -85,7 +90,7 @@ class Creation:
             _check_console(request, config)
         place = state.reserve(self._root, request.id)
         try:
-            known = self._record()
+            self._known = known = self._record()
             state.save(self._root, known)
             record.write_file(f"{place}/config.json", _copy(request.bundle))
             return self._make(place, known)
@@ -98,30 +103,42 @@ class Creation:
 
     def _record(self) -> Record:
         config, request = self.config, self._request
-        return Record(
+        known = Record(
             request.id,
             config.version,
             os.path.abspath(request.bundle),
             config.root,
             _now(),
-            cgroup=cgroup_path(config.spec.cgroup, request.id),
             shares_pids=not self._membership.new & syscalls.CLONE_NEWPID,
             annotations=config.spec.annotations,
         )
+        if not request.systemd:
+            return replace(known, cgroup=cgroup_path(config.spec.cgroup, request.id))
+        from lamina.runtime.bundles import scoping
+
+        wished = scoping.wish(config, request.id)
+        if wished.manager:
+            self._wish = wished
+            return known
+        self.warnings.append(
+            f"systemd does not run here: the cgroup {wished.scope.path} is made without"
+        )
+        return replace(known, cgroup=wished.scope.path)
 
     def _make(self, place: str, known: Record) -> int:
         spec, hooks = self.config.spec, self.config.hooks
-        self._cgroup = chosen.at(known.cgroup, spec.resources)
-        if self._cgroup.warning:
-            self.warnings.append(self._cgroup.warning)
+        cgroups: list[int] = []
+        if self._wish is None:
+            self._cgroup = chosen.at(known.cgroup, spec.resources)
+            self._warn_of_limits()
+            cgroups = self._kept(open_cgroups(self._cgroup.directories))
         joined = self._kept(open_joined(self._membership))
-        cgroups = self._kept(open_cgroups(self._cgroup.directories))
         planned = mounts.plan(spec, bundle=True)
         binds = self._kept(bind_fds(planned.binds, bundle=True))
         root = self._kept([_open_root(self.config.root)])
         listener = state.listen(place)
         calls = listener_of(spec, known)
-        trees = self._cgroup_trees()
+        trees = self._cgroup_trees() if self._wish is None else ()
         arrange = _arranging(self.config, listener, known, trees, calls)
         kept = (listener.fileno(), *(fd for _, fd in trees))
         if calls is not None:
@@ -140,10 +157,35 @@ class Creation:
         if calls is not None:
             calls.close()
         born.line.close()
-        return self._finish(known, fds)
+        return self._finish(fds)
 
-    def _finish(self, known: Record, fds: list[int]) -> int:
+    def _warn_of_limits(self) -> None:
+        if self._cgroup is not None and self._cgroup.warning:
+            self.warnings.append(self._cgroup.warning)
+
+    def _put_into_scope(self, pid: int) -> oneshot.Cgroups:
+        """Have systemd make the container's cgroup around its process."""
+        from lamina.runtime.bundles import scoping
+
+        assert self._wish is not None
+        assert self._known is not None
+        made = scoping.start(self._wish, pid, self._request.id, self.config)
+        self._cgroup = made
+        self._known = replace(
+            self._known,
+            cgroup=made.path,
+            unit=self._wish.scope.unit,
+            manager=self._wish.manager,
+        )
+        state.save(self._root, self._known)
+        self._warn_of_limits()
+        files = self._kept(open_cgroups(made.directories))
+        return oneshot.Cgroups(tuple(files), self._cgroup_trees())
+
+    def _finish(self, fds: list[int]) -> int:
         """Hand the terminal over, and write down that it is created."""
+        known = self._known
+        assert known is not None
         master = fds[0] if fds else -1
         if master >= 0 and self._request.console_socket:
             console.send(self._request.console_socket, master)
@@ -172,7 +214,7 @@ class Creation:
             "new": found.new,
             "joins": found.joins,
             "own": found.own,
-            "own_cgroup": bool(cgroups),
+            "own_cgroup": bool(cgroups) or self._wish is not None,
         }
         late = {
             "operations": tuple(op.wire() for op in planned.late),
@@ -192,6 +234,7 @@ class Creation:
             kept,
             self._request.preserved,
             bool(hooks.prestart or hooks.create_runtime),
+            self._put_into_scope if self._wish is not None else None,
         )
 
     def _cgroup_trees(self) -> tuple[tuple[str, int], ...]:
@@ -224,6 +267,11 @@ class Creation:
             self._born.kill()
         if self._cgroup is not None:
             self._cgroup.kill()
+        if self._known is not None and self._known.unit:
+            from lamina.runtime.bundles import scoping
+
+            scoping.stop(self._known)
+        if self._cgroup is not None:
             self._cgroup.delete()
         state.remove_directory(place)
 
@@ -237,42 +285,15 @@ def cgroup_path(given: str, identity: str) -> str:
         return f"lamina-runtime/{identity}"
     if given.count(":") == 2 and not given.startswith("/"):
         raise ContainerError(
-            f"the cgroup {given!r} is systemd's to make; this runtime makes its own",
-            hint="Have the engine use cgroupfs: podman --cgroup-manager cgroupfs, "
-            "dockerd --exec-opt native.cgroupdriver=cgroupfs.",
+            f"the cgroup {given!r} is systemd's to make, and it is not to be asked",
+            hint="Call with --systemd-cgroup; or have the engine use cgroupfs: podman "
+            "--cgroup-manager cgroupfs, dockerd --exec-opt "
+            "native.cgroupdriver=cgroupfs.",
         )
     path = os.path.normpath(given).lstrip("/")
     if path in ("", ".") or path.split("/")[0] == "..":
         raise ContainerError(f"the cgroup path {given!r} is none of its own")
     return path
-
-
-def seccomp_filter(config: Config) -> bytes:
-    """The filter of its profile; b"" without one."""
-    spec = config.spec
-    if spec.seccomp is None:
-        return b""
-    from lamina.runtime.isolation.seccomp import compile_profile
-
-    return compile_profile(spec.seccomp, spec.process.capabilities, listener=True)
-
-
-def seccomp_flags(config: Config) -> int:
-    """The flags of seccomp(2) that the profile asks for; raises ContainerError.
-
-    Without any, speculation is left as it is, as by runc.
-    """
-    from lamina.runtime.isolation.seccomp import FLAGS
-
-    found = (config.spec.seccomp or {}).get("flags")
-    if found is None:
-        return syscalls.SECCOMP_SPEC_ALLOW
-    bits = 0
-    for word in found:
-        if word not in FLAGS:
-            raise ContainerError(f"seccomp knows no flag {word!r}")
-        bits |= FLAGS[word]
-    return bits
 
 
 def _arranging(

@@ -7,7 +7,7 @@ import os
 from lamina.runtime import syscalls
 from lamina.runtime.bundles import console, fields, state
 from lamina.runtime.bundles.config import Config, read_config
-from lamina.runtime.bundles.creation import seccomp_filter, seccomp_flags
+from lamina.runtime.bundles.filtering import seccomp_filter, seccomp_flags
 from lamina.runtime.bundles.json_text import load_file, loads
 from lamina.runtime.bundles.listening import listener_of, with_listener
 from lamina.runtime.bundles.process_json import read_process

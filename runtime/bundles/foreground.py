@@ -38,7 +38,7 @@ def run(
     for warning in made.warnings:
         warn(warning)
     try:
-        operations.start(root, request.id)
+        operations.start(root, request.id, warn)
         if detached:
             return 0
         code = _watch(Entered(made.pid, made.pidfd, master))

@@ -44,7 +44,7 @@ _SIGNALS = {
 }
 
 
-def start(root: str, identity: str) -> None:
+def start(root: str, identity: str, warn: Warn) -> None:
     """Have the container's command executed; returns once it is.
 
     Raises ContainerError: what kept the command from that, or a poststart hook that
@@ -65,7 +65,7 @@ def start(root: str, identity: str) -> None:
         return  # it is deleted already
     hooks = _hooks(root, identity)
     if hooks.poststart:
-        _after_start(root, known, hooks)
+        _after_start(known, hooks, warn)
 
 
 def _begin(line: _socket.socket) -> None:
@@ -77,14 +77,14 @@ def _begin(line: _socket.socket) -> None:
         raise failure(wire.load(data))
 
 
-def _after_start(root: str, known: Record, hooks: Hooks) -> None:
+def _after_start(known: Record, hooks: Hooks, warn: Warn) -> None:
     process = known.process
     assert process is not None
     told = state.hook_state(known, state.RUNNING, process.pid)
     try:
         run_hooks("poststart", hooks.poststart, told)
     except HookFailed:
-        _end(root, known)
+        _end(known, warn)
         raise
 
 
@@ -167,7 +167,7 @@ def delete(root: str, identity: str, force: bool, warn: Warn) -> None:
         raise WrongState(
             f"cannot delete container {identity} that is not stopped: {seen}"
         )
-    _end(root, known)
+    _end(known, warn)
     hooks = _hooks(root, identity)
     state.remove_directory(state.directory(root, identity))
     if hooks.poststop:
@@ -179,20 +179,29 @@ def delete(root: str, identity: str, force: bool, warn: Warn) -> None:
                 warn(str(error))
 
 
-def _end(root: str, known: Record) -> None:
+def _end(known: Record, warn: Warn) -> None:
     """Kill all that is left of it, and remove its cgroup."""
     process = known.process
     if process is not None and process.alive:
         _kill_first(known)
     if known.cgroup:
-        group = Cgroup(known.cgroup)
-        group.kill()
-        group.delete()
+        Cgroup(known.cgroup).kill()
+    if known.unit:
+        _stop_unit(known, warn)
+    if known.cgroup:
+        Cgroup(known.cgroup).delete()
     deadline = time.monotonic() + _PATIENCE
     while process is not None and process.alive:
         if time.monotonic() > deadline:
             raise ContainerError(f"the process {process.pid} does not end")
         time.sleep(0.001)
+
+
+def _stop_unit(known: Record, warn: Warn) -> None:
+    from lamina.runtime.bundles import scoping
+
+    if failed := scoping.stop(known):
+        warn(failed)
 
 
 def _kill_first(known: Record) -> None:

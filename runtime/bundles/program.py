@@ -67,16 +67,21 @@ def _first(argv: list[str], line: Line) -> int:
         _say(f"lamina-runtime version {__version__}\nspec: {VERSION}\n")
         return 0
     if line.command in _SEALED:
-        _seal(argv)
+        _seal(argv, "jeepney" if line.on("systemd-cgroup") else "")
     return _OPERATIONS[line.command](line)
 
 
-def _seal(argv: list[str]) -> NoReturn:
+def _seal(argv: list[str], beside: str) -> NoReturn:
     from lamina.runtime.errors import NotPermitted
     from lamina.runtime.isolation.interpreter import become_sealed
 
     try:
-        become_sealed("lamina.runtime.bundles.program", argv)
+        become_sealed("lamina.runtime.bundles.program", argv, beside)
+    except ImportError:
+        raise ContainerError(
+            "the Python package jeepney is not installed, by which systemd is asked",
+            hint="`pip install jeepney`, or call without --systemd-cgroup.",
+        ) from None
     except PermissionError:
         raise NotPermitted(
             "this user may not make containers",
@@ -136,6 +141,7 @@ def _request(line: Line) -> Any:
         line.text("console-socket"),
         line.text("pid-file"),
         line.number("preserve-fds"),
+        systemd=line.on("systemd-cgroup"),
     )
 
 
@@ -160,9 +166,10 @@ def _run(line: Line) -> int:
 
 
 def _start(line: Line) -> int:
+    from lamina.runtime.bundles.log import Log
     from lamina.runtime.bundles.operations import start
 
-    start(_root(line), _identity(line))
+    start(_root(line), _identity(line), Log(line).warn)
     return 0
 
 

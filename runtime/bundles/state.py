@@ -55,6 +55,8 @@ class Record:
 
     `cgroup` is its path in each hierarchy, "" where it has none; `shares_pids`: other
     processes of its may outlive the first, for it has no pid namespace of its own.
+    `unit`: the scope that its cgroup is, which the `manager` has made, systemd's of the
+    machine or of the user.
     """
 
     id: str
@@ -67,6 +69,8 @@ class Record:
     cgroup: str = ""
     shares_pids: bool = False
     annotations: Mapping[str, str] = EMPTY
+    unit: str = ""
+    manager: str = ""
 
 
 def directory(root: str, identity: str) -> str:

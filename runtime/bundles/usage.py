@@ -57,6 +57,10 @@ def update(root: str, line: Line) -> None:
     for flag, field in _TEXTS.items():
         if text := line.text(flag):
             wanted = replace(wanted, **{field: text})
+    if known.unit:
+        from lamina.runtime.bundles import scoping
+
+        scoping.change(known, wanted)
     Cgroup(known.cgroup).limit(wanted)
 
 

@@ -1,7 +1,9 @@
 """Cgroups: limits for a group of processes, and their common end; v1, v2 and hybrid.
 
 A cgroup is a path, and has a directory of that name in each hierarchy that it uses.
-One that belongs to a process of Lamina's is made by owned.py.
+One that belongs to a process of Lamina's is made by owned.py, one that somebody else
+has chosen by chosen.py. The path counts from where this process may make cgroups, and
+with a slash in front from the root: so it is with systemd's.
 
 A process that puts itself into a v1 cgroup by "0" in `tasks` does it in 0.3 ms; for
 one that another puts there, or by `cgroup.procs`, the kernel waits 5 to 15 ms until
@@ -19,7 +21,7 @@ from lamina.runtime.cgroups.hierarchy import (
     MOUNT,
     PARENT,
     below,
-    hierarchies,
+    hierarchies_for,
     make,
     read,
     remove_marked,
@@ -44,9 +46,10 @@ class Cgroup:
 
     def __init__(self, path: str, mount: str = MOUNT) -> None:
         self.path = path
+        self._name = path.strip("/")
         self.warning = ""
         self._mount = mount
-        self._known = hierarchies(mount)
+        self._known = hierarchies_for(path, mount)
         self._places = [
             h for h in self._known if h.base and os.path.isdir(f"{h.base}/{path}")
         ]
@@ -199,8 +202,8 @@ class Cgroup:
         if not self.path.startswith(f"{PARENT}/"):
             for h in self._known:
                 if h.base:
-                    remove_marked(h.base, self.path)
-            remove_named(self._mount, self.path)
+                    remove_marked(h.base, self._name)
+            remove_named(self._mount, self._name)
 
     def _remove(self) -> bool:
         left = []
@@ -223,6 +226,13 @@ class Cgroup:
                 return f"{h.base}/{self.path}"
         return ""
 
+    @property
+    def _is_delegated(self) -> bool:
+        """Whether it is systemd's, which has more controllers than it gives away."""
+        return self.path != self._name and not all(
+            os.access(h.mount, os.W_OK) for h in self._known
+        )
+
     def _absent(self, controller: str) -> LimitError:
         """Why it has no place in the hierarchy of a controller."""
         if any(controller in h.controllers for h in self._known):
@@ -232,7 +242,7 @@ class Cgroup:
             )
         from lamina.runtime.cgroups import refusals
 
-        return refusals.missing(controller)
+        return refusals.missing(controller, self._is_delegated)
 
     def _version(self, controller: str) -> int:
         return next(h.version for h in self._places if controller in h.controllers)
@@ -246,10 +256,10 @@ class Cgroup:
             if asked and not serving:
                 from lamina.runtime.cgroups import refusals
 
-                raise refusals.missing(controller)
+                raise refusals.missing(controller, self._is_delegated)
             for h in serving[:1]:
                 try:
-                    make(h, self.path, controller)
+                    make(h, self._name, controller, marked=self.path != self._name)
                 except OSError as error:
                     if asked and error.errno not in _DENIED:
                         from lamina.runtime.cgroups import refusals

@@ -47,6 +47,14 @@ def below(path: str, resources: Resources, mount: str = MOUNT) -> Cgroup:
     return at(path, resources, mount)
 
 
+def around(path: str, resources: Resources, mount: str = MOUNT) -> Cgroup:
+    """The cgroup that systemd has made, a path from the root, with what is inside:
+    in every hierarchy, also those that systemd does not know. Raises LimitError."""
+    group = Cgroup(path, mount)
+    _settle(group, resources)
+    return group
+
+
 def _settle(group: Cgroup, resources: Resources) -> None:
     group.enter_hierarchies(group.controllers)
     group.limit_devices(resources)

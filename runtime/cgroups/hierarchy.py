@@ -26,6 +26,8 @@ DELEGATION = (
 )
 # Somebody else's last cgroup may go, and its parent with it, while ours is made.
 _TRIES = 20
+# What version 2 does without a controller.
+_WITHOUT_FILES = frozenset(("devices", "freezer"))
 # xattr(7): root's, and what an ordinary user may set in a cgroup that was delegated.
 _MARKS = ("trusted.lamina", "user.lamina")
 _ASIDE = "/lamina-session"
@@ -41,10 +43,29 @@ class Hierarchy:
     controllers: frozenset[str]
 
 
-def hierarchies(mount: str = MOUNT) -> tuple[Hierarchy, ...]:
+def hierarchies_for(path: str, mount: str = MOUNT) -> tuple[Hierarchy, ...]:
+    """Those for one cgroup: a path from the root, with a slash in front, is systemd's
+    choice, who counts by a hierarchy of its own as well."""
+    if not path.startswith("/"):
+        return hierarchies(mount)
+    found = hierarchies(mount, whole=True)
+    if found and found[0].version == 2 and not os.access(mount, os.W_OK):
+        # What is given to a user is less than what there is.
+        above = f"{mount}{os.path.dirname(path)}"
+        giving = above if os.access(above, os.W_OK) else f"{mount}{path}"
+        words = read(f"{giving}/cgroup.controllers").split()
+        found = (replace(found[0], controllers=frozenset((*words, *_WITHOUT_FILES))),)
+    own = f"{mount}/{NAMED}"
+    if os.path.exists(f"{own}/tasks"):
+        found += (Hierarchy(1, own, own, frozenset()),)
+    return found
+
+
+def hierarchies(mount: str = MOUNT, whole: bool = False) -> tuple[Hierarchy, ...]:
     """What is mounted below `mount`: one of version 2, or several of version 1.
 
     Hybrid is version 1 and, last, a `unified` hierarchy with the controllers left.
+    `whole`: with their roots for bases, whoever may write there.
     """
     lines = read("/proc/self/cgroup").splitlines()
     own = {}
@@ -52,25 +73,26 @@ def hierarchies(mount: str = MOUNT) -> tuple[Hierarchy, ...]:
         _, names, path = line.split(":", 2)
         own[names] = path
     if os.path.exists(f"{mount}/cgroup.controllers"):
-        return (_unified(mount, own.get("", "/")),)
+        return (_unified(mount, own.get("", "/"), whole),)
     found = []
     for names, path in own.items():
         place = f"{mount}/{names.removeprefix('name=')}"
         if names and "=" not in names and os.path.exists(f"{place}/tasks"):
             # v2 calls it `io`, and needs no controller for the freezer.
             words = frozenset("io" if n == "blkio" else n for n in names.split(","))
-            found.append(Hierarchy(1, place, _base(place, path), words))
+            base = place if whole else _base(place, path)
+            found.append(Hierarchy(1, place, base, words))
     if os.path.exists(f"{mount}/unified/cgroup.controllers"):
-        rest = _unified(f"{mount}/unified", own.get("", "/"))
+        rest = _unified(f"{mount}/unified", own.get("", "/"), whole)
         taken = frozenset().union(*(h.controllers for h in found))
         found.append(replace(rest, controllers=rest.controllers - taken))
     return tuple(found)
 
 
-def _unified(mount: str, own: str) -> Hierarchy:
-    base = _base(mount, own)
+def _unified(mount: str, own: str, whole: bool) -> Hierarchy:
+    base = mount if whole else _base(mount, own)
     words = frozenset(read(f"{base or mount}/cgroup.controllers").split())
-    return Hierarchy(2, mount, base, words | {"devices", "freezer"})
+    return Hierarchy(2, mount, base, words | _WITHOUT_FILES)
 
 
 def _base(mount: str, own: str) -> str:

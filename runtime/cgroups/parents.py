@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_LETTERS = frozenset(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@"
+)
+_LONGEST = 255
+
+
 def check_parent(parent: str) -> None:
     """Raises LimitError for a parent that would lead out of the hierarchy."""
     if os.path.normpath(parent).split("/")[0] == "..":
@@ -57,7 +63,7 @@ def make_below(known: Iterable[Hierarchy], path: str) -> None:
     """Make the cgroup in every hierarchy, with those above it; raises LimitError."""
     for h in known:
         if h.base:
-            controller = "freezer" if h.version == 2 else min(h.controllers)
+            controller = "freezer" if h.version == 2 else min(h.controllers, default="")
             try:
                 make(h, path, controller, marked=True)
             except OSError as error:
@@ -83,3 +89,16 @@ def _impossible(h: Hierarchy, path: str, error: OSError) -> LimitError:
         hint="`--cgroup-parent` names one where this user may make others; a cgroup "
         "of version 2 that is threaded, or at its limit of descendants, takes none.",
     )
+
+
+def is_slice(name: str) -> bool:
+    """Whether a name is one that a slice can have."""
+    words = name.removesuffix(".slice").split("-")
+    return name == "-.slice" or (
+        name.endswith(".slice") and is_unit(name) and all(words)
+    )
+
+
+def is_unit(name: str) -> bool:
+    """Whether systemd takes it for the name of a unit (systemd.unit(5))."""
+    return len(name) <= _LONGEST and not set(name) - _LETTERS

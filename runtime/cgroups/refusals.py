@@ -12,8 +12,14 @@ if TYPE_CHECKING:
     from lamina.runtime.cgroups.limits import Setting
 
 
-def missing(controller: str) -> LimitError:
-    """No hierarchy has it."""
+def missing(controller: str, delegated: bool = False) -> LimitError:
+    """No hierarchy has it, or systemd has not `delegated` it."""
+    if delegated:
+        return LimitError(
+            f"systemd does not let this user limit by {controller}.",
+            hint="Root lets users, with `Delegate=cpu cpuset io memory pids` below "
+            "[Service] in `systemctl edit user@.service`, from the next login on.",
+        )
     return LimitError(
         f"This machine has no cgroup controller for {controller}.",
         hint="Run without this limit, or enable the controller on the kernel's "

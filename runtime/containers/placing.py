@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lamina.runtime.cgroups import chosen
 from lamina.runtime.cgroups.hierarchy import hierarchies
-from lamina.runtime.cgroups.parents import make_named, path_below
+from lamina.runtime.cgroups.parents import is_slice, make_named, path_below
 from lamina.runtime.containers import state
+from lamina.runtime.errors import NoSystemd
 from lamina.values import replace
 
 TYPE_CHECKING = False
@@ -22,11 +23,35 @@ def cgroup_below(
     """The cgroup that is called as the container; raises LimitError.
 
     Its name tells no owner, as Lamina's others do: the state does, before it is made.
+    A slice is systemd's, who is asked for a scope there.
     """
     options = container.options
+    if is_slice(options.cgroup_parent):
+        from lamina.runtime.containers import scoping
+
+        if asked := scoping.manager():
+            given = (asked, container, owner, resources)
+            return scoping.in_scope(*given, options.cgroup_parent)
     path = path_below(options.cgroup_parent, container.id, hierarchies())
     known = state.load_state(root, container.id)
     state.save_state(root, container.id, replace(known, keeper=owner, cgroup=path))
     if options.runtime not in ("", "lamina"):
         make_named(path)
     return chosen.below(path, resources)
+
+
+def scoped(
+    container: Container, owner: Owner, resources: Resources, instead: Cgroup
+) -> tuple[Cgroup, str]:
+    """A cgroup with limits from the systemd of a user who can make none, and what is
+    not limited; `instead` where there is no systemd to ask, or it does not answer."""
+    from lamina.runtime.containers import scoping
+
+    asked = scoping.manager()
+    if not asked:
+        return instead, instead.warning
+    try:
+        group = scoping.in_scope(asked, container, owner, resources)
+    except NoSystemd as error:
+        return instead, f"{instead.warning}; {error}"
+    return group, group.warning

@@ -242,6 +242,11 @@ class Start:
         collect()
         owner = self._owner
         group = create(self._container.id, spec.resources, owner=owner)
+        if group.warning and not group.exists:
+            from lamina.runtime.containers.placing import scoped
+
+            group, self.warning = scoped(self._container, owner, spec.resources, group)
+            return group
         self.warning = group.warning
         return group
 

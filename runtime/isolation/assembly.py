@@ -55,6 +55,8 @@ class Assembly:
         self.own_cgroup_view = True
         # The hierarchies in which it has one of its own, each with the path to it.
         self.cgroups_joined: tuple[tuple[str, str], ...] = ()
+        # The lines of /proc/self/cgroup before it was put into the first.
+        self.cgroups_before: list[str] = []
         self.deferred: list[tuple[Any, ...]] = []
         self.joined = False
         # Without a cgroup namespace, of a bundle: its own cgroups as (name, mount).

@@ -80,10 +80,11 @@ def spawn_interpreter(program: int, requests: int, module: str) -> int:
     )
 
 
-def become_sealed(module: str, argv: list[str]) -> NoReturn:
+def become_sealed(module: str, argv: list[str], beside: str = "") -> NoReturn:
     """Go on as `sealed_main(argv)` of a module, in a sealed interpreter.
 
-    It is the same process, with the same descriptors and environment.
+    It is the same process, with the same descriptors and environment. `beside` is one
+    more package that it may import from; raises ImportError where that is missing.
     """
     program = sealed_interpreter()
     name = os.path.realpath(sys.executable)
@@ -91,9 +92,19 @@ def become_sealed(module: str, argv: list[str]) -> NoReturn:
     options = ("-I", "-S", "-X", "utf8", "-c", code)
     os.execve(
         f"/proc/self/fd/{program}",
-        (name, *options, *packages(), "", *argv),
+        (name, *options, *packages(), *_installed(beside), "", *argv),
         os.environ,
     )
+
+
+def _installed(name: str) -> tuple[str, ...]:
+    """A package of somebody else's, and its folder."""
+    for place in sys.path if name else ():
+        if os.path.isfile(f"{place}/{name}/__init__.py"):
+            return name, f"{place}/{name}"
+    if name:
+        raise ImportError(f"No module named {name!r}", name=name)
+    return ()
 
 
 def packages() -> tuple[str, ...]:

@@ -19,7 +19,7 @@ import os
 from lamina.runtime import syscalls
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation import children, setup, snapshot, wire
-from lamina.runtime.isolation.assembly import Assembly
+from lamina.runtime.isolation.assembly import Assembly, read_cgroups
 from lamina.runtime.isolation.execution import keep_only
 from lamina.runtime.isolation.idmaps import write_maps
 from lamina.runtime.isolation.stage import build_stage
@@ -41,11 +41,22 @@ _GO = b"go"
 
 
 @value
+class Cgroups:
+    """Where a process was put: the files to write to, and what is seen of them without
+    a cgroup namespace, as (name, mount)."""
+
+    files: tuple[int, ...]
+    trees: tuple[tuple[str, int], ...] = ()
+
+
+@value
 class Launch:
     """A container to launch: `early` and `late` as setup.py takes them.
 
     `arrange` sets what is particular to it on the Assembly, in the child; descriptors
     that it needs are `kept`, and so are `preserved` ones from 3 on for the command.
+    `place` is given its pid before it goes on, and puts it into cgroups: for those
+    that cannot be made without a process.
     """
 
     early: dict[str, Any]
@@ -58,6 +69,7 @@ class Launch:
     kept: tuple[int, ...] = ()
     preserved: int = 0
     waits: bool = False
+    place: Callable[[int], Cgroups] | None = None
 
 
 class Born:
@@ -68,9 +80,14 @@ class Born:
         self.pidfd = pidfd
         self.line = line
 
-    def go(self) -> None:
-        """Let it go on from where it waits."""
-        wire.tell(self.line, _GO)
+    def go(self, placed: Cgroups | None = None) -> None:
+        """Let it go on from where it waits; the first time, from where it was put."""
+        if placed is None:
+            wire.tell(self.line, _GO)
+            return
+        names = tuple(name for name, _ in placed.trees)
+        fds = (*placed.files, *(fd for _, fd in placed.trees))
+        wire.tell(self.line, {"files": len(placed.files), "trees": names}, fds)
 
     def heard(self) -> tuple[dict[str, Any], list[int]]:
         """What it says next; {} when it is gone."""
@@ -112,10 +129,11 @@ def launch(given: Launch, joined: list[int], fds: list[int]) -> Born:
     try:
         if flags & syscalls.CLONE_NEWUSER:
             write_maps(pid, given.uids, given.gids)
+        placed = given.place(pid) if given.place is not None else None
     except BaseException:
         born.kill()
         raise
-    born.go()
+    born.go(placed)
     return born
 
 
@@ -139,13 +157,18 @@ def _be_container(
 ) -> NoReturn:
     """The child's life, up to the command."""
     assembly: Assembly | None = None
+    before = read_cgroups() if given.place is not None else []
     try:
-        if wire.receive(line)[0] != _GO:
-            os._exit(0)
+        placed = _wait_for_place(line)
+        late = given.late
+        if given.place is not None:
+            late = {**late, "cgroups": len(placed.files)}
         _settle(given)
         joined = (fd for fd, _ in spaces)
         inherited = range(3 + given.preserved)
-        keep_only(*inherited, line.fileno(), *joined, *fds, *given.kept)
+        trees = (fd for _, fd in placed.trees)
+        fds = [*placed.files, *fds]
+        keep_only(*inherited, line.fileno(), *joined, *fds, *trees, *given.kept)
         for fd, flag in sorted(spaces, key=lambda s: s[1] == syscalls.CLONE_NEWNS):
             syscalls.setns(fd, flag)
             os.close(fd)
@@ -155,6 +178,8 @@ def _be_container(
         assembly.report = line.fileno()
         assembly.preserved, assembly.kept = given.preserved, given.kept
         given.arrange(assembly)
+        if given.place is not None:
+            assembly.cgroups_before, assembly.cgroup_trees = before, placed.trees
         setup.prepare(assembly, {**given.early, "sysctl": {}})
         if given.waits:
             wire.send(line, {"prepared": True})
@@ -162,9 +187,22 @@ def _be_container(
                 os._exit(0)
         if given.early["sysctl"]:
             setup.set_sysctls(given.early["sysctl"], given.early["own"])
-        setup.finish(assembly, given.late, fds)
+        setup.finish(assembly, late, fds)
     except BaseException as error:
         children.die(assembly.report if assembly else line.fileno(), error)
+
+
+def _wait_for_place(line: _socket.socket) -> Cgroups:
+    """Wait for the word to go on: where this process has been put."""
+    data, fds = wire.receive(line)
+    if data == _GO:
+        return Cgroups(())
+    if not data:
+        os._exit(0)
+    message = wire.load(data)
+    count = message["files"]
+    trees = zip(message["trees"], fds[count:], strict=True)
+    return Cgroups(tuple(fds[:count]), tuple(trees))
 
 
 def _settle(given: Launch) -> None:

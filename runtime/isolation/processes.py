@@ -23,6 +23,8 @@ def namespaces_of(pidfd: int) -> int:
     flags = 0
     try:
         for _, name, flag in TYPES:
+            if not os.path.exists(f"/proc/self/ns/{name}"):
+                continue  # this kernel has none, as some are without time's
             if os.stat(f"/proc/{pid}/ns/{name}") != os.stat(f"/proc/self/ns/{name}"):
                 flags |= flag
     except OSError as error:

@@ -128,7 +128,7 @@ def join(
 
 
 def _join_cgroups(assembly: Assembly, cgroups: list[int]) -> None:
-    before = read_cgroups()
+    before = assembly.cgroups_before or read_cgroups()
     for cgroup in cgroups:
         os.write(cgroup, b"0")
     changed = (line for line in read_cgroups() if line not in before)

@@ -1,0 +1,207 @@
+"""systemd's part: it makes a scope, changes its limits and stops it.
+
+Over its private socket, or a message bus (org.freedesktop.systemd1(5)). The manager is
+the machine's, or an ordinary user's own.
+"""
+
+from __future__ import annotations
+
+import os
+
+from lamina.runtime.cgroups import bus
+from lamina.runtime.cgroups.bus import Bus, Refusal
+from lamina.runtime.cgroups.scopes import SYSTEM, USER, described
+from lamina.runtime.errors import NoSystemd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lamina.runtime.cgroups.scopes import Property, Scope
+
+_NAME = "org.freedesktop.systemd1"
+_MANAGER = ("/org/freedesktop/systemd1", f"{_NAME}.Manager")
+_PROPERTIES = "org.freedesktop.DBus.Properties"
+_SYSTEM_PLACES = (
+    ("/run/systemd/private", False),
+    ("/run/dbus/system_bus_socket", True),
+)
+# What not every systemd knows, and since when.
+_SINCE = {"AllowedCPUs": 244, "AllowedMemoryNodes": 244, "CPUQuotaPeriodUSec": 242}
+_GONE = (f"{_NAME}.NoSuchUnit", f"{_NAME}.UnitNotLoaded")
+_TRIES = 2
+_SIGKILL = 9
+
+
+def runs() -> bool:
+    """Whether systemd has started this machine (sd_booted(3))."""
+    return os.path.isdir("/run/systemd/system")
+
+
+def has_user_manager() -> bool:
+    """Whether this user has a systemd of their own."""
+    return any(os.path.exists(path) for path, _ in _user_places())
+
+
+def start(
+    manager: str, scope: Scope, pid: int, text: str, more: Iterable[Property] = ()
+) -> str:
+    """Make a scope with a process inside; its cgroup, from the root of the hierarchies.
+
+    `more` comes after what every scope is, and may say it differently. Raises
+    NoSystemd.
+    """
+    line = _connect(manager)
+    try:
+        asked = {**dict(described(scope, pid, text)), **dict(more)}
+        version = _version(line) if asked.keys() & _SINCE.keys() else 0
+        given = [(k, v) for k, v in asked.items() if _SINCE.get(k, 0) <= version]
+        line.expect(_MANAGER, "JobRemoved")
+        result = _start(line, scope, given)
+        if result != "done":
+            _forget(line, scope.unit)
+            raise NoSystemd(
+                f"systemd could not start {scope.unit}: {result}.",
+                hint=f"`{_journal(manager)}` says why.",
+            )
+        interface = f"{_NAME}.Scope"
+        asked_for = ((_path_of(scope.unit), _PROPERTIES), "Get", "ss")
+        ((_, path),) = line.call(*asked_for, (interface, "ControlGroup"))
+        return str(path)
+    except Refusal as refusal:
+        raise _refused(manager, f"start {scope.unit}", refusal) from refusal
+    except OSError as error:
+        raise _silent(manager, error) from error
+    finally:
+        line.close()
+
+
+def _start(line: Bus, scope: Scope, given: list[Property]) -> str:
+    """The result of the job; one that failed under this name before is forgotten."""
+    for left in reversed(range(_TRIES)):
+        try:
+            words: tuple[object, ...] = (scope.unit, "fail", given, [])
+            answer = line.call(
+                _MANAGER, "StartTransientUnit", "ssa(sv)a(sa(sv))", words
+            )
+        except Refusal as refusal:
+            if not left or refusal.name != f"{_NAME}.UnitExists":
+                raise
+            _forget(line, scope.unit)
+            continue
+        return _result(line, answer[0])
+    raise AssertionError
+
+
+def _result(line: Bus, job: str) -> str:
+    """How a job ended: `done`, or why not."""
+    return str(line.wait("JobRemoved", lambda body: body[1] == job)[3])
+
+
+def change(manager: str, unit: str, properties: Iterable[Property]) -> None:
+    """Set limits anew, for as long as the unit is there; raises NoSystemd."""
+    line = _connect(manager)
+    try:
+        asked = dict(properties)
+        version = _version(line) if asked.keys() & _SINCE.keys() else 0
+        given = [(k, v) for k, v in asked.items() if _SINCE.get(k, 0) <= version]
+        line.call(_MANAGER, "SetUnitProperties", "sba(sv)", (unit, True, given))
+    except Refusal as refusal:
+        raise _refused(manager, f"change {unit}", refusal) from refusal
+    except OSError as error:
+        raise _silent(manager, error) from error
+    finally:
+        line.close()
+
+
+def stop(manager: str, unit: str) -> None:
+    """Have a unit end and be forgotten; nothing happens when it is gone. What is left
+    in it is killed: systemd would ask it to end, and wait. Raises NoSystemd."""
+    line = _connect(manager)
+    try:
+        line.expect(_MANAGER, "JobRemoved")
+        try:
+            line.call(_MANAGER, "KillUnit", "ssi", (unit, "all", _SIGKILL))
+            answer = line.call(_MANAGER, "StopUnit", "ss", (unit, "replace"))
+            _result(line, answer[0])
+        except Refusal as refusal:
+            if refusal.name not in _GONE:
+                raise
+        _forget(line, unit)
+    except Refusal as refusal:
+        raise _refused(manager, f"stop {unit}", refusal) from refusal
+    except OSError as error:
+        raise _silent(manager, error) from error
+    finally:
+        line.close()
+
+
+def _forget(line: Bus, unit: str) -> None:
+    try:
+        line.call(_MANAGER, "ResetFailedUnit", "s", (unit,))
+    except Refusal as refusal:
+        if refusal.name not in _GONE:
+            raise
+
+
+def _version(line: Bus) -> int:
+    asked = (f"{_NAME}.Manager", "Version")
+    ((_, text),) = line.call((_MANAGER[0], _PROPERTIES), "Get", "ss", asked)
+    digits = ""
+    for letter in str(text).lstrip("v"):
+        if not letter.isdecimal():
+            break
+        digits += letter
+    return int(digits or 0)
+
+
+def _path_of(unit: str) -> str:
+    """The object of a unit: what is no letter, nor a digit further on, is `_` and its
+    code."""
+    plain = (
+        c if c.isalpha() or (place and c.isdecimal()) else f"_{ord(c):02x}"
+        for place, c in enumerate(unit)
+    )
+    return f"{_MANAGER[0]}/unit/{''.join(plain)}"
+
+
+def _connect(manager: str) -> Bus:
+    try:
+        return bus.connect(
+            _SYSTEM_PLACES if manager == SYSTEM else _user_places(), _NAME
+        )
+    except OSError as error:
+        raise _silent(manager, error) from error
+
+
+def _user_places() -> tuple[tuple[str, bool], ...]:
+    run = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{bus.outer_id()}"
+    found = [(f"{run}/systemd/private", False)]
+    kind, _, path = os.environ.get("DBUS_SESSION_BUS_ADDRESS", "").partition("=")
+    if kind == "unix:path":
+        found.append((path.partition(",")[0], True))
+    return (*found, (f"{run}/bus", True))
+
+
+def _journal(manager: str) -> str:
+    return "journalctl --user -e" if manager == USER else "journalctl -e"
+
+
+def _refused(manager: str, what: str, refusal: Refusal) -> NoSystemd:
+    text = str(refusal).rstrip(".")
+    return NoSystemd(
+        f"systemd does not {what}: {text}.",
+        hint=f"`{_journal(manager)}` may say more.",
+    )
+
+
+def _silent(manager: str, error: OSError) -> NoSystemd:
+    whose = "The systemd of this user" if manager == USER else "systemd"
+    why = error.strerror or str(error)
+    return NoSystemd(
+        f"{whose} does not answer: {why}.",
+        hint="`loginctl enable-linger` starts it for a user without a session; "
+        "XDG_RUNTIME_DIR tells where it is."
+        if manager == USER
+        else "Without it, leave out --systemd-cgroup.",
+    )
