@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+
 from lamina.errors import LaminaError
+
+# Of an OSError: there is no more to be had, which says nothing of the file.
+SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 class InvalidReference(LaminaError):

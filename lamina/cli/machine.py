@@ -23,12 +23,25 @@ _CAUSES = {
     errno.EMFILE: ("Too many files are open", "Raise `ulimit -n`."),
     errno.ENFILE: ("Too many files are open on this machine", ""),
     errno.ENOMEM: ("This machine has no memory left", ""),
+    errno.EFBIG: ("The file would be larger than is allowed", "Raise `ulimit -f`."),
 }
+_MEMORY = "Raise `ulimit -v`, or end what uses it."
+# What Python's _thread says of clone(2)'s EAGAIN, and dlopen(3) of mmap(2)'s ENOMEM.
+_NO_THREAD = "can't start new thread"
+_NO_LIBRARY = "failed to map segment from shared object"
 
 
-def machine_error(error: OSError) -> LaminaError | None:
+def machine_error(error: Exception) -> LaminaError | None:
     """The sentence for a refusal of the machine; None for anything else, which is a
     fault of ours."""
+    if isinstance(error, MemoryError) or str(error).endswith(_NO_LIBRARY):
+        return LaminaError("There is not enough memory.", hint=_MEMORY)
+    if isinstance(error, RuntimeError) and str(error) == _NO_THREAD:
+        return LaminaError(
+            "No thread can be started.", hint="Raise `ulimit -u` or `ulimit -v`."
+        )
+    if not isinstance(error, OSError):
+        return None
     if error.errno not in _CAUSES:
         return None
     sentence, hint = _CAUSES[error.errno]

@@ -75,7 +75,7 @@ def _run(arguments: list[str]) -> int:
         # The reader of our output has gone (`lamina images | head -1`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
-    except OSError as error:
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
         from lamina.cli.machine import machine_error
 
         told = machine_error(error)

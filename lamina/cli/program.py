@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
 
 from lamina.cli.spellings import position_of_command, spelled_out
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 # What starts a container, which needs a keeper.
 _STARTING = ("run", "start")
@@ -28,6 +33,18 @@ def main() -> int:
     except KeyboardInterrupt:
         # Before anything was there that would have to be cleaned up.
         os._exit(130)
+    except MemoryError:
+        _give_up(b"There is not enough memory")
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        _give_up(b"Too many files are open")
+
+
+def _give_up(said: bytes) -> NoReturn:
+    """There was not even enough to say it in the usual way."""
+    os.write(2, b"lamina: " + said + b".\n")
+    os._exit(125)
 
 
 def starts(words: list[str]) -> bool:

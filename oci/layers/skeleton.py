@@ -19,7 +19,7 @@ import zlib
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from lamina.oci.errors import DigestMismatch
+from lamina.oci.errors import SCARCE, DigestMismatch
 from lamina.oci.files.directories import Directories
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ def reassemble(skeleton: BinaryIO, root: str, write: Callable[[bytes], object]) 
             else:
                 _copy(directories, payload, offset, length, write)
     except (OSError, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno in SCARCE:
+            raise
         raise DigestMismatch(
             f"A layer in the store is damaged: {error}.",
             hint="`lamina system check --repair` drops what is damaged.",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from lamina.errors import LaminaError
 from lamina.oci.config_json import parse_config
 from lamina.oci.digest import Digest
+from lamina.oci.errors import SCARCE
 from lamina.oci.files.workspace import is_dead
 from lamina.oci.store.image_index import delete_index
 from lamina.oci.threads import side_by_side
@@ -142,6 +143,8 @@ def _layer_fault(store: Store, content: str) -> Fault | None:
     except LaminaError as error:
         text = error.message
     except OSError as error:
+        if error.errno in SCARCE:
+            raise
         text = f"It cannot be read: {error.strerror}: {error.filename!r}."
     else:
         return None
@@ -166,6 +169,8 @@ def _blob_text(store: Store, digest: str, size: int) -> str:
                 seen.update(data)
                 count += len(data)
     except OSError as error:
+        if error.errno in SCARCE:
+            raise
         return f"It cannot be read: {error.strerror}."
     if f"sha256:{seen.hexdigest()}" != digest or count != size:
         return "Its content has changed."

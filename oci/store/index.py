@@ -8,6 +8,7 @@ the file. No transaction is held while a step runs.
 from __future__ import annotations
 
 import _thread
+import os
 
 from lamina.oci.errors import StoreError
 
@@ -106,14 +107,21 @@ CREATE TABLE annotation (          -- what an image's manifest or index is to sa
 _STEP_NAMES = "ALTER TABLE step ADD COLUMN name TEXT NOT NULL DEFAULT ''"
 
 
-class Index:
-    """A connection that the threads of one process share, one statement at a time."""
+# What PATH-shm grows by.
+_ROOM = 32 * 1024
 
-    def __init__(self, path: str) -> None:
+
+class Index:
+    """A connection that the threads of one process share, one statement at a time.
+
+    `patience`: how long it waits for other writers, in seconds.
+    """
+
+    def __init__(self, path: str, patience: float = 30) -> None:
         self._lock = _thread.RLock()
         try:
             self._connection = sqlite3.connect(
-                path, timeout=30, isolation_level=None, check_same_thread=False
+                path, timeout=patience, isolation_level=None, check_same_thread=False
             )
             self._prepare()
         except sqlite3.Error as error:
@@ -201,21 +209,41 @@ class Transaction:
 
 
 def _translated(error: sqlite3.Error, path: str) -> StoreError:
+    """The sentence for what SQLite says, by its code (https://sqlite.org/rescode.html):
+    its low byte is the kind."""
     text = str(error)
-    if "full" in text or "disk I/O" in text:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path)):
         return StoreError(
             f"No space left on the disk that holds {path}.",
             hint="`lamina system df` shows what the store uses, "
             "`lamina system prune` frees what nothing needs.",
         )
-    if "locked" in text:
+    if code == sqlite3.SQLITE_IOERR:
         return StoreError(
-            "Another Lamina process has held the store's index for 30 seconds.",
-            hint="Look for it with `ps`, end it, and try again.",
+            f"The store's index {path} cannot be read or written: {text} "
+            f"({error.sqlite_errorname}).",
+            hint="Is there a quota, or a limit of files' sizes (`ulimit -f`)? `dmesg` "
+            "may know more of the disk.",
         )
-    if "not a database" in text or "malformed" in text:
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreError(
+            f"Another process has the store's index {path} locked.",
+            hint=f"Wait for it and try again; `fuser {path}` says who has it open.",
+        )
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return StoreError(
             f"The store's index {path} is damaged: {text}.",
             hint="Move it aside; layers and images are then made or loaded again.",
         )
     return StoreError(f"The store's index {path} cannot be used: {text}.")
+
+
+def _is_full(path: str) -> bool:
+    """Whether there is no room for what a transaction writes: SQLite tells a full disk
+    of an I/O error where it grows what processes share (PATH-shm)."""
+    try:
+        found = os.statvfs(path)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < _ROOM

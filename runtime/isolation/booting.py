@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import _socket
 import _thread
+import errno
 import os
 
 from lamina.runtime import syscalls
 from lamina.runtime.isolation import wire
 from lamina.runtime.isolation.interpreter import sealed_interpreter, spawn_interpreter
+
+# How many files a zygote has open at once when it starts a container, and some more.
+_FILES = 64
 
 # The one that nobody has taken yet.
 _begun: Booting | None = None
@@ -61,6 +65,8 @@ class Booting:
 
     def _spawn(self, theirs: _socket.socket) -> None:
         try:
+            if 0 <= os.sysconf("SC_OPEN_MAX") < _FILES:
+                raise OSError(errno.EMFILE, f"fewer than {_FILES} files may be open")
             program = sealed_interpreter()
             try:
                 if self.own_pids:

@@ -9,7 +9,9 @@ more: a container's files could be what an import finds.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # `signal` itself costs 3 ms (enum)
 import _socket
+import errno
 import gc
 import os
 import sys
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-_SIGKILL, _SIGSTOP = 9, 19
+_SIGKILL, _SIGSTOP, _SIGXFSZ = 9, 19, 25
 
 
 def main(fd: int) -> None:
@@ -36,11 +38,31 @@ def main(fd: int) -> None:
 
 
 def begin(fd: int, make: Callable[[_socket.socket], Server]) -> None:
-    """Set up this process as a zygote with the server that `make` gives, and serve."""
+    """Set up this process as a zygote with the server that `make` gives, and serve.
+
+    Where there is no more to be had of the machine it ends with a sentence.
+    """
+    said = b"out of memory"
+    try:
+        _begin(fd, make)
+        return
+    except MemoryError:
+        pass
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            raise
+        said = os.strerror(error.errno).encode()
+    os.write(2, b"lamina: What keeps containers has ended: " + said + b".\n")
+    os._exit(125)
+
+
+def _begin(fd: int, make: Callable[[_socket.socket], Server]) -> None:
     # What Python, posix_spawn or the owner's shell ignores, a container would inherit.
     for number in range(1, 65):
         if number not in (_SIGKILL, _SIGSTOP):
             syscalls.default_signal(number)
+    # A file larger than RLIMIT_FSIZE is an error then; exec makes it the default again.
+    _signal.signal(_SIGXFSZ, lambda *_: None)
     syscalls.set_name("lamina-zygote")
     reaper.begin()
     # What the caller's own caller left open is not ours to hold.

@@ -97,8 +97,12 @@ class Server:
         try:
             self.operations[request["op"]](request, fds)
         except ContainerError as error:
+            if not fds:
+                raise  # who asked hears of it by the end of its line
             children.tell(fds[0], error)
         except OSError as error:
+            if not fds:
+                raise
             failure = ContainerError(f"Cannot start a container: {error}.")
             children.tell(fds[0], failure)
         finally:

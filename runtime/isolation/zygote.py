@@ -36,6 +36,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+# What there may be too few of, and what says how many.
+_SCARCE = {errno.EMFILE: "ulimit -n", errno.EAGAIN: "ulimit -u"}
+
 
 @value
 class Options:
@@ -301,6 +304,11 @@ class Zygote:
         if self._closed:
             return ContainerError("What containers are started from has been closed.")
         failure = self._process.failure
+        if failure is not None and failure.errno in _SCARCE:
+            return ContainerError(
+                f"No container can be started: {failure.strerror}.",
+                hint=f"Raise `{_SCARCE[failure.errno]}`.",
+            )
         if failure is not None:
             return NotPermitted(
                 f"This process may not create containers: {failure}.",

@@ -204,7 +204,10 @@ class Kept:
                 "text": f"cannot start a process: {error}",
                 "hint": "",
             }
-            self._ended(125 << 8)
+            if run.running is not None:
+                run.running.kill()  # and it is heard of its end
+            else:
+                self._ended(125 << 8)
 
     def _kind_of_run(self) -> type[Run]:
         if not self.given.foreign:

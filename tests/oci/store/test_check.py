@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lamina.errors import LaminaError
 from lamina.oci.archives.load import load
 from lamina.oci.digest import Digest
 from lamina.oci.store.check import check, leftovers, repair
@@ -86,6 +88,27 @@ def test_a_damaged_layer_goes_with_the_images_on_it(
     assert check(store).faults == ()
     assert store.images() == ()
     assert store.references() == {}
+
+
+@pytest.mark.parametrize("more", range(8))
+def test_too_few_descriptors_are_no_damage(
+    store: Store, image: Image, more: int
+) -> None:
+    """`check --repair` would remove what is sound."""
+    add_blob(store, b"blob")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + more, limits[1]))
+    try:
+        faults = check(store).faults
+    except (OSError, LaminaError) as error:
+        faults = ()
+        assert "damaged" not in str(error)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert faults == ()
+    assert image.layers
 
 
 @pytest.mark.parametrize(
