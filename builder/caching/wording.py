@@ -33,6 +33,56 @@ _WORDS = {
 }
 
 
+def is_key(given: object) -> bool:
+    """Whether these are fields of a key as this Lamina writes them: another machine,
+    another version or somebody hostile may have written anything."""
+    if not isinstance(given, dict) or not given.keys() >= _ALWAYS:
+        return False
+    return all(
+        _SHAPES[name](found) if name in _SHAPES else not isinstance(found, list | dict)
+        for name, found in given.items()
+    )
+
+
+def _texts(given: object) -> bool:
+    return isinstance(given, list) and all(isinstance(text, str) for text in given)
+
+
+def _by_name(given: object) -> bool:
+    return isinstance(given, dict) and all(
+        isinstance(text, str) for text in given.values()
+    )
+
+
+def _pairs(given: object) -> bool:
+    return isinstance(given, list) and all(
+        _texts(pair) and len(pair) == len(("name", "address")) for pair in given
+    )
+
+
+def _targets(given: object) -> bool:
+    return isinstance(given, list) and all(
+        isinstance(mount, dict)
+        and isinstance(mount.get("target"), str)
+        and not any(isinstance(found, list | dict) for found in mount.values())
+        for mount in given
+    )
+
+
+_ALWAYS = {"version", "parent", "reads"}
+# Fields that are more than one value.
+_SHAPES = {
+    "args": _texts,
+    "exclude": _texts,
+    "env": _by_name,
+    "reads": _by_name,
+    "scripts": _by_name,
+    "inline": _by_name,
+    "hosts": _pairs,
+    "mounts": _targets,
+}
+
+
 def distance(old: Fields, new: Fields) -> int:
     """In how many things two keys differ; a variable is one, and so is a file set."""
     count = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from lamina.builder.caching.wording import distance
+from lamina.builder.caching.wording import distance, is_key
 from lamina.builder.events import Note
 from lamina.builder.sharing.places import document_at, open_place
 from lamina.errors import LaminaError
@@ -82,7 +82,6 @@ def _fields(known: Record) -> Mapping[str, object]:
     """The fields of a key, as far as they can be compared with ours."""
     try:
         found = json.loads(known.fields)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    whole = isinstance(found, dict) and found.keys() >= {"version", "parent", "reads"}
-    return found if whole and isinstance(found["reads"], dict) else {}
+    return found if is_key(found) else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,85 @@ def test_a_cache_that_lies_about_a_content(
     words = ("cat", "/srv/src/a", "/more", "/opt/tool", "/out")
     ran = there.run("run", "--rm", "--network", "none", done.out.strip(), *words)
     assert ran.out == "a\nm\ntool\ntool\n"
+
+
+_HOSTILE: dict[str, object] = {
+    "args": [[1], {"a": []}, "text", [["x"]]],
+    "env": [["A"], {"A": ["x"]}, {"A": {}}, 5, "A=B"],
+    "hosts": [["db"], [["a", "b", "c"]], {"a": "b"}, [[1, 2]]],
+    "mounts": ["x", [1], [{}], [{"target": []}], [{"target": "/m", "size": [[]]}]],
+    "scripts": [[], ["EOF"], {"EOF": 1}],
+    "inline": ["x"],
+    "exclude": [7, [["a"]]],
+    "reads": [{"files": ["x"]}, {"files": 1}, {"files": "\x1b[2J"}],
+    "cwd": [["/"], {"a": {}}],
+    "platform": [[]],
+    "version": ["\x1b]0;x\x07"],
+    "user": [10**4000],
+    "kind": [["run"]],
+}
+
+
+@pytest.mark.parametrize("field", _HOSTILE)
+def test_keys_of_any_kind_explain_nothing_and_break_nothing(
+    machines: Machines, app: Path, tmp_path: Path, field: str
+) -> None:
+    """Why there is no result is told by what others wrote."""
+    from lamina.oci.digest import Digest
+
+    here, there, place = machines.new(), machines.new(), tmp_path / "c"
+    build(here, app, *to(place))
+    (app / "src/a").write_text("changed\n")
+    recipe = (app / "Recipe").read_text()
+    (app / "Recipe").write_text(recipe.replace("echo tool", "echo other"))
+    lie = document(place)
+    records = lie["records"]
+    assert isinstance(records, list)
+    forged = []
+    values = _HOSTILE[field]
+    assert isinstance(values, list)
+    for hostile in values:
+        for known in records:
+            fields = json.dumps({**json.loads(known["fields"]), field: hostile})
+            key = Digest.of(fields.encode())
+            forged.append({**known, "fields": fields, "key": key})
+    lie["records"] = sorted(forged, key=lambda one: str(one["key"]))
+    forge(place, lie)
+    done = build(there, app, "--explain", *of(place))
+    assert len(done.ran) == STEPS
+    assert "\x1b" not in done.err
+
+
+@pytest.mark.parametrize("nested", ["[" * 100_000, '{"a":' * 100_000, "1" * 5000])
+def test_a_key_that_is_hardly_json(
+    machines: Machines, app: Path, tmp_path: Path, nested: str
+) -> None:
+    from lamina.oci.digest import Digest
+
+    here, there, place = machines.new(), machines.new(), tmp_path / "c"
+    build(here, app, *to(place))
+    (app / "src/a").write_text("changed\n")
+    lie = document(place)
+    records = lie["records"]
+    assert isinstance(records, list)
+    for known in records:
+        known.update(fields=nested, key=Digest.of(nested.encode()))
+    forge(place, lie)
+    assert len(build(there, app, "--explain", *of(place)).ran) == STEPS
+
+
+def test_text_that_is_none(machines: Machines, app: Path, tmp_path: Path) -> None:
+    here, there, place = machines.new(), machines.new(), tmp_path / "c"
+    build(here, app, *to(place))
+    lie = document(place)
+    records = lie["records"]
+    assert isinstance(records, list)
+    for known in records:
+        known["name"] = "\ud800"
+    forge(place, lie)
+    done = build(there, app, *of(place))
+    assert f"warning: the cache {place} is left out" in done.err
+    assert len(done.ran) == STEPS
 
 
 @pytest.mark.parametrize(
