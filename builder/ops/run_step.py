@@ -313,6 +313,8 @@ class Runner:
                 os.mkdir(place)
                 for name, text in etc_files(kind, self._uplink, self._inputs).items():
                     with open(f"{place}/{name}", "w", encoding="utf-8") as file:
+                        # For every user of a step, whatever our caller's umask is.
+                        os.fchmod(file.fileno(), 0o644)
                         file.write(text)
         return tuple(
             Mount(f"/etc/{name}", "bind", f"{place}/{name}", ("bind", "ro"))

@@ -29,6 +29,7 @@ def stub_layer(place: str, *, hostname: bool = True) -> str:
     for name in files:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         os.close(os.open(f"{made}/{name}", flags, 0o644))
+        os.chmod(f"{made}/{name}", 0o644)
     try:
         os.rename(made, path)
     except OSError:

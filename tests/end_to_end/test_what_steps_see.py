@@ -123,3 +123,28 @@ def test_proxies_given_as_arguments_reach_steps_and_no_key(
     assert again.ran == []
     (folder / "Recipe").write_text(text.replace("RUN", "ARG HTTP_PROXY\nRUN"))
     assert build(lamina, folder, "--build-arg", "HTTP_PROXY=http://two").ran != []
+
+
+def test_the_callers_umask_is_none_of_a_steps(tmp_path: Path) -> None:
+    """Every user of a step may look up names, and sees the same modes everywhere."""
+    folder = project(
+        tmp_path / "app",
+        "FROM busybox\nUSER 1000\nRUN cat /etc/hosts /etc/resolv.conf > /dev/null\n"
+        "USER 0\nRUN cp -p /etc/hosts /etc/resolv.conf /\n"
+        "RUN --network=none cp -p /etc/hosts /alone\n"
+        "RUN --mount=type=cache,target=/c --mount=type=bind,target=/b "
+        "stat -c '%n %a' /c /b /etc /etc/hosts > /modes\n",
+    )
+    files = []
+    for number, umask in enumerate(("022", "077", "000")):
+        place = tmp_path / str(number)
+        place.mkdir()
+        machine = Lamina(place).with_base()
+        script = f'umask {umask}; exec "$@"'
+        made = machine.files(folder, wrapper=("sh", "-c", script, "sh"))
+        names = ("hosts", "resolv.conf", "alone")
+        modes = {name: (made / name).stat().st_mode & 0o777 for name in names}
+        files.append((modes, (made / "modes").read_text()))
+        machine.end()
+    assert files[0][0] == {"hosts": 0o644, "resolv.conf": 0o644, "alone": 0o644}
+    assert files[1] == files[0] and files[2] == files[0]
