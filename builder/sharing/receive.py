@@ -72,7 +72,8 @@ def receive_files(
 ) -> None:
     """Unpack a tar that `read` gives, compressed, into the empty `directory`."""
     blob = _Hashed(read)
-    applied = apply(open_stream(blob.read), directory, Limits(), store.xattrs, None)
+    stream = open_stream(blob.read)
+    applied = apply(stream, directory, Limits(), store.xattrs, None, attested=True)
     blob.finish(packed)
     if applied.diff_id != packed.diff_id:
         raise DigestMismatch(
@@ -91,7 +92,7 @@ def _receive_given(
     """A layer whose times are given: its content is its diff_id."""
     blob = _Hashed(read)
     name = f"shared-{os.urandom(6).hex()}"
-    unpacked = unpack_tar(store, blob.read, workspace, name)
+    unpacked = unpack_tar(store, blob.read, workspace, name, attested=True)
     blob.finish(layer.packed)
     _check_content(layer, unpacked.layer.diff_id)
     store.publish_layer(

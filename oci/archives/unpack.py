@@ -73,7 +73,8 @@ def _unpack_layer(
     hashed = layer.digest is not None and layer.digest != layer.diff_id
     with members.open(layer.member) as inner:
         blob = _Blob(inner, stop, hashed)
-        unpacked = unpack_tar(store, blob.read, workspace, layer.diff_id.hex)
+        name = layer.diff_id.hex
+        unpacked = unpack_tar(store, blob.read, workspace, name, attested=True)
         while blob.read(_CHUNK):
             pass
     _check(layer, blob, unpacked.layer.diff_id)
@@ -89,17 +90,28 @@ class Unpacked:
     skeleton: str
 
 
-def unpack_tar(store: Store, read: Read, workspace: Workspace, name: str) -> Unpacked:
+def unpack_tar(
+    store: Store,
+    read: Read,
+    workspace: Workspace,
+    name: str,
+    attested: bool = False,
+) -> Unpacked:
     """Unpack the tar that `read` gives, compressed or not, as `name` in `workspace`.
 
-    Raises InvalidArchive, and StoreError on a full disk.
+    `attested`: the caller compares its digest with one that it knows. Raises InvalidArchive, and StoreError on a full disk.
     """
     directory = workspace.directory(name)
     skeleton = f"{directory}.skeleton"
     try:
         with open(skeleton, "wb") as record:
             applied = apply(
-                open_stream(read), directory, Limits(), store.xattrs, record
+                open_stream(read),
+                directory,
+                Limits(),
+                store.xattrs,
+                record,
+                attested,
             )
     except OSError as error:
         raise space_error(error, store.root) from error

@@ -74,17 +74,19 @@ def apply(
     limits: Limits,
     xattrs: str,
     skeleton: BinaryIO | None,
+    attested: bool = False,
 ) -> Applied:
     """Unpack the tar that `read` gives into the empty directory `root`.
 
     `xattrs` is the namespace for overlay's own attributes, trusted or user. What
-    `reassemble` needs goes to `skeleton`. Nothing is synced to disk. Raises
+    `reassemble` needs goes to `skeleton`. `attested`: the caller compares the diff_id
+    with one that it knows (tar/reader.py). Nothing is synced to disk. Raises
     InvalidArchive, then `root` is to be thrown away, and StoreError on a full disk.
     """
     digest = hashlib.sha256()
     chunks = digested(read, digest)
     record = SkeletonWriter(skeleton) if skeleton is not None else None
-    reader = TarReader(Source(chunks), limits, record.raw if record else None)
+    reader = TarReader(Source(chunks), limits, record.raw if record else None, attested)
     fd = os.open(root, _DIRECTORY)
     changeset = _Changeset(fd, xattrs, record)
     try:

@@ -52,7 +52,10 @@ class Limits:
 class TarReader:
     """Iterate for entries; read each one's content by `payload` before the next.
 
-    `record` gets every byte of the archive that is no content, in order.
+    `record` gets every byte of the archive that is no content, in order. `attested`: a
+    digest says that the archive is whole, so that it may lack its blocks of zeros and
+    the last padding, as docker and Go's archive/tar have it; from what nothing is known
+    of, a missing end is what a broken copy looks like.
     """
 
     def __init__(
@@ -60,12 +63,14 @@ class TarReader:
         source: Source,
         limits: Limits,
         record: Callable[[bytes], None] | None = None,
+        attested: bool = False,
     ) -> None:
         self.entries = 0
         self.bytes = 0
         self._source = source
         self._limits = limits
         self._record = record
+        self._attested = attested
         self._general: dict[bytes, bytes] = {}
         self._stored = 0
         self._block = EMPTY_BLOCK
@@ -87,8 +92,7 @@ class TarReader:
         if size > _CHUNK:
             return self._long_payload(size)
         data = self._source.take(size)
-        if size % BLOCK:
-            self._take(BLOCK - size % BLOCK)
+        self._pad(size)
         return (data,)
 
     def _long_payload(self, size: int) -> Iterator[memoryview]:
@@ -97,8 +101,18 @@ class TarReader:
             piece = self._source.some(left)
             left -= len(piece)
             yield piece
-        if size % BLOCK:
-            self._take(BLOCK - size % BLOCK)
+        self._pad(size)
+
+    def _pad(self, size: int) -> None:
+        """Read on to the next block, after so many bytes."""
+        left = -size % BLOCK
+        if not self._attested:
+            self._take(left)
+            return
+        while left and (piece := bytes(self._source.rest(left))):
+            left -= len(piece)
+            if self._record is not None:
+                self._record(piece)
 
     def _take(self, size: int) -> bytes:
         data = bytes(self._source.take(size))
@@ -112,7 +126,7 @@ class TarReader:
         held = 0
         while True:
             block = self._header_block()
-            if block == EMPTY_BLOCK:
+            if block in (EMPTY_BLOCK, b""):
                 if before:
                     raise InvalidArchive("The archive ends with a header for nobody.")
                 return None
@@ -150,7 +164,10 @@ class TarReader:
             before[kind] = [(_GNU_NAMES[kind], data.partition(b"\0")[0])]
 
     def _header_block(self) -> bytes:
+        """The next block; b"" where there is none, and need not be one."""
         block = bytes(self._source.rest(BLOCK))
+        if not block and self._attested:
+            return b""
         if not block:
             raise InvalidArchive(
                 "The archive is cut: it lacks its end.",

@@ -223,7 +223,7 @@ class _Layers:
         def read(size: int) -> bytes:
             return bytes(stream.rest(size))
 
-        return unpack_tar(self._store, read, self._workspace, name)
+        return unpack_tar(self._store, read, self._workspace, name, attested=True)
 
 
 def _explain(

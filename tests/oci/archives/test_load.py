@@ -18,6 +18,7 @@ from lamina.errors import LaminaError
 from lamina.oci.archives.load import Loaded, load, load_base
 from lamina.oci.errors import DigestMismatch, InvalidArchive, InvalidImage, NotFound
 from lamina.oci.platforms import parse_platform
+from lamina.oci.store.check import check
 from lamina.oci.store.store import Store
 from tests.oci.image_archives import (
     OCI,
@@ -396,3 +397,44 @@ def test_two_at_once_load_the_same_image(tmp_path: Path) -> None:
         thread.join()
     assert errors == []
     assert len(os.listdir(f"{root}/layers")) == 2
+
+
+NAME = b"one\n"
+MEMBER = tar({"etc/name": NAME}).rstrip(b"\0")
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        b"",
+        bytes(512),
+        bytes(1024),
+        MEMBER + bytes(-len(MEMBER) % 512),
+        MEMBER + bytes(-len(MEMBER) % 512 + 512),
+        # Without padding.
+        MEMBER,
+    ],
+    ids=["nothing", "one block", "two blocks", "no end", "half an end", "no padding"],
+)
+@pytest.mark.parametrize("kind", ["docker", "layout"])
+def test_a_layer_without_its_end_is_what_its_digest_says(
+    store: Store, tmp_path: Path, layer: bytes, kind: str
+) -> None:
+    """As docker, podman and skopeo take them, and given back byte for byte."""
+    files = docker_archive(ONE, layer) if kind == "docker" else layout(ONE, layer)
+    (loaded,) = load_tar(store, tmp_path, files)
+    if MEMBER in layer:
+        assert content(store, loaded, 1, "etc/name") == NAME
+    written: list[bytes] = []
+    store.layer_tar(loaded.image.config.diff_ids[1], written.append)
+    assert b"".join(written) == layer
+    assert check(store).faults == ()
+
+
+@pytest.mark.parametrize("length", [100, 511, 513, 515])
+def test_a_layer_that_is_cut_in_a_member(
+    store: Store, tmp_path: Path, length: int
+) -> None:
+    with pytest.raises(InvalidArchive, match="cut"):
+        load_tar(store, tmp_path, docker_archive(ONE, MEMBER[:length]))
+    assert store.images() == ()
