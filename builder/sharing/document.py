@@ -155,7 +155,7 @@ def parse_document(data: bytes) -> Document:
     """The document in a cache's config; raises InvalidImage for what is none."""
     top = parse_object(data, _WHAT, MAX_SIZE)
     try:
-        # A half of a pair (such as \ud800) is no character, and nothing here can keep it.
+        # Half of a pair (such as \ud800) is no character: nothing here could keep it.
         json.dumps(top, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise broken(f"{_WHAT} has text that is none") from None

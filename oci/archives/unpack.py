@@ -99,7 +99,8 @@ def unpack_tar(
 ) -> Unpacked:
     """Unpack the tar that `read` gives, compressed or not, as `name` in `workspace`.
 
-    `attested`: the caller compares its digest with one that it knows. Raises InvalidArchive, and StoreError on a full disk.
+    `attested`: the caller compares its digest with one that it knows. Raises
+    InvalidArchive, and StoreError on a full disk.
     """
     directory = workspace.directory(name)
     skeleton = f"{directory}.skeleton"
