@@ -10,6 +10,7 @@ import pytest
 
 from tests.runtime.launches import make_root
 from tests.runtime.oci import base_config
+from tests.runtime.people import open_to_all
 from tests.systems.whole import KERNEL, LAMINA, RUNTIME, UID, Answer, visit
 
 pytestmark = [
@@ -27,6 +28,12 @@ LIMITS = "-m 64m --cpus 0.5 --pids-limit 30"
 SLEEP = "busybox /bin/busybox sleep 1000"
 APPS = f"/sys/fs/cgroup/user.slice/user-{UID}.slice/user@{UID}.service/app.slice"
 OCI = f"{RUNTIME} --root /run/oci --systemd-cgroup"
+OWN = f"unshare -Urm {RUNTIME} --systemd-cgroup run --bundle BUNDLE/own oci"
+PODMAN = (
+    f"podman --cgroup-manager systemd --storage-driver vfs --runtime {RUNTIME}"
+    " --events-backend file"
+)
+PODMAN_RUN = f"{PODMAN} run --network none -m 64m --pids-limit 33"
 PROPERTIES = "MemoryMax,TasksMax,CPUQuotaPerSecUSec,CPUWeight"
 
 SYSTEM = {
@@ -66,6 +73,17 @@ USER = {
     " systemctl --user status --no-pager my.slice",
     "end": f"{LAMINA} rm -f web it; sleep 0.5; systemctl --user list-units '*.scope';"
     f" find {APPS} -name 'lamina*'",
+    "runtime": f"{OWN} & sleep 1.5; systemctl --user status docker-oci.scope;"
+    " wait; systemctl --user list-units --no-pager '*.scope'",
+    "runtime by the bus": "cd /run/user/$(id -u)/systemd; mv private aside;"
+    f" {OWN}; mv aside private",
+    "podman's import": f"tar -C / -c bin/busybox | {PODMAN} import - localhost/box",
+    "podman": f"{PODMAN_RUN} --rm localhost/box /bin/busybox cat {FILES}",
+    "podman -d": f"{PODMAN_RUN} -d --name pod localhost/box /bin/busybox sleep 1000;"
+    " systemctl --user status --no-pager 'libpod-*'",
+    "podman exec": f"{PODMAN} exec pod {SHOW}",
+    "podman rm": f"{PODMAN} rm -f -t 0 pod;"
+    " systemctl --user list-units --no-pager '*.scope'",
     "no systemd": f"XDG_RUNTIME_DIR=/run/user/none {RUN} --rm -m 64m busybox {SHOW}",
 }
 
@@ -76,15 +94,20 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
     place = tmp_path_factory.mktemp("machine")
     bundle = place / "bundle"
     make_root(bundle / "rootfs")
-    (bundle / "config.json").write_text(json.dumps(limited_config()))
-    system = {
-        name: text.replace("BUNDLE", str(bundle)) for name, text in SYSTEM.items()
-    }
-    return visit(place, system, USER)
+    (bundle / "config.json").write_text(json.dumps(limited_config("sleep", "1000")))
+    make_root(bundle / "own" / "rootfs")
+    own = ("sh", "-c", "cat /sys/fs/cgroup/memory.max; sleep 2")
+    (bundle / "own" / "config.json").write_text(json.dumps(limited_config(*own)))
+    system, user = (
+        {name: text.replace("BUNDLE", str(bundle)) for name, text in commands.items()}
+        for commands in (SYSTEM, USER)
+    )
+    open_to_all(bundle)
+    return visit(place, system, user)
 
 
-def limited_config() -> dict[str, object]:
-    config = base_config("sleep", "1000")
+def limited_config(*command: str) -> dict[str, object]:
+    config = base_config(*command)
     config["linux"]["cgroupsPath"] = "system.slice:docker:oci"
     config["linux"]["resources"] = {
         "memory": {"limit": 64 * MIB},
@@ -182,6 +205,24 @@ class TestUser:
     def test_a_slice_of_one_s_own(self, said: dict[str, Answer]) -> None:
         status = said["user's slice"].out
         assert status.index("my.slice") < status.index("sleep 1000")
+
+    def test_lamina_runtime(self, said: dict[str, Answer]) -> None:
+        """By somebody who is root in a user namespace."""
+        shown = said["runtime"].out
+        assert str(64 * MIB) in shown
+        assert f"user@{UID}.service/system.slice/docker-oci.scope" in shown
+        assert "limit: 50" in shown
+        assert "docker-oci" not in shown[shown.index("ACTIVE SUB") :]
+        assert said["runtime by the bus"].out == f"{64 * MIB}\n"
+
+    def test_podman_as_a_user(self, said: dict[str, Answer]) -> None:
+        lines = said["podman"].out.split("\n")
+        assert lines == [f"{64 * MIB}", "max 100000", "33", ""]
+        identity, *status = said["podman -d"].out.split("\n")
+        shown = "\n".join(status)
+        assert f"libpod-{identity}.scope - lamina-runtime container" in shown
+        assert said["podman exec"].out == "0::/\n"
+        assert "libpod" not in said["podman rm"].out
 
     def test_nothing_stays(self, said: dict[str, Answer]) -> None:
         assert "lamina" not in said["end"].out.replace("web", "")

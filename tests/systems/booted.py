@@ -47,6 +47,8 @@ mount -t proc proc /proc
 mount -t tmpfs -o mode=755 tmpfs /run
 mount --bind "$place" "$place"
 mount -o remount,bind,ro /
+# What programs write to without being asked.
+for folder in /var/tmp /var/cache; do mount -t tmpfs tmpfs $folder; done
 """
 _BOOT = _MOUNTS + units.writing() + units.START
 _INSIDE = """

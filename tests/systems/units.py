@@ -49,6 +49,24 @@ USER = {
     "user.target": """
 [Unit]
 Description=A user who is there
+Requires=dbus.socket
+""",
+    "dbus.socket": """
+[Unit]
+DefaultDependencies=no
+[Socket]
+ListenStream=%t/bus
+""",
+    "dbus.service": """
+[Unit]
+DefaultDependencies=no
+Requires=dbus.socket
+[Service]
+Type=notify
+NotifyAccess=main
+StandardOutput=null
+ExecStart=/usr/bin/dbus-daemon --session --address=systemd: --nofork --nopidfile \\
+    --systemd-activation --syslog-only
 """,
 }
 # Becoming PID 1.
