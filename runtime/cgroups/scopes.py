@@ -133,7 +133,7 @@ def _unified(files: Mapping[str, str]) -> Iterable[tuple[object, str, str, objec
 
 
 def device_properties(rules: Iterable[DeviceRule]) -> tuple[Property, ...]:
-    """The devices of a container, for with version 1 systemd writes them anew."""
+    """The devices of a container, for version 1, whose list of them systemd writes."""
     access = device_filter.rules_for(tuple(rules))
     if access.allowed:
         return ()  # all, or all but a few, which cannot be said
