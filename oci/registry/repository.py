@@ -212,13 +212,15 @@ class Repository:
         response.close()
         return "" if response.status == 201 else self._location(response)
 
-    def begin_upload(self) -> str:
-        """Begin to upload a blob (end-4a); where to send it."""
+    def begin_upload(self) -> tuple[str, int]:
+        """Begin to upload a blob (end-4a): where to send it, and how many bytes a piece
+        of it has to have at least, but for the last."""
         path = f"/v2/{self.name}/blobs/uploads/"
         call = Call("POST", path, self.scope, "place for uploads", (202,), body=b"")
         response = self._call(call)
         response.close()
-        return self._location(response)
+        least = number(response.headers.get("OCI-Chunk-Min-Length", ""))
+        return self._location(response), least or 0
 
     def put_blob(self, location: str, digest: Digest, body: bytes | Body) -> None:
         """Send all, or the end, of a blob, and close its upload (end-6). One try."""

@@ -49,6 +49,7 @@ class Upload:
         self._whole = True
         self._location = ""
         self._done = 0
+        self._piece = _PIECE
 
     def send(self, location: str = "") -> None:
         """Send it, to `location` if an upload was begun there already.
@@ -77,13 +78,15 @@ class Upload:
 
     def _send(self) -> None:
         repository, digest, size = self._repository, self._blob.digest, self._blob.size
-        self._location = self._location or repository.begin_upload()
+        if not self._location:
+            self._location, least = repository.begin_upload()
+            self._piece = max(_PIECE, least)
         if self._whole and not self._done:
             repository.put_blob(self._location, digest, self._body(0, size))
             return
         while self._done < size:
             left = size - self._done
-            count = left if self._whole else min(left, _PIECE)
+            count = left if self._whole else min(left, self._piece)
             body = self._body(self._done, count)
             self._location = repository.patch_blob(self._location, self._done, body)
             self._done += count

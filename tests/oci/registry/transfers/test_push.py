@@ -198,6 +198,50 @@ def test_pieces_for_who_refuses_large_requests(
     assert "1" in registry.manifests
 
 
+def test_pieces_are_no_smaller_than_the_registry_wants(
+    store: Store, session: Session, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lamina.oci.registry.transfers.upload._PIECE", 1000)
+    registry = Registry()
+    pieces: dict[str, list[int]] = {}
+
+    def wants(asked: Asked) -> Answer:
+        if len(asked.body) > 200_000:
+            return Answer(413)
+        answer = registry(asked)
+        if asked.method == "PATCH":
+            pieces.setdefault(asked.path, []).append(len(asked.body))
+        if asked.method == "POST":
+            return replace(
+                answer, headers={**answer.headers, "OCI-Chunk-Min-Length": "150000"}
+            )
+        return answer
+
+    with Server(wants) as server:
+        push(store, session, image, name(server))
+    assert "1" in registry.manifests
+    assert pieces
+    for sizes in pieces.values():
+        assert all(size >= 150_000 for size in sizes[:-1])
+
+
+@pytest.mark.parametrize("least", ["x", "-5", "", "9" * 400, "99999999999"])
+def test_a_least_piece_that_is_none_or_more_than_there_is(
+    store: Store, session: Session, image: Image, least: str
+) -> None:
+    registry = Registry()
+
+    def wants(asked: Asked) -> Answer:
+        answer = registry(asked)
+        return replace(
+            answer, headers={**answer.headers, "OCI-Chunk-Min-Length": least}
+        )
+
+    with Server(wants) as server:
+        push(store, session, image, name(server))
+    assert "1" in registry.manifests
+
+
 def test_pieces_go_on_where_one_was_lost(
     store: Store, session: Session, image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
