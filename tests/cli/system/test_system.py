@@ -11,6 +11,7 @@ import pytest
 from lamina.cli.main import main
 from lamina.oci.archives.load import load
 from lamina.oci.store.store import Store
+from lamina.runtime.isolation import userns
 from tests.oci.image_archives import config, digest, docker_archive, tar
 
 ONE = tar({"etc/name": b"one", "bin/sh": b"x" * 5000})
@@ -20,6 +21,8 @@ ONE = tar({"etc/name": b"one", "bin/sh": b"x" * 5000})
 def root(tmp_path: Path) -> str:
     path = tmp_path / "in.tar"
     path.write_bytes(tar(docker_archive(ONE)))
+    # As each command does: an ordinary user's files have other owners there.
+    userns.enter()
     store = Store.open(str(tmp_path / "store"))
     load(store, str(path))
     store.close()
