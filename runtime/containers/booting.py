@@ -25,9 +25,13 @@ _SIGTERM = 15
 _SHARED = ("network", "pid", "ipc")
 
 
-def is_due(container: Container, found: State) -> bool:
-    """Whether a container that does not run is to, now that the machine has come up."""
-    if found.is_active or not found.started:
+def is_due(container: Container, found: State, spared: bool = False) -> bool:
+    """Whether a container that does not run is to, now that the machine has come up.
+
+    `spared`: it has been up, and those that a user has stopped stay so: the rest has
+    lost its keeper.
+    """
+    if found.is_active or not found.started or (spared and found.stopped):
         return False
     name, _, most = container.options.restart.partition(":")
     if name == ON_FAILURE:
@@ -36,9 +40,9 @@ def is_due(container: Container, found: State) -> bool:
     return name == ALWAYS or (name == UNLESS_STOPPED and not found.stopped)
 
 
-def due(root: str) -> tuple[Container, ...]:
+def due(root: str, spared: bool = False) -> tuple[Container, ...]:
     """The containers to start, in the order in which that has to be done."""
-    found = [one for one, what in state.containers(root) if is_due(one, what)]
+    found = [one for one, what in state.containers(root) if is_due(one, what, spared)]
     return in_order(found[::-1])
 
 

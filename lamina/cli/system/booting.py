@@ -24,6 +24,11 @@ def add(commands: Commands) -> None:
         description="Start containers whose restart policy says so: those that ran "
         "when the machine went down, and those of `always`.",
     )
+    start.add_argument(
+        "--unless-stopped",
+        action="store_true",
+        help="leave those alone that a user has stopped, of `always` too",
+    )
     start.set_defaults(call=_start)
     stop = commands.add_parser(
         "stop",
@@ -41,14 +46,14 @@ def add(commands: Commands) -> None:
     unit.set_defaults(call=_unit)
 
 
-def _start(_: argparse.Namespace, settings: Settings) -> int:
+def _start(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.containers.finding import open_store, tell
     from lamina.cli.containers.start import start_detached
     from lamina.runtime.containers.booting import due
 
     store = open_store(settings)
     code = 0
-    for container in due(store.root):
+    for container in due(store.root, arguments.unless_stopped):
         try:
             start_detached(store, container)
             print(container.name, flush=True)
@@ -88,7 +93,8 @@ def unit(program: str, root: str, user: bool) -> str:
     """A unit for systemd; for the machine's, or for a user's own (systemd.service(5)).
 
     The containers' processes are in the unit, so that systemd lets them live when
-    whoever started it is gone, and ends what `stop` has left.
+    whoever started it is gone, and ends what `stop` has left. A reload starts those
+    that have lost their keepers.
     """
     command = f"{_word(program)} --root {_word(root)} system"
     network = (
@@ -104,6 +110,7 @@ Description=Lamina's containers
 Type=oneshot
 RemainAfterExit=yes
 ExecStart={command} start
+ExecReload={command} start --unless-stopped
 ExecStop={command} stop
 Delegate=yes
 TimeoutStartSec=infinity

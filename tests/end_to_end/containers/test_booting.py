@@ -74,6 +74,17 @@ def test_after_a_reboot_nothing_runs_until_it_is_started(lamina: Machine) -> Non
     assert lamina.out("system", "start") == ""
 
 
+def test_one_that_has_lost_its_keeper_is_found(lamina: Machine) -> None:
+    run(lamina, "lost", "always")
+    run(lamina, "halted", "always")
+    lamina("stop", "-t", "0", "halted")
+    os.kill(lamina.keeper("lost"), 9)
+    until(lambda: states(lamina)["lost"] == "exited")
+    assert lamina.out("system", "start", "--unless-stopped") == "lost"
+    assert states(lamina) == {"lost": "running", "halted": "exited"}
+    assert lamina.out("system", "start", "--unless-stopped") == ""
+
+
 def test_a_machine_that_goes_down_stops_containers_as_they_want_it(
     lamina: Machine,
 ) -> None:

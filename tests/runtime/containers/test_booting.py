@@ -42,6 +42,17 @@ def test_policies(restart: str, state: State, again: bool) -> None:
     assert is_due(container("a", restart=restart), state) is again
 
 
+@pytest.mark.parametrize("restart", ["always", "unless-stopped", "on-failure"])
+def test_what_a_user_has_stopped_is_left_alone_while_the_machine_is_up(
+    restart: str,
+) -> None:
+    lost = replace(ENDED, exit_code=137)
+    assert is_due(container("a", restart=restart), lost, spared=True)
+    assert not is_due(
+        container("a", restart=restart), replace(lost, stopped=True), spared=True
+    )
+
+
 def test_whose_namespaces_are_shared_comes_first() -> None:
     last = container("last", pid="container:middle")
     middle = container("middle", ipc="container:first")
