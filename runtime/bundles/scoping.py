@@ -71,7 +71,7 @@ def start(wished: Wish, pid: int, identity: str, config: Config) -> Cgroup:
         more += device_properties(resources.devices)
     more += unit_properties(config.spec.annotations)
     text = f"lamina-runtime container {identity}"
-    path = systemd.start(wished.manager, wished.scope, pid, text, more)
+    path = systemd.start(wished.manager, wished.scope, (pid,), text, more)
     if not path:
         raise LimitError(f"{wished.scope.unit} ended before its container began.")
     try:

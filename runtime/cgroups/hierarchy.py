@@ -194,17 +194,22 @@ def _enable(place: str, controller: str, delegated: bool) -> None:
     file = f"{place}/cgroup.subtree_control"
     if controller in read(file).split():
         return
-    try:
-        write(file, f"+{controller}")
-    except OSError as error:
-        if error.errno != errno.EBUSY or not delegated:
-            raise
-        # Only the leaves of a v2 tree may hold processes: make this one a leaf.
+    if delegated:
+        _make_leaf(place)
+    write(file, f"+{controller}")
+
+
+def _make_leaf(place: str) -> None:
+    """Only the leaves of a v2 tree may hold processes: move those of `place` aside.
+
+    The kernel says so (EBUSY) of some controllers only. Others, as pids, it enables all
+    the same, and makes the cgroup one for threads, which can have no memory's any more.
+    """
+    if inside := read(f"{place}/cgroup.procs").split():
         aside = place + _ASIDE
         os.makedirs(aside, exist_ok=True)
-        for pid in read(f"{place}/cgroup.procs").split():
+        for pid in inside:
             write(f"{aside}/cgroup.procs", pid)
-        write(file, f"+{controller}")
 
 
 def _inherit_cpuset(place: str) -> None:

@@ -150,13 +150,13 @@ def _node(kind: str, major: int | None, minor: int | None) -> str:
     return f"/dev/{_TYPES[kind]}/{major}:{minor}"
 
 
-def described(scope: Scope, pid: int, text: str) -> tuple[Property, ...]:
-    """What every scope of ours is: its first process, and that what is inside is ours
+def described(scope: Scope, pids: Iterable[int], text: str) -> tuple[Property, ...]:
+    """What every scope of ours is: its first processes, and that what is inside is ours
     to arrange."""
     return (
         ("Description", ("s", text)),
         ("Slice", ("s", scope.slice)),
-        ("PIDs", ("au", [pid])),
+        ("PIDs", ("au", [*pids])),
         ("Delegate", ("b", True)),
         ("DefaultDependencies", ("b", False)),
         # One whose process was killed for want of memory has failed, and would stay.

@@ -44,16 +44,20 @@ def has_user_manager() -> bool:
 
 
 def start(
-    manager: str, scope: Scope, pid: int, text: str, more: Iterable[Property] = ()
+    manager: str,
+    scope: Scope,
+    pids: Iterable[int],
+    text: str,
+    more: Iterable[Property] = (),
 ) -> str:
-    """Make a scope with a process inside; its cgroup, from the root of the hierarchies.
+    """Make a scope with processes inside; its cgroup, from the root of the hierarchies.
 
     `more` comes after what every scope is, and may say it differently. Raises
     NoSystemd.
     """
     line = _connect(manager)
     try:
-        asked = {**dict(described(scope, pid, text)), **dict(more)}
+        asked = {**dict(described(scope, pids, text)), **dict(more)}
         version = _version(line) if asked.keys() & _SINCE.keys() else 0
         given = [(k, v) for k, v in asked.items() if _SINCE.get(k, 0) <= version]
         line.expect(_MANAGER, "JobRemoved")
@@ -96,6 +100,24 @@ def _start(line: Bus, scope: Scope, given: list[Property]) -> str:
 def _result(line: Bus, job: str) -> str:
     """How a job ended: `done`, or why not."""
     return str(line.wait("JobRemoved", lambda body: body[1] == job)[3])
+
+
+def attach(manager: str, unit: str, below: str, pid: int) -> bool:
+    """Put a process into a cgroup `below` a unit's; whether it was there to be put.
+    Raises NoSystemd."""
+    line = _connect(manager)
+    try:
+        words = (unit, below, [pid])
+        line.call(_MANAGER, "AttachProcessesToUnit", "ssau", words)
+    except Refusal as refusal:
+        if not os.path.exists(f"/proc/{pid}"):
+            return False
+        raise _refused(manager, f"put {pid} into {unit}", refusal) from refusal
+    except OSError as error:
+        raise _silent(manager, error) from error
+    finally:
+        line.close()
+    return True
 
 
 def change(manager: str, unit: str, properties: Iterable[Property]) -> None:

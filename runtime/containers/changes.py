@@ -11,6 +11,7 @@ import os
 import time
 
 from lamina.runtime.containers import state
+from lamina.runtime.errors import LimitError
 from lamina.values import replace
 
 TYPE_CHECKING = False
@@ -185,9 +186,13 @@ def paused(store: Store, container: Container) -> Iterator[str]:
     if found.status != state.RUNNING:
         yield ""
         return
-    from lamina.runtime.cgroups.cgroup import Cgroup
+    from lamina.runtime.containers.updating import cgroup_of
 
-    group = Cgroup(found.cgroup)
+    try:
+        group = cgroup_of(store.root, container, found)
+    except LimitError as error:
+        yield f"the container goes on meanwhile: {error}"
+        return
     if not group.can_freeze:
         yield "the container goes on meanwhile: this user may not write cgroups"
         return

@@ -18,10 +18,11 @@ def members(found: State) -> tuple[int, ...]:
     if group is not None and group.exists:
         return group.procs()
     assert found.init is not None
-    return _in_namespace(found.init.pid)
+    return in_namespace(found.init.pid)
 
 
-def _in_namespace(init: int) -> tuple[int, ...]:
+def in_namespace(init: int) -> tuple[int, ...]:
+    """The processes in the pid namespace of one."""
     try:
         space = os.stat(f"/proc/{init}/ns/pid").st_ino
     except OSError:

@@ -15,16 +15,17 @@ import os
 
 from lamina.runtime.cgroups import chosen, scopes, systemd
 from lamina.runtime.cgroups.bus import outer_id
+from lamina.runtime.cgroups.cgroup import Cgroup
 from lamina.runtime.cgroups.hierarchy import MOUNT, write
 from lamina.runtime.cgroups.scopes import SYSTEM, USER
+from lamina.runtime.containers.members import in_namespace
 from lamina.runtime.errors import LimitError
+from lamina.runtime.spec import Resources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lamina.runtime.cgroups.cgroup import Cgroup
-    from lamina.runtime.containers.state import Container
+    from lamina.runtime.containers.state import Container, State
     from lamina.runtime.owner import Owner
-    from lamina.runtime.spec import Resources
 
 _USUAL = "app.slice"
 
@@ -47,14 +48,48 @@ def in_scope(
 ) -> Cgroup:
     """The container's cgroup in a new scope that the manager `asked` makes around its
     keeper; raises LimitError."""
-    scope = scopes.named(f"lamina-{container.id}", above)
+    path = _made(asked, container, (keeper.pid,), above)
+    _set_aside(path, keeper)
+    return chosen.at(f"{path}/container", resources)
+
+
+def adopt(container: Container, found: State) -> Cgroup | None:
+    """A cgroup for a container of a user's that runs without one; None where systemd
+    makes none, or others are in its pid namespace. Raises LimitError.
+
+    The processes are moved while they go on: what is born outside meanwhile follows.
+    """
+    keeper, init = found.keeper, found.init
+    if keeper is None or init is None or container.options.pid or manager() != USER:
+        return None
+    path = _made(USER, container, (keeper.pid, init.pid), _USUAL)
+    _set_aside(path, keeper)
+    os.mkdir(f"{MOUNT}{path}/container")
+    group = Cgroup(f"{path}/container")
+    group.add(init.pid)
+    while outside := {*in_namespace(init.pid)} - {*group.procs()}:
+        for pid in outside:
+            systemd.attach(USER, _name(container), "/container", pid)
+    return chosen.around(group.path, Resources())
+
+
+def _name(container: Container) -> str:
+    return f"lamina-{container.id}.scope"
+
+
+def _made(asked: str, container: Container, pids: tuple[int, ...], above: str) -> str:
+    """The path of a new scope."""
+    scope = scopes.named(_name(container).removesuffix(".scope"), above)
     text = f"lamina container {container.name}"
-    path = systemd.start(asked, scope, keeper.pid, text)
+    path = systemd.start(asked, scope, pids, text)
     if not path:
         raise LimitError(f"{scope.unit} ended before its container began.")
+    return path
+
+
+def _set_aside(path: str, keeper: Owner) -> None:
+    """Only the leaves of a tree of version 2 may hold processes."""
     if os.path.exists(f"{MOUNT}/cgroup.controllers"):
-        # Only the leaves of a tree of version 2 may hold processes.
         own = f"{MOUNT}{path}/keeper"
         os.mkdir(own)
         write(f"{own}/cgroup.procs", str(keeper.pid))
-    return chosen.at(f"{path}/container", resources)

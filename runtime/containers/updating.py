@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lamina.runtime.cgroups.cgroup import Cgroup
     from lamina.runtime.containers.options import Options
-    from lamina.runtime.containers.state import Container
+    from lamina.runtime.containers.state import Container, State
 
 
 def update(root: str, container: Container, options: Options) -> None:
@@ -27,13 +27,11 @@ def update(root: str, container: Container, options: Options) -> None:
     found = state.see(root, container.id)
     limits = resources.changed(before, options)
     if found.is_running and found.cgroup:
-        from lamina.runtime.cgroups.cgroup import Cgroup
-
-        group = Cgroup(found.cgroup)
+        group = cgroup_of(root, container, found)
         group.limit(limits)
         if group.warning:
             raise ContainerError(f"The limits are not changed: {group.warning}.")
-        _tell_keeper(root, container, group)
+        tell_keeper(root, container, group)
     elif found.is_running and limits != Resources(derive_swap=False):
         raise ContainerError(
             "This container has no cgroup, which could limit it.",
@@ -50,13 +48,43 @@ def update(root: str, container: Container, options: Options) -> None:
     events.tell(root, container, "update")
 
 
-def _tell_keeper(root: str, container: Container, group: Cgroup) -> None:
+def cgroup_of(root: str, container: Container, found: State) -> Cgroup:
+    """The cgroup of a container that runs. A user's without one is put into one by
+    their systemd, where they have one; else what is given does not exist."""
+    from lamina.runtime.cgroups.cgroup import Cgroup
+
+    group = Cgroup(found.cgroup)
+    if group.exists or found.init is None:
+        return group
+    place = _place_of(found.init.pid)
+    if place.endswith(f"/{found.cgroup}"):
+        return Cgroup(place)  # below what was delegated to who started it
+    from lamina.runtime.containers.scoping import adopt
+
+    adopted = adopt(container, found)
+    if adopted is None:
+        return group
+    tell_keeper(root, container, adopted)
+    return adopted
+
+
+def _place_of(pid: int) -> str:
+    """Where a process is in the hierarchy of version 2, from its root."""
+    try:
+        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
+            return next((line[3:-1] for line in file if line.startswith("0::")), "")
+    except OSError:
+        return ""
+
+
+def tell_keeper(root: str, container: Container, group: Cgroup) -> None:
     """What it starts from now on, by `exec` or anew, has the new limits as well."""
     from lamina.runtime.isolation.request import open_cgroups
 
     files = open_cgroups(group.directories)
     try:
-        control.ask(root, container.id, {"op": "enter"}, tuple(files))
+        request = {"op": "enter", "cgroup": group.path}
+        control.ask(root, container.id, request, tuple(files))
     finally:
         for fd in files:
             os.close(fd)

@@ -135,9 +135,11 @@ class Control:
         self._kept.policy = Policy(*request["policy"])
         _done(line)
 
-    def _enter(self, line: _socket.socket, _: dict[str, Any], fds: list[int]) -> None:
+    def _enter(
+        self, line: _socket.socket, request: dict[str, Any], fds: list[int]
+    ) -> None:
         """Start what is to come in other cgroups as well; fds: their files."""
-        self._kept.given.enter_cgroups(fds[:])
+        self._kept.enter_cgroups(fds[:], request["cgroup"])
         fds[:] = []
         _done(line)
 

@@ -115,8 +115,10 @@ class Given:
             name: told.get(name, (identity, "bridge")) for name in names
         }
 
-    def enter_cgroups(self, files: list[int]) -> None:
-        """Have new processes join these cgroups: limits may have come in others."""
+    def enter_cgroups(self, files: list[int], path: str) -> None:
+        """Have new processes join these cgroups: limits may have come in others, and
+        it may have had none. `path` is its cgroup's."""
+        self._cgroup = path
         for fd in self.cgroups:
             os.close(fd)
         self.cgroups = files

@@ -124,6 +124,11 @@ class Kept:
         self.tell("kill", signal=str(_SIGKILL))
         self.signal(_SIGKILL)
 
+    def enter_cgroups(self, files: list[int], path: str) -> None:
+        """It is in these from now on."""
+        self.given.enter_cgroups(files, path)
+        self._write(cgroup=path)
+
     def pause(self, paused: bool) -> None:
         """Freeze its processes, or let them go on; raises ContainerError."""
         if paused:

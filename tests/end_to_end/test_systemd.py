@@ -28,6 +28,7 @@ LIMITS = "-m 64m --cpus 0.5 --pids-limit 30"
 SLEEP = "busybox /bin/busybox sleep 1000"
 APPS = f"/sys/fs/cgroup/user.slice/user-{UID}.slice/user@{UID}.service/app.slice"
 OCI = f"{RUNTIME} --root /run/oci --systemd-cgroup"
+FREE = f"{LAMINA} ps -q --no-trunc -f name=free"
 OWN = f"unshare -Urm {RUNTIME} --systemd-cgroup run --bundle BUNDLE/own oci"
 PODMAN = (
     f"podman --cgroup-manager systemd --storage-driver vfs --runtime {RUNTIME}"
@@ -68,6 +69,17 @@ USER = {
     "pause": f"{LAMINA} pause web; {LAMINA} ps; {LAMINA} unpause web",
     "user's update": f"{LAMINA} update -m 32m web; systemctl --user daemon-reload;"
     f" cat {APPS}/lamina-*/container/memory.max",
+    "free": f"{RUN} -d --name free busybox /bin/busybox sh -c"
+    " 'while /bin/busybox true; do /bin/busybox usleep 20000; done'",
+    "free's pause": f"{LAMINA} pause free; {LAMINA} ps;"
+    f" cat {APPS}/lamina-$({FREE}).scope/container/cgroup.events;"
+    f" {LAMINA} unpause free",
+    "free's limits": f"{LAMINA} update -m 48m free; {LAMINA} exec free {SHOW};"
+    f" cat {APPS}/lamina-$({FREE}).scope/container/memory.max",
+    "free's end": f"{LAMINA} stop -t 0 free; {LAMINA} start free; {LAMINA} rm -f free",
+    "delegated": "systemd-run --user --scope --quiet -p Delegate=yes"
+    f" {RUN} -d --name inner -m 40m {SLEEP}; {LAMINA} update -m 30m inner;"
+    f" {LAMINA} pause inner; {LAMINA} ps; {LAMINA} rm -f inner",
     "no controller": f"{RUN} --rm --blkio-weight 100 {SLEEP}",
     "user's slice": f"{RUN} -d --name it --cgroup-parent my.slice -m 64m {SLEEP};"
     " systemctl --user status --no-pager my.slice",
@@ -196,6 +208,21 @@ class TestUser:
         assert "64MiB" in said["stats"].out
         assert "(Paused)" in said["pause"].out
         assert said["user's update"].out.endswith(f"{32 * MIB}\n")
+
+    def test_one_that_had_no_limits(self, said: dict[str, Answer]) -> None:
+        assert said["free"].code == 0
+        assert "(Paused)" in said["free's pause"].out
+        assert "frozen 1" in said["free's pause"].out
+        _, place, limit, _ = said["free's limits"].out.split("\n")
+        assert place.endswith(".scope/container")
+        assert limit == str(48 * MIB)
+        assert said["free's end"].code == 0
+
+    def test_one_of_a_delegated_shell_from_another(
+        self, said: dict[str, Answer]
+    ) -> None:
+        shown = said["delegated"]
+        assert "(Paused)" in shown.out, shown
 
     def test_what_is_not_given_to_users(self, said: dict[str, Answer]) -> None:
         assert said["no controller"].code == 125

@@ -82,6 +82,10 @@ def _freeze(store: Store, identity: str, paused: bool) -> None:
     if found.status == (state.PAUSED if paused else state.RUNNING):
         already = "is already paused" if paused else "is not paused"
         raise LaminaError(f"Container {container.name} {already}.")
+    if paused:
+        from lamina.runtime.containers.updating import cgroup_of
+
+        cgroup_of(store.root, container, found)
     if not control.ask(store.root, identity, {"op": "pause", "paused": paused}):
         raise control.died()
 
