@@ -117,6 +117,12 @@ def _check(arguments: argparse.Namespace) -> None:
             "`--gpus` needs NVIDIA's runtime, which Lamina does not drive.",
             hint="`--device /dev/dri` gives a container the devices themselves.",
         )
+    if arguments.userns.startswith("keep-id"):
+        raise RunUsage(
+            "`--userns keep-id`: the files of an image would need other owners.",
+            hint="Run it as root, with `-u 0`: an ordinary user's root is that user "
+            "outside, and what it writes in a bind mount is theirs.",
+        )
     if arguments.userns not in ("", "host"):
         raise RunUsage(
             f"Invalid user namespace {arguments.userns!r}.",

@@ -71,6 +71,8 @@ def test_no_image_is_1(words: tuple[str, ...]) -> None:
         ("--rm", "--restart", "always"),
         ("--gpus", "all"),
         ("--userns", "private"),
+        ("--userns", "auto"),
+        ("--userns", "keep-id:uid=1000"),
         ("--pid", "private"),
         ("--ipc", "container:"),
         ("--uts", "container:x"),
