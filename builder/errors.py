@@ -30,8 +30,16 @@ class StepsFailed(LaminaError):
     """Several steps failed, in a build that went on after the first."""
 
 
-class LayersLost(LaminaError):
+class SolveAgain(LaminaError):
+    """What a step was to stand on is not as it was; solved once more, it may be."""
+
+
+class LayersLost(SolveAgain):
     """What a shared cache promised and does not give; their steps have to run."""
+
+
+class SourceChanged(SolveAgain):
+    """A file that is another, or gone, since a key was made of it."""
 
 
 class Stopped(LaminaError):
@@ -56,10 +64,6 @@ class MissingSource(LaminaError):
 
 class OutsideContext(LaminaError):
     """A source that lies outside the build context."""
-
-
-class SourceChanged(LaminaError):
-    """A file that changed, or went, between being chosen and being copied."""
 
 
 class CopyConflict(LaminaError):

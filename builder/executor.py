@@ -13,7 +13,7 @@ import time
 
 from lamina.builder.caching.cache import expiry, lookup, record
 from lamina.builder.commit import commit
-from lamina.builder.errors import LayersLost, StepFailed, placed
+from lamina.builder.errors import LayersLost, SourceChanged, StepFailed, placed
 from lamina.builder.events import Note, StepCached, StepMissed
 from lamina.builder.ops.noise import scrub
 from lamina.builder.solving.graph import CopyOp, RunOp, WorkdirOp
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 # CLOCK_REALTIME_COARSE, linux/time.h: the clock that stamps files.
 _FILE_CLOCK = 5
+# So often the files of a build may change before it gives up.
+_MOST_CHANGES = 3
 # How long (s) it may go unnoticed that the build was stopped.
 _PAUSE = 0.05
 
@@ -84,6 +86,8 @@ class Executor:
         self._made: dict[str, Layers] = {}
         # Whose turn it is among equal steps of this build, by cache key.
         self._turns: dict[str, threading.Lock] = {}
+        # How many steps were begun; one whose files changed is begun again.
+        self._begun = 0
         # The steps that were told to be cached.
         self._told: set[int] = set()
         # When (seconds since 1970) the first result becomes too old; 0 = never.
@@ -151,10 +155,11 @@ class Executor:
     def solve(self, graph: Graph) -> dict[int, Layers]:
         """The chain of layers of every step; those of the graph's products are here.
 
-        What a shared cache promised and did not give is run after all: all else is
-        known by then.
+        What a shared cache promised and did not give is run after all, and files that
+        changed before they were read are looked at anew: all else is known by then.
         """
         solver = self.solver(graph)
+        changes = 0
         while True:
             try:
                 results = solve(graph, solver)
@@ -163,6 +168,11 @@ class Executor:
                 return results
             except LayersLost:
                 continue
+            except SourceChanged as error:
+                changes += 1
+                if changes == _MOST_CHANGES:
+                    raise
+                self._emit(Note(f"{error.message} It is looked at again."))
 
     def _tell(self, event: Event) -> None:
         """A step that is found again when a build is solved once more is no news."""
@@ -271,7 +281,10 @@ class Executor:
     def _carry_out(self, work: Work) -> tuple[Layers, bool]:
         chains = (work.below, *work.origins.values())
         self._shared.bring(layer for chain in chains for layer in chain)
-        place = self._workspace.directory(str(work.step.index), 0o700)
+        with self._lock:
+            self._begun += 1
+            name = f"{work.step.index}-{self._begun}"
+        place = self._workspace.directory(name, 0o700)
         lowers = tuple(self._store.layer_path(layer) for layer in reversed(work.below))
         upper = _upper(place, lowers)
         try:

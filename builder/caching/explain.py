@@ -13,7 +13,7 @@ import time
 
 from lamina.builder.caching import file_lists, wording
 from lamina.builder.solving.graph import CACHE_ORIGIN, BaseOp, CopyOp, RunOp
-from lamina.builder.sources.context_read import ContextRead
+from lamina.builder.sources.context_read import ContextRead, mounted
 from lamina.oci.digest import Digest
 from lamina.values import value
 
@@ -199,21 +199,21 @@ class Explainer:
 
     def _read(self, work: Work) -> Iterator[_Read]:
         """What a step reads from contexts, stages and images."""
-        from lamina.builder.sources.reads import split_sources
+        from lamina.builder.sources.reads import part_name, split_sources
 
         digests = json.loads(work.key.fields)["reads"]
         operation = work.step.operation
         if isinstance(operation, CopyOp):
             parts = split_sources(operation)
             for number, part in enumerate(parts):
-                name = f"{number} files" if len(parts) > 1 else "files"
+                name = part_name(parts, number, "files")
                 if not isinstance(part, str) and name in digests:
                     yield _Read(name, digests[name], part, operation.origin)
         elif isinstance(operation, RunOp):
             for mount in operation.mounts:
                 name = f"mount {mount.target}"
                 if mount.origin != CACHE_ORIGIN and name in digests:
-                    chosen = ContextRead((mount.source or ".",), (), False)
+                    chosen = mounted(mount.source)
                     yield _Read(name, digests[name], chosen, mount.origin)
 
 

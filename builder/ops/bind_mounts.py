@@ -2,6 +2,10 @@
 
 Sources are found inside their tree by the kernel (openat2(2)) and handed on as a
 detached mount (CVE-2024-1753). What a step writes to one that is `rw` ends with it.
+
+Files of a folder are copied first. What a step makes of them is known by what they
+were when its key was made, so it must not see what is written to them meanwhile; nor
+who owns them here, nor what `.dockerignore` leaves out, nor a socket.
 """
 
 from __future__ import annotations
@@ -12,14 +16,13 @@ import stat
 import threading
 
 from lamina.builder.errors import MissingSource
-from lamina.builder.sources.context_read import ContextRead
+from lamina.builder.sources.context_read import mounted
 from lamina.builder.sources.items import TreeItem
 from lamina.runtime import paths, syscalls
 from lamina.runtime.isolation.snapshot import Snapshot, mount
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lamina.builder.inputs.build import BuildInputs
     from lamina.builder.solving.graph import RunMount
     from lamina.builder.solving.work import Work
     from lamina.builder.sources.reads import Reads
@@ -30,12 +33,13 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 class Binds:
     """Makes the bind mounts of a build's steps; `place` is a directory for copies."""
 
-    def __init__(self, inputs: BuildInputs, reads: Reads, place: str) -> None:
-        self._inputs = inputs
+    def __init__(self, reads: Reads, place: str) -> None:
         self._reads = reads
         self._place = place
         self._lock = threading.Lock()
         self._visible: dict[tuple[int, str, str], str] = {}
+        # Copies that were begun, done or not.
+        self._begun = 0
 
     def mount(self, work: Work, wanted: RunMount, place: str) -> int:
         """A detached mount of what is wanted; changes to it go to `place`."""
@@ -51,8 +55,7 @@ class Binds:
             os.close(root)
         try:
             if not wanted.writable:
-                # What is mounted below a folder of the user's is part of it.
-                return syscalls.open_tree(source, wanted.origin < 0)
+                return syscalls.open_tree(source, recursive=False)
             if stat.S_ISDIR(os.fstat(source).st_mode):
                 return _scratch_directory(source, place)
             return _scratch_file(source, place)
@@ -63,25 +66,22 @@ class Binds:
         """A descriptor of the tree that the source is in."""
         if wanted.origin >= 0:
             return os.dup(self._reads.root(work.origins[wanted.origin]))
-        path, ignore = self._reads.folder(wanted.origin)
-        if ignore.strip():
-            return os.open(self._copied(wanted), _DIRECTORY)
-        return os.open(path, _DIRECTORY)
+        return os.open(self._copied(work, wanted), _DIRECTORY)
 
-    def _copied(self, wanted: RunMount) -> str:
-        """A copy of the source without what `.dockerignore` leaves out: a step must
-        not see files that its key does not know. Steps that mount the same share it.
-        """
+    def _copied(self, work: Work, wanted: RunMount) -> str:
+        """A copy of the source, which steps that mount the same share."""
         from lamina.builder.ops.files import Arrival, copy_into
 
         source = wanted.source or "."
-        chosen = ContextRead((source,), (), False)
+        chosen, name = mounted(wanted.source), f"mount {wanted.target}"
         with self._lock:
-            selection = self._reads.select(chosen, wanted.origin, {})
+            selection = self._reads.as_keyed(work, name, chosen, wanted.origin)
             key = (wanted.origin, source, selection.digest)
             if key not in self._visible:
-                made = f"{self._place}/{len(self._visible)}"
-                os.mkdir(made, 0o755)
+                made = f"{self._place}/{self._begun}"
+                self._begun += 1
+                os.mkdir(made)
+                os.chmod(made, 0o755)
                 dest = posixpath.normpath("/" + source)
                 if dest != "/" and any(
                     isinstance(i, TreeItem) for i in selection.items

@@ -9,7 +9,7 @@ from lamina.builder.errors import CopyFailed
 from lamina.builder.ops.files import Arrival, Inline, Onto, copy_into, make_directory
 from lamina.builder.solving.graph import CopyOp
 from lamina.builder.sources.items import TreeItem
-from lamina.builder.sources.reads import split_sources
+from lamina.builder.sources.reads import part_name, split_sources
 from lamina.lang.quirks import SEVERAL_SOURCES, UNKNOWN_OWNER
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation.snapshot import mount
@@ -99,11 +99,13 @@ def workdir_step(
 def _sources(reads: Reads, work: Work, operation: CopyOp) -> tuple[Item | Fetched, ...]:
     """All that is copied, in the order of the sources."""
     items: list[Item | Fetched] = []
-    for part in split_sources(operation):
+    parts = split_sources(operation)
+    for number, part in enumerate(parts):
         if isinstance(part, str):
             items += reads.fetched(part, operation)
         else:
-            items += reads.select(part, operation.origin, work.origins).items
+            name = part_name(parts, number, "files")
+            items += reads.as_keyed(work, name, part, operation.origin).items
     return tuple(items)
 
 

@@ -12,7 +12,7 @@ from lamina.builder.errors import MissingSource
 from lamina.builder.ops.bind_mounts import Binds
 from lamina.builder.ops.cache_mounts import CacheMounts, cache_name
 from lamina.builder.ops.upper import give_away
-from lamina.builder.sources.context_read import ContextRead
+from lamina.builder.sources.context_read import mounted
 from lamina.runtime import syscalls
 from lamina.runtime.isolation.stage import new_file_system
 from lamina.runtime.spec import Mount, Spec
@@ -102,7 +102,7 @@ class StepMounts:
         self._inputs = inputs
         self._reads = reads
         self._workspace = workspace
-        self._binds = Binds(inputs, reads, workspace.directory("visible", 0o700))
+        self._binds = Binds(reads, workspace.directory("visible", 0o700))
         self._caches = CacheMounts(
             store, emit, cancelled, inputs.fresh_caches, reads.shared
         )
@@ -159,7 +159,7 @@ class StepMounts:
     def _seed(self, work: Work, wanted: RunMount) -> Selection | None:
         if wanted.origin < 0:
             return None
-        chosen = ContextRead((wanted.source or "/",), (), False)
+        chosen = mounted(wanted.source)
         return self._reads.select(chosen, wanted.origin, work.origins)
 
     def _secret(self, extra: Extra, wanted: RunMount) -> None:

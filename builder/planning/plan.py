@@ -155,7 +155,10 @@ class Planner:
                 return self.stage(earlier.index).tip
             self._check_origin(name, stage, span)
         if name not in self._images:
-            base = self._base(self._request(name, named, span))
+            if name == "scratch":
+                base = Base(scratch(self._platform), ())
+            else:
+                base = self._base(self._request(name, named, span))
             operation = BaseOp(name, base.layers, base.image)
             self._images[name] = self._steps.base(name, operation, span, self._platform)
         return self._images[name]

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from queue import SimpleQueue
 
-from lamina.builder.errors import LayersLost, together
+from lamina.builder.errors import LayersLost, SolveAgain, together
 from lamina.builder.events import (
     StepCached,
     StepCancelled,
@@ -89,8 +89,8 @@ def solve(graph: Graph, solver: Solver) -> dict[int, Layers]:
     """The chain of layers of every step; raises what the first failed step raised, or
     StepsFailed for several.
 
-    Raises LayersLost when nothing else is left to do: solving once more runs what was
-    promised and lost, and finds the rest in the cache.
+    Raises SolveAgain when nothing else is left to do: solving once more runs what was
+    promised and lost, or has other files to read, and finds the rest in the cache.
     """
     frontier = _Frontier(graph, solver)
     if solver.cancellation is None:
@@ -129,8 +129,8 @@ class _Frontier:
         # What stands on a step that failed, and what those raised.
         self._lost: set[int] = set()
         self._failures: list[LaminaError] = []
-        # Layers that were promised and are not to be had: no failure of a step.
-        self.lost: LayersLost | None = None
+        # What a step was to have and has not: no failure of its own.
+        self.lost: SolveAgain | None = None
         self._stopped = False
         self._workers = Crew()
         self._keyers = Crew()
@@ -179,7 +179,7 @@ class _Frontier:
 
     def _fail(self, step: Step, error: BaseException) -> None:
         """End the build, or give up what stands on the step and go on."""
-        if isinstance(error, LayersLost):
+        if isinstance(error, SolveAgain):
             self.lost = error
         elif self._solver.keep_going and isinstance(error, LaminaError):
             self._failures.append(error)
@@ -303,7 +303,7 @@ class _Frontier:
         try:
             made = self._solver.execute(work)
         except BaseException as error:
-            lost = self._stopped or isinstance(error, LayersLost)
+            lost = self._stopped or isinstance(error, SolveAgain)
             ended = StepCancelled if lost else StepFailed
             emit(ended(step.index, step.name, time.monotonic() - began))
             raise

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from lamina.values import value
 
+_WILD = frozenset("*?[")
+
 
 @value
 class ContextRead:
@@ -16,3 +18,10 @@ class ContextRead:
     if_exists: bool = False
     # `exclude` is about files that wildcards among the sources match, too.
     exclude_matches: bool = True
+
+
+def mounted(source: str) -> ContextRead:
+    """What a mount shows of a tree: `source` is a path, and no pattern; "" is all."""
+    if _WILD.intersection(source):
+        source = "".join(f"\\{c}" if c in "*?[\\" else c for c in source)
+    return ContextRead((source or ".",), (), False)

@@ -10,7 +10,12 @@ import json
 import os
 import threading
 
-from lamina.builder.errors import MissingSource, OutsideContext, placed
+from lamina.builder.errors import (
+    MissingSource,
+    OutsideContext,
+    SourceChanged,
+    placed,
+)
 from lamina.builder.events import Note
 from lamina.builder.solving.graph import (
     CACHE_ORIGIN,
@@ -21,7 +26,7 @@ from lamina.builder.solving.graph import (
 )
 from lamina.builder.solving.layers import result_digest
 from lamina.builder.solving.shared import Nobody
-from lamina.builder.sources.context_read import ContextRead
+from lamina.builder.sources.context_read import ContextRead, mounted
 from lamina.builder.sources.meter import Meters
 from lamina.errors import LaminaError
 from lamina.lang.quirks import EXCLUDED_FILES
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
     from lamina.builder.solving.graph import Step
     from lamina.builder.solving.layers import Layers
     from lamina.builder.solving.shared import SharedCaches
+    from lamina.builder.solving.work import Work
     from lamina.builder.sources.context import Context
     from lamina.builder.sources.elsewhere import Sources
     from lamina.builder.sources.fetched import Fetched
@@ -108,7 +114,7 @@ class Reads:
             else:
                 name, digest = "files", self._digest(part, operation.origin, origins)
             # What comes later wins: several parts have an order.
-            found[f"{number} {name}" if len(parts) > 1 else name] = digest
+            found[part_name(parts, number, name)] = digest
         return found
 
     def _remote(self, source: str, operation: CopyOp) -> tuple[str, str]:
@@ -202,8 +208,7 @@ class Reads:
         found = {}
         for mount in operation.mounts:
             if mount.origin != CACHE_ORIGIN:
-                chosen = ContextRead((mount.source or ".",), (), False)
-                digest = self._digest(chosen, mount.origin, origins)
+                digest = self._digest(mounted(mount.source), mount.origin, origins)
                 found[f"mount {mount.target}"] = digest
         return found
 
@@ -249,6 +254,25 @@ class Reads:
             else:
                 tree = self._stage(origins[origin])[1]
         return tree.select(*chosen.__dict__.values())
+
+    def as_keyed(
+        self, work: Work, name: str, chosen: ContextRead, origin: int
+    ) -> Selection:
+        """The files that the key of `work` has under `name`.
+
+        Raises SourceChanged when they are others by now: what a step makes of them must
+        not be known as what it makes of those.
+        """
+        selection = self.select(chosen, origin, work.origins)
+        if origin < 0:
+            known = json.loads(work.key.fields)["reads"]
+            if known[name] != selection.digest:
+                raise SourceChanged(
+                    "The build context changed while it was being built.",
+                    hint="Build again when nothing writes to it, or name what changes "
+                    "in .dockerignore.",
+                )
+        return selection
 
     def root(self, layers: Layers) -> int:
         """A descriptor of the root of a chain of layers, mounted read-only."""
@@ -314,6 +338,11 @@ def split_sources(operation: CopyOp) -> tuple[ContextRead | str, ...]:
     if local:
         parts.append(_chosen(operation, tuple(local)))
     return tuple(parts)
+
+
+def part_name(parts: tuple[ContextRead | str, ...], number: int, name: str) -> str:
+    """What a key calls one of the `parts` that a COPY or ADD reads."""
+    return f"{number} {name}" if len(parts) > 1 else name
 
 
 def _chosen(operation: CopyOp, sources: tuple[str, ...]) -> ContextRead:
