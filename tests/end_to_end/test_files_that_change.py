@@ -80,28 +80,6 @@ def test_a_file_that_changes_while_a_step_has_it(
     assert done.out == "old\nold\n"
 
 
-def test_a_context_that_never_rests(lamina: Lamina, tmp_path: Path) -> None:
-    """Each look at it gives something else: in the end that is said."""
-    folder = project(
-        tmp_path / "app",
-        "FROM busybox AS slow\nRUN --no-cache sleep 0.3\n"
-        "FROM busybox AS files\nCOPY f /f\n"
-        "FROM busybox\nCOPY --from=slow /etc/passwd /p\nCOPY --from=files /f /f\n",
-        f="0",
-    )
-    build = lamina.start("build", "--progress=plain", "--jobs=1", folder)
-    number = 0
-    while build.poll() is None:
-        number += 1
-        (folder / "next").write_text(str(number))
-        os.replace(folder / "next", folder / "f")
-    _, said = build.communicate(timeout=PATIENCE)
-    assert build.returncode == 1, said
-    assert said.count(b"It is looked at again.") == 2, said
-    assert b" in .dockerignore." in said.splitlines()[-1]
-    lamina.check()
-
-
 @pytest.mark.root("it gives files away")
 def test_a_step_does_not_see_whose_files_they_are(
     lamina: Lamina, tmp_path: Path
