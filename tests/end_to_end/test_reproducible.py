@@ -176,3 +176,30 @@ def test_the_web_application(
     (one, image), (other, second) = images
     assert image == second, explain(one, other, image, second)
     assert one.left_behind() == other.left_behind() == []
+
+
+def test_a_recipe_that_declares_the_epoch_is_told(
+    lamina: Lamina, tmp_path: Path
+) -> None:
+    """As with docker, whose client passes the variable on."""
+    folder = project(
+        tmp_path / "app",
+        "FROM busybox\nARG SOURCE_DATE_EPOCH\nRUN echo $SOURCE_DATE_EPOCH > /seen\n",
+    )
+
+    def seen(*flags: str, env: dict[str, str] | None = None) -> str:
+        return (lamina.files(folder, *flags, env=env) / "seen").read_text().strip()
+
+    variable = {"SOURCE_DATE_EPOCH": "1500000000"}
+    assert seen("--source-date-epoch", "1400000000") == "1400000000"
+    assert seen(env=variable) == "1500000000"
+    assert seen("--source-date-epoch", "1400000000", env=variable) == "1400000000"
+    given = ("--build-arg", "SOURCE_DATE_EPOCH=1600000000")
+    assert seen(*given, env=variable) == "1600000000"
+    assert seen() == "315532800"
+    # Who does not ask runs nothing again for another time.
+    text = "FROM busybox\nRUN echo $SOURCE_DATE_EPOCH > /seen\n"
+    (folder / "Recipe").write_text(text)
+    assert seen(env=variable) == "315532800"
+    done = lamina.run("build", "--source-date-epoch", "1", folder)
+    assert done.ran == []

@@ -246,8 +246,8 @@ def build_inputs(
         folder = recipe.folder if context else ""
         recipe = replace(recipe, name=brought.name, folder=folder)
     environment = settings.environment
-    args = build_args(arguments.build_arg, environment)
-    variable = args.get("SOURCE_DATE_EPOCH", environment.get("SOURCE_DATE_EPOCH"))
+    args = build_args(arguments.build_arg, environment, arguments.source_date_epoch)
+    variable = args.get("SOURCE_DATE_EPOCH")
     return BuildInputs(
         recipe=recipe,
         context=context,
@@ -320,9 +320,16 @@ def _context(given: str) -> str:
     return context_folder(given)
 
 
-def build_args(given: list[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """`NAME=VALUE`; a bare NAME takes its value from the environment, if it has one."""
-    found = {}
+def build_args(
+    given: list[str], environment: Mapping[str, str], epoch: str | None = None
+) -> dict[str, str]:
+    """`NAME=VALUE`; a bare NAME takes its value from the environment, if it has one.
+
+    SOURCE_DATE_EPOCH is one without being named, as with docker: `epoch` or the
+    environment's. Who declares it is told which time layers carry.
+    """
+    epoch = epoch or environment.get("SOURCE_DATE_EPOCH")
+    found = {"SOURCE_DATE_EPOCH": epoch} if epoch else {}
     for text in given:
         name, equals, rest = text.partition("=")
         if equals:
