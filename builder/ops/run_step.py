@@ -13,8 +13,9 @@ import threading
 import time
 
 from lamina.builder.errors import StepFailed
-from lamina.builder.events import Note, StepOutput
+from lamina.builder.events import StepOutput
 from lamina.builder.ops.mount_points import take_away
+from lamina.builder.ops.step_limits import StepLimits
 from lamina.builder.ops.step_mounts import StepMounts
 from lamina.builder.ops.step_spec import ETC_FILES, etc_files, step_spec
 from lamina.lang.source import excerpt
@@ -39,8 +40,6 @@ from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lamina.builder.events import Emit
     from lamina.builder.inputs.build import BuildInputs
     from lamina.builder.solving.graph import RunOp
@@ -56,8 +55,6 @@ if TYPE_CHECKING:
 # The last output that an error shows.
 _SHOWN_LINES = 30
 _KEPT_BYTES = 64 << 10
-# The kernel's usual one, in microseconds.
-_CPU_PERIOD = 100_000
 # Less than this is a full disk.
 _FULL = 1 << 20
 
@@ -91,6 +88,7 @@ class Runner:
         self._zygote = Zygote.start(
             Options(keep=(store.root,), cgroups=self._cgroup.directories)
         )
+        self._limits = StepLimits(inputs, emit, self._zygote.pid)
         self._stubs = stub_layer(store.root, hostname=False)
         self._bpf = seccomp.cached_profile(
             _made(f"{store.root}/seccomp"), DEFAULT_CAPABILITIES, one_id=has_one_id()
@@ -132,7 +130,7 @@ class Runner:
             files = self._file_mounts(operation.network)
             spec = step_spec(operation, self._inputs, extra.env, files)
             spec = extra.add_to(spec)
-            with self._limits(work, spec) as group:
+            with self._limits.of(work, spec) as group:
                 status, created, output = self._launch(
                     work, spec, snapshot, network, extra.fds, group
                 )
@@ -183,28 +181,6 @@ class Runner:
             status = Session(sandbox, ends, console).run()
             assert status is not None, "a step's shell has no keys to leave it by"
             return status.code
-
-    @contextlib.contextmanager
-    def _limits(self, work: Work, spec: Spec) -> Iterator[Cgroup | None]:
-        """A cgroup of the step's own, where each has its limits."""
-        memory, cpus = self._inputs.memory, self._inputs.cpus
-        if not (memory or cpus):
-            yield None
-            return
-        limits = Resources(
-            memory=memory,
-            cpu_quota=int(cpus * _CPU_PERIOD),
-            cpu_period=_CPU_PERIOD if cpus else 0,
-            devices=spec.resources.devices,
-        )
-        label = f"step{work.step.index}"
-        group = owned.create(label, limits, ceiling=BUILD_PIDS)
-        try:
-            if group.warning:
-                self._emit(Note(group.warning))
-            yield group
-        finally:
-            group.delete()
 
     def _out_of_memory(self) -> str:
         limit = self._inputs.memory

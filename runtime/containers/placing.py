@@ -27,9 +27,10 @@ def cgroup_below(
     """
     options = container.options
     if is_slice(options.cgroup_parent):
+        from lamina.runtime.cgroups.scoped import manager
         from lamina.runtime.containers import scoping
 
-        if asked := scoping.manager():
+        if asked := manager():
             given = (asked, container, owner, resources)
             return scoping.in_scope(*given, options.cgroup_parent)
     path = path_below(options.cgroup_parent, container.id, hierarchies())
@@ -45,9 +46,10 @@ def scoped(
 ) -> tuple[Cgroup, str]:
     """A cgroup with limits from the systemd of a user who can make none, and what is
     not limited; `instead` where there is no systemd to ask, or it does not answer."""
+    from lamina.runtime.cgroups.scoped import manager
     from lamina.runtime.containers import scoping
 
-    asked = scoping.manager()
+    asked = manager()
     if not asked:
         return instead, instead.warning
     try:

@@ -80,6 +80,9 @@ USER = {
     "delegated": "systemd-run --user --scope --quiet -p Delegate=yes"
     f" {RUN} -d --name inner -m 40m {SLEEP}; {LAMINA} update -m 30m inner;"
     f" {LAMINA} pause inner; {LAMINA} ps; {LAMINA} rm -f inner",
+    "build": f'printf \'FROM busybox\\nRUN ["/bin/busybox", "cat", '
+    '"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/cpu.max"]\\n\' >Dockerfile;'
+    f" {LAMINA} build --memory 64m --cpus 0.5 --network none --progress plain . 2>&1",
     "no controller": f"{RUN} --rm --blkio-weight 100 {SLEEP}",
     "user's slice": f"{RUN} -d --name it --cgroup-parent my.slice -m 64m {SLEEP};"
     " systemctl --user status --no-pager my.slice",
@@ -223,6 +226,11 @@ class TestUser:
     ) -> None:
         shown = said["delegated"]
         assert "(Paused)" in shown.out, shown
+
+    def test_steps_of_a_build(self, said: dict[str, Answer]) -> None:
+        assert said["build"].code == 0, said["build"]
+        assert f"{64 * MIB}\n" in said["build"].out
+        assert "50000 100000\n" in said["build"].out
 
     def test_what_is_not_given_to_users(self, said: dict[str, Answer]) -> None:
         assert said["no controller"].code == 125
