@@ -22,6 +22,8 @@ VOLUME = "volume"
 TMPFS = "tmpfs"
 
 _PROPAGATION = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
+# Bytes of what a volume without a name is called, in hexadecimal digits.
+_OWN = 32
 # SELinux labels, which Lamina has none of, and words for Docker Desktop.
 _IGNORED = ("z", "Z", "consistent", "cached", "delegated", "default")
 
@@ -107,7 +109,10 @@ def parse_bind(text: str, folder: str) -> Volume:
         volume = Volume(BIND, path, destination, create=True)
     else:
         volume = Volume(VOLUME, _checked(source), destination)
-    for option in options[0].split(",") if options else ():
+    given = options[0].split(",") if options else []
+    if {"ro", "rw"} <= set(given):
+        raise ContainerError(f"The volume {text!r} is both ro and rw.")
+    for option in given:
         volume = _with_option(volume, option, text)
     return volume
 
@@ -201,7 +206,10 @@ def _fields_of(text: str) -> list[str]:
         return text.split(",")
     import csv
 
-    return next(csv.reader([text]))
+    try:
+        return next(csv.reader([text]))
+    except csv.Error as error:
+        raise ContainerError(f"Invalid mount {text!r}: {error}.") from None
 
 
 def _check_kinds(text: str, kind: str, names: tuple[str, ...]) -> None:
@@ -236,13 +244,26 @@ def mount_text(volume: Volume) -> str:
         f"volume-subpath={volume.subpath}" if volume.subpath else "",
     ]
     quoted = (
-        '"' + f.replace('"', '""') + '"' if set(f) & {",", '"'} else f for f in fields
+        '"' + f.replace('"', '""') + '"' if set(f) & set(',"\n\r') else f
+        for f in fields
     )
     return ",".join(filter(None, quoted))
 
 
 def _flag(fields: dict[str, str], name: str) -> bool:
-    return fields.get(name, "0").lower() in ("", "1", "true")
+    word = fields.get(name, "0")
+    if word.lower() not in _TRUTHS:
+        raise ContainerError(
+            f"Invalid value {word!r} of {name} in a mount.", hint="true or false."
+        )
+    return _TRUTHS[word.lower()]
+
+
+# As Go's strconv.ParseBool has them; a bare word is true.
+_TRUTHS = {
+    **dict.fromkeys(("", "1", "t", "true"), True),
+    **dict.fromkeys(("0", "f", "false"), False),
+}
 
 
 def parse_tmpfs(text: str) -> Volume:
@@ -288,14 +309,22 @@ def open_bind(volume: Volume) -> int:
 
 def own_volumes(place: str) -> dict[str, str]:
     """The volumes without a name that the container at `place` was started with: where
-    each is in it, and what it is called."""
+    each is in it, and what it is called.
+
+    They go with the container: a line is read for nothing else, whatever an image calls
+    a place.
+    """
     try:
-        with open(f"{place}/volumes", encoding="utf-8", errors="surrogateescape") as f:
-            lines = f.read().splitlines()
+        with open(f"{place}/volumes", encoding="ascii") as file:
+            lines = file.read().split("\n")
     except FileNotFoundError:
         return {}
     pairs = (line.partition(" ") for line in lines)
-    return {inside: name for name, _, inside in pairs}
+    return {
+        inside.encode("ascii").decode("unicode_escape"): name
+        for name, _, inside in pairs
+        if len(name) == 2 * _OWN and not name.strip("0123456789abcdef")
+    }
 
 
 def name_volumes(place: str, wanted: tuple[Volume, ...]) -> tuple[Volume, ...]:
@@ -309,11 +338,14 @@ def name_volumes(place: str, wanted: tuple[Volume, ...]) -> tuple[Volume, ...]:
     for volume in wanted:
         source = volume.source
         if volume.kind == VOLUME and not source:
-            source = known.setdefault(volume.destination, os.urandom(32).hex())
+            source = known.setdefault(volume.destination, os.urandom(_OWN).hex())
         named.append(replace(volume, source=source))
     if known != before:
-        text = "".join(f"{name} {inside}\n" for inside, name in known.items())
-        record.write_file(f"{place}/volumes", text.encode("utf-8", "surrogateescape"))
+        lines = (
+            name.encode() + b" " + inside.encode("unicode_escape") + b"\n"
+            for inside, name in known.items()
+        )
+        record.write_file(f"{place}/volumes", b"".join(lines))
     return tuple(named)
 
 

@@ -50,7 +50,8 @@ def logs(arguments: argparse.Namespace, settings: Settings) -> int:
         )
     tail = _tail(arguments.tail)
     since = moment(arguments.since, "--since")
-    until = moment(arguments.until, "--until")
+    until = moment(arguments.until, "--until") if arguments.until else None
+    timed = bool(arguments.since or arguments.until)
     place = state.directory(store.root, container.id)
     shown = _Shown(arguments.timestamps, arguments.details)
     if arguments.follow:
@@ -58,7 +59,7 @@ def logs(arguments: argparse.Namespace, settings: Settings) -> int:
     else:
         records = read(f"{place}/log", tail)
     for record in records:
-        if not (since or until) or _is_between(record.time, since, until):
+        if not timed or _is_between(record.time, since, until):
             shown.show(record)
     shown.flush()
     return 0
@@ -155,8 +156,8 @@ def _tail(text: str) -> int | None:
         raise LaminaError(f"Invalid number of lines {text!r} for --tail.") from None
 
 
-def _is_between(text: str, since: int, until: int) -> bool:
+def _is_between(text: str, since: int, until: int | None) -> bool:
     from lamina.runtime.containers.logs import nanoseconds
 
     moment = nanoseconds(text)
-    return moment >= since and (not until or moment <= until)
+    return moment >= since and (until is None or moment <= until)

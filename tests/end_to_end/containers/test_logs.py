@@ -73,6 +73,12 @@ def test_bytes_come_back_as_they_were(lamina: Machine) -> None:
     assert hashlib.sha256(found).digest() == hashlib.sha256(data).digest()
 
 
+def test_until_the_beginning_of_time_is_nothing(lamina: Machine) -> None:
+    lamina("run", "--network", "none", "--name", "said", "busybox", "echo", "hi")
+    assert lamina.out("logs", "--until", "1970-01-01T00:00:00Z", "said") == ""
+    assert lamina.out("logs", "--since", "1970-01-01T00:00:00Z", "said") == "hi"
+
+
 def test_where_nothing_is_kept_nothing_can_be_read(lamina: Machine) -> None:
     lamina("run", "--name", "unkept", "--log-driver", "none", "busybox", "true")
     done = lamina("logs", "unkept", code=1)

@@ -185,6 +185,17 @@ def test_a_volume_of_the_image_goes_with_rm(lamina: Machine) -> None:
     assert len(os.listdir(lamina.store / "volumes")) == 1
 
 
+def test_an_image_s_volume_takes_no_other_along(lamina: Machine) -> None:
+    lamina("volume", "create", "precious")
+    place = "/x\nprecious /y"
+    lamina("run", "--rm", "--network", "none", "-v", place, "busybox", "true")
+    assert os.listdir(lamina.store / "volumes") == ["precious"]
+    lamina("run", "--name", "v3", "--network", "none", "-v", place, "busybox", "true")
+    assert len(os.listdir(lamina.store / "volumes")) == 2
+    lamina("rm", "-v", "v3")
+    assert os.listdir(lamina.store / "volumes") == ["precious"]
+
+
 def test_cidfile(lamina: Machine, tmp_path: Path) -> None:
     file = tmp_path / "cid"
     lamina("run", "--network", "none", "--cidfile", str(file), "busybox", "true")

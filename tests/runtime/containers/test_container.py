@@ -91,7 +91,19 @@ def test_binds_as_docker_reads_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":", "/a:", ":/b", "/a:b", "/a:/", "/a:/b:ro:rw", "/a:/b:exec", "a:/b"]
+    "text",
+    [
+        "",
+        ":",
+        "/a:",
+        ":/b",
+        "/a:b",
+        "/a:/",
+        "/a:/b:ro:rw",
+        "/a:/b:exec",
+        "a:/b",
+        "/a:/b:ro,rw",
+    ],
 )
 def test_binds_that_mean_nothing(text: str) -> None:
     with pytest.raises(ContainerError):
@@ -110,9 +122,39 @@ def test_mounts_written_out() -> None:
         # A comma would begin another option of the mount (CVE-2024-9407).
         "type=bind,src=/,dst=/b,bind-propagation=shared;rw",
         "type=tmpfs,dst=/t,tmpfs-size=1m;mode=7",
+        "dst=/b,readonly=maybe",
+        'dst=/b,"x',
+        '"dst=/b",x\ny',
     ):
         with pytest.raises(ContainerError):
             parse_mount(bad, "/")
+
+
+def test_volumes_of_a_place_that_is_written_as_another_line(tmp_path: Path) -> None:
+    """An image says where they are, and `rm -v` removes what is told here."""
+    places = (
+        "/x\nprecious /y",
+        f"/z\n{'a' * 64} /y",
+        "/u\u2028precious /y",
+        "/r\rprecious /y",
+        "/b\\nprecious /y",
+        "/\udcff\u20ac",
+    )
+    wanted = tuple(volumes.Volume("volume", "", place) for place in places)
+    named = volumes.name_volumes(str(tmp_path), wanted)
+    found = volumes.own_volumes(str(tmp_path))
+    assert found == {one.destination: one.source for one in named}
+    assert tuple(found) == places
+    # The second start finds them.
+    assert volumes.name_volumes(str(tmp_path), wanted) == named
+    (tmp_path / "volumes").write_text("precious /y\n../x /z\n")
+    assert volumes.own_volumes(str(tmp_path)) == {}
+
+
+def test_a_mount_is_read_as_it_was_written() -> None:
+    for place in ("/a,b", '/a"b', "/a\nb", "/a\r,b", "/ a"):
+        one = volumes.Volume("volume", "data", place, read_only=True)
+        assert parse_mount(volumes.mount_text(one), "/") == one
 
 
 def test_tmpfs_options_are_from_a_list() -> None:
