@@ -46,9 +46,15 @@ class Round:
 
 
 class Rounds:
-    """`work` is called with a round and what cancels it; its errors are its own."""
+    """`work` is called with a round and what cancels it; its errors are its own.
 
-    def __init__(self, work: Callable[[Round, Cancellation], None]) -> None:
+    What it returns is called when the round is over: what is asked for from there on
+    has nothing to do with that round, and waits.
+    """
+
+    def __init__(
+        self, work: Callable[[Round, Cancellation], Callable[[], None]]
+    ) -> None:
         self._work = work
         self._condition = threading.Condition()
         self._waiting: Round | None = None
@@ -73,12 +79,6 @@ class Rounds:
         if current is not None:
             current[1].cancel()
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is being done or waits."""
-        with self._condition:
-            return self._current is None and self._waiting is None
-
     def close(self) -> None:
         """Cancel what goes on, and wait for it."""
         with self._condition:
@@ -92,12 +92,14 @@ class Rounds:
     def _serve(self) -> None:
         while True:
             with self._condition:
-                self._current = None
                 self._condition.wait_for(lambda: self._closed or self._waiting)
                 if self._closed:
                     return
                 assert self._waiting is not None
                 current = self._current = (self._waiting, Cancellation())
                 self._waiting = None
-            self._work(*current)
-            self._cancelled = self._cancelled + 1 if current[1].asked else 0
+            over = self._work(*current)
+            with self._condition:
+                self._current = None
+                self._cancelled = self._cancelled + 1 if current[1].asked else 0
+            over()

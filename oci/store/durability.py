@@ -43,11 +43,11 @@ def settle(root: str) -> int:
         index.close()
 
 
-def settle_later(root: str) -> None:
-    """Start `settle` in a process of its own, and do not wait."""
+def settle_later(root: str) -> int:
+    """Start `settle` in a process of its own, and do not wait: that process."""
     quiet = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
     program = [sys.executable, "-I", "-S", os.path.realpath(__file__), root]
-    os.posix_spawn(sys.executable, program, {}, file_actions=quiet, setsid=True)
+    return os.posix_spawn(sys.executable, program, {}, file_actions=quiet, setsid=True)
 
 
 def _main(root: str) -> None:

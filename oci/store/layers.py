@@ -31,8 +31,10 @@ class Layers(Shelf):
 
     def __init__(self, root: str, index: Index, xattrs: str) -> None:
         super().__init__(root, index, xattrs)
-        # Whether a layer came that the disk may not have yet.
+        # Whether a layer came that the disk may not have yet, and the process that
+        # brought earlier ones there.
         self.published = False
+        self._settling = 0
 
     def publish_layer(
         self,
@@ -56,16 +58,16 @@ class Layers(Shelf):
                 found = self.layer(layer.content)
                 if found is None:
                     self._place(directory, layer, skeleton)
-                    self.published = True
                 self._record(run, layer, created)
                 if found is None or found.diff_id == layer.diff_id:
                     known = _NO_EPOCH if epoch is None else epoch
                     _record_diff_id(run, layer.content, known, layer.diff_id)
-                return found or layer
         except BaseException:
             # The index could not take the row (the disk is full, perhaps).
             self._unplace(layer.content)
             raise
+        self.published |= found is None
+        return found or layer
 
     def _record(self, run: sqlite3.Connection, layer: Layer, created: int) -> None:
         now = int(time.time())

@@ -62,10 +62,18 @@ class Store(Images):
             from lamina.oci.files.removal import remove_later
 
             remove_later(self._discarded)
+        self.settle()
+
+    def settle(self) -> None:
+        """Bring what was published to the disk, behind us: a crash of the machine would
+        take it otherwise. For who keeps the store open; `close` does it, too."""
+        if self._settling and _has_ended(self._settling):
+            self._settling = 0
         if self.published:
             from lamina.oci.store.durability import settle_later
 
-            settle_later(self.root)
+            self.published = False
+            self._settling = settle_later(self.root)
 
     def workspace(self) -> Workspace:
         """A private directory on the store's file system; use it with `with`.
@@ -203,3 +211,11 @@ def _overlay_namespace() -> str:
         first = file.readline().split()
     whole = first == ["0", "0", "4294967295"]
     return "trusted" if whole and os.geteuid() == 0 else "user"
+
+
+def _has_ended(child: int) -> bool:
+    """Whether a child process is over; then it is no zombie any longer."""
+    try:
+        return os.waitpid(child, os.WNOHANG)[0] == child
+    except ChildProcessError:
+        return True  # somebody else has collected it

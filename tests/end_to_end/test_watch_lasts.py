@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from pathlib import Path
 
 from tests.end_to_end.bases import Lamina, project
 from tests.end_to_end.serving import RECIPE, Served, page
+from tests.end_to_end.watching import children_of
 
 # What a test runs by default; WATCH_SAVES=2000 was run as well.
 SAVES = int(os.environ.get("WATCH_SAVES", "50"))
@@ -22,7 +22,7 @@ class Counts:
     def __init__(self, pid: int, store: Path) -> None:
         self.descriptors = len(os.listdir(f"/proc/{pid}/fd"))
         self.threads = len(os.listdir(f"/proc/{pid}/task"))
-        self.children = _children(pid)
+        self.children = len(children_of(pid))
         self.mounts = _mounts(store)
         self.containers = len(list((store / "containers").iterdir()))
         self.layers = len(list((store / "layers").iterdir()))
@@ -35,15 +35,6 @@ class Counts:
         mine, others = self.__dict__, other.__dict__
         spare = {"layers": 40, "kilobytes": 6000, "descriptors": 2}
         return all(mine[name] <= others[name] + spare.get(name, 0) for name in mine)
-
-
-def _children(pid: int) -> int:
-    found = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        # A thread may end while it is looked at.
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            found += len((task / "children").read_text().split())
-    return found
 
 
 def _mounts(store: Path) -> int:

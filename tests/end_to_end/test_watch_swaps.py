@@ -15,7 +15,7 @@ from lamina.oci.files.removal import remove_tree
 from tests.end_to_end.bases import Lamina, project
 from tests.end_to_end.hammering import Hammer, ask
 from tests.end_to_end.serving import RECIPE, Served, page
-from tests.end_to_end.watching import PATIENCE, watch
+from tests.end_to_end.watching import PATIENCE, children_of, watch
 
 # What a test runs by default; WATCH_SWAPS=200 was run as well.
 SWAPS = int(os.environ.get("WATCH_SWAPS", "20"))
@@ -267,9 +267,8 @@ def state_of(pid: int) -> str:
 def keepers_of(pid: int) -> set[int]:
     """Its processes that keep containers, or will, and those that were killed until it
     collects them."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
     found = set()
-    for child in (int(text) for task in tasks for text in task.read_text().split()):
+    for child in children_of(pid):
         with contextlib.suppress(FileNotFoundError):
             command = Path(f"/proc/{child}/cmdline").read_bytes()
             if not command or b"keeper" in command:

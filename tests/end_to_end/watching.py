@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -81,3 +82,13 @@ def watch(lamina: Lamina, *args: str | Path, first: str = "", **more: Any) -> Wa
     if first:
         started.outcome(first)
     return started
+
+
+def children_of(pid: int) -> set[int]:
+    """The processes that a process has started, whichever thread of it did."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        # A thread may end while it is looked at.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found.update(map(int, (task / "children").read_text().split()))
+    return found

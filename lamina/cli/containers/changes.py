@@ -76,10 +76,10 @@ def _diff(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.containers.finding import find, open_store
     from lamina.runtime.containers.changes import diff
 
-    store = open_store(settings)
-    for kind, path in diff(store, find(store, names[0])):
-        print(kind, path)
-    return 0
+    with open_store(settings) as store:
+        for kind, path in diff(store, find(store, names[0])):
+            print(kind, path)
+        return 0
 
 
 def _commit(arguments: argparse.Namespace, settings: Settings) -> int:
@@ -89,32 +89,34 @@ def _commit(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.runtime.containers.changes import commit, paused
 
     reference = _reference(arguments.name)
-    store = open_store(settings)
-    container = find(store, arguments.container)
-    config = container.config
-    if arguments.change:
-        from lamina.builder.planning.changes import apply_changes
+    with open_store(settings) as store:
+        container = find(store, arguments.container)
+        config = container.config
+        if arguments.change:
+            from lamina.builder.planning.changes import apply_changes
 
-        config = apply_changes(config, arguments.change)
-    no_pause = contextlib.nullcontext("")
-    with paused(store, container) if arguments.pause else no_pause as warning:
-        if warning:
-            print(f"lamina: warning: {warning}", file=sys.stderr)
-        image = commit(store, container, config, arguments.message, arguments.author)
-    if reference is not None:
-        store.tag(reference, image.id)
-        journal.note_image(store.root, "tag", image.id, reference.familiar())
-    name = {"imageRef": reference.familiar()} if reference is not None else {}
-    events.tell(
-        store.root,
-        container,
-        "commit",
-        comment=arguments.message,
-        imageID=image.id,
-        **name,
-    )
-    print(image.id)
-    return 0
+            config = apply_changes(config, arguments.change)
+        no_pause = contextlib.nullcontext("")
+        with paused(store, container) if arguments.pause else no_pause as warning:
+            if warning:
+                print(f"lamina: warning: {warning}", file=sys.stderr)
+            image = commit(
+                store, container, config, arguments.message, arguments.author
+            )
+        if reference is not None:
+            store.tag(reference, image.id)
+            journal.note_image(store.root, "tag", image.id, reference.familiar())
+        name = {"imageRef": reference.familiar()} if reference is not None else {}
+        events.tell(
+            store.root,
+            container,
+            "commit",
+            comment=arguments.message,
+            imageID=image.id,
+            **name,
+        )
+        print(image.id)
+        return 0
 
 
 def _reference(name: str) -> Reference | None:
@@ -134,17 +136,19 @@ def _export(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.runtime.containers import events
     from lamina.runtime.containers.changes import export
 
-    store = open_store(settings)
-    container = find(store, arguments.container)
-    events.tell(store.root, container, "export")
-    if arguments.output not in ("", "-"):
-        with tar_at(arguments.output) as file:
-            export(store, container, lambda data: write_all(file, data, "the archive"))
+    with open_store(settings) as store:
+        container = find(store, arguments.container)
+        events.tell(store.root, container, "export")
+        if arguments.output not in ("", "-"):
+            with tar_at(arguments.output) as file:
+                export(
+                    store, container, lambda data: write_all(file, data, "the archive")
+                )
+            return 0
+        if os.isatty(1):
+            raise LaminaError(
+                "A tar is not written to a terminal.", hint="Use -o FILE, or a pipe."
+            )
+        export(store, container, sys.stdout.buffer.write)
+        sys.stdout.buffer.flush()
         return 0
-    if os.isatty(1):
-        raise LaminaError(
-            "A tar is not written to a terminal.", hint="Use -o FILE, or a pipe."
-        )
-    export(store, container, sys.stdout.buffer.write)
-    sys.stdout.buffer.flush()
-    return 0

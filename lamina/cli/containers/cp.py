@@ -58,20 +58,22 @@ def copy(arguments: argparse.Namespace, settings: Settings) -> int:
         raise LaminaError("The path in the container is missing: it is CONTAINER:PATH.")
     # Before an ordinary user becomes root of a namespace that may lack its rights.
     host = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    store = open_store(settings, enter=False)
-    container = find(store, source or destination)
-    from lamina.runtime.containers import events
-    from lamina.runtime.containers.view import view
+    with open_store(settings, enter=False) as store:
+        container = find(store, source or destination)
+        from lamina.runtime.containers import events
+        from lamina.runtime.containers.view import view
 
-    with view(store, container, writes=bool(destination)) as root:
-        if source:
-            end = _inside(root, source, source_path)
-            _copy_out(arguments, end, host, destination_path)
-        else:
-            end = _inside(root, destination, destination_path)
-            _copy_in(arguments, host, source_path, end)
-    events.tell(store.root, container, "archive-path" if source else "extract-to-dir")
-    return 0
+        with view(store, container, writes=bool(destination)) as root:
+            if source:
+                end = _inside(root, source, source_path)
+                _copy_out(arguments, end, host, destination_path)
+            else:
+                end = _inside(root, destination, destination_path)
+                _copy_in(arguments, host, source_path, end)
+        events.tell(
+            store.root, container, "archive-path" if source else "extract-to-dir"
+        )
+        return 0
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -40,11 +40,11 @@ def _create(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.runtime.containers import names, state
 
     options = options_from(arguments)
-    store = open_store(settings)
-    container = created(arguments, settings, store, options, names.new_id())
-    state.save_state(store.root, container.id, state.State(state.CREATED))
-    print(container.id)
-    return 0
+    with open_store(settings) as store:
+        container = created(arguments, settings, store, options, names.new_id())
+        state.save_state(store.root, container.id, state.State(state.CREATED))
+        print(container.id)
+        return 0
 
 
 def created(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 
@@ -10,7 +11,7 @@ from lamina.errors import LaminaError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from lamina.cli.settings import Settings
     from lamina.oci.store.store import Store
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     Act = Callable[[Store, str, argparse.Namespace], str]
 
 
-def open_store(settings: Settings, enter: bool = True) -> Store:
-    """The store, with what dead keepers left cleared away.
+@contextlib.contextmanager
+def open_store(settings: Settings, enter: bool = True) -> Iterator[Store]:
+    """The store for one command, with what dead keepers left cleared away.
 
     `enter`: as an ordinary user's root, who may touch all of its files. From outside
     that namespace, and only from there, the same user may signal and enter the
@@ -35,10 +37,13 @@ def open_store(settings: Settings, enter: bool = True) -> Store:
     if enter:
         become_root(settings.root)
     store = Store.open(settings.root)
-    make_places(store.root)
-    if enter or os.geteuid() == 0:
-        collect(store)
-    return store
+    try:
+        make_places(store.root)
+        if enter or os.geteuid() == 0:
+            collect(store)
+        yield store
+    finally:
+        store.close()
 
 
 def find(store: Store, name: str) -> Container:
@@ -56,8 +61,8 @@ def add_each(
     parser.add_argument("containers", metavar="CONTAINER", nargs="+")
 
     def call(arguments: argparse.Namespace, settings: Settings) -> int:
-        store = open_store(settings, enter=False)
-        return do_each(store, arguments.containers, act, arguments)
+        with open_store(settings, enter=False) as store:
+            return do_each(store, arguments.containers, act, arguments)
 
     parser.set_defaults(call=call)
     return parser

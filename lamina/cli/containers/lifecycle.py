@@ -131,6 +131,6 @@ def _in_use(container: Container, status: str) -> LaminaError:
 def _rename(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.runtime.containers.container import rename
 
-    store = open_store(settings)
-    rename(store.root, find(store, arguments.container), arguments.name)
-    return 0
+    with open_store(settings) as store:
+        rename(store.root, find(store, arguments.container), arguments.name)
+        return 0

@@ -41,28 +41,28 @@ def logs(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.runtime.containers import state
     from lamina.runtime.containers.logs import read
 
-    store = open_store(settings)
-    container = find(store, arguments.container)
-    if container.options.log_driver == "none":
-        raise LaminaError(
-            "The log driver `none` keeps nothing that could be read.",
-            hint="Leave out `--log-driver none`.",
-        )
-    tail = _tail(arguments.tail)
-    since = moment(arguments.since, "--since")
-    until = moment(arguments.until, "--until") if arguments.until else None
-    timed = bool(arguments.since or arguments.until)
-    place = state.directory(store.root, container.id)
-    shown = _Shown(arguments.timestamps, arguments.details)
-    if arguments.follow:
-        records = _followed(store.root, container.id, tail, shown)
-    else:
-        records = read(f"{place}/log", tail)
-    for record in records:
-        if not timed or _is_between(record.time, since, until):
-            shown.show(record)
-    shown.flush()
-    return 0
+    with open_store(settings) as store:
+        container = find(store, arguments.container)
+        if container.options.log_driver == "none":
+            raise LaminaError(
+                "The log driver `none` keeps nothing that could be read.",
+                hint="Leave out `--log-driver none`.",
+            )
+        tail = _tail(arguments.tail)
+        since = moment(arguments.since, "--since")
+        until = moment(arguments.until, "--until") if arguments.until else None
+        timed = bool(arguments.since or arguments.until)
+        place = state.directory(store.root, container.id)
+        shown = _Shown(arguments.timestamps, arguments.details)
+        if arguments.follow:
+            records = _followed(store.root, container.id, tail, shown)
+        else:
+            records = read(f"{place}/log", tail)
+        for record in records:
+            if not timed or _is_between(record.time, since, until):
+                shown.show(record)
+        shown.flush()
+        return 0
 
 
 class _Shown:

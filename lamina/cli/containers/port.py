@@ -26,21 +26,21 @@ def add(commands: Commands) -> None:
 def _port(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.runtime.containers import state
 
-    store = open_store(settings)
-    container = find(store, arguments.container)
-    wanted = arguments.port
-    if wanted and "/" not in wanted:
-        wanted += "/tcp"
-    shown = 0
-    for text in state.see(store.root, container.id).ports:
-        host, _, inside = text.partition("->")
-        if not wanted:
-            print(f"{inside} -> {host}")
-        elif inside == wanted:
-            print(host)
-            shown += 1
-    if wanted and not shown:
-        raise LaminaError(
-            f"No public port '{arguments.port}' published for {container.name}."
-        )
-    return 0
+    with open_store(settings) as store:
+        container = find(store, arguments.container)
+        wanted = arguments.port
+        if wanted and "/" not in wanted:
+            wanted += "/tcp"
+        shown = 0
+        for text in state.see(store.root, container.id).ports:
+            host, _, inside = text.partition("->")
+            if not wanted:
+                print(f"{inside} -> {host}")
+            elif inside == wanted:
+                print(host)
+                shown += 1
+        if wanted and not shown:
+            raise LaminaError(
+                f"No public port '{arguments.port}' published for {container.name}."
+            )
+        return 0

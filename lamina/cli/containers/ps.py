@@ -37,32 +37,32 @@ def list_containers(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.formats.tables import show
     from lamina.runtime.containers import state
 
-    store = open_store(settings)
-    for identity in state.damaged(store.root):
-        print(
-            f"lamina: warning: the record of container {identity[:12]} is damaged; "
-            "`lamina rm -f` removes it",
-            file=sys.stderr,
-        )
-    last = 1 if arguments.latest else arguments.last
-    every = arguments.all or last >= 0
-    filters = parse_filters(arguments.filter)
-    every = every or any(key in ("status", "exited") for key, _ in filters)
-    found = [
-        (container, what)
-        for container, what in state.containers(store.root)
-        if (every or what.is_active) and matches(store, container, what, filters)
-    ]
-    if last >= 0:
-        found = found[:last]
-    if arguments.quiet and not arguments.format:
-        for container, _ in found:
-            print(container.id if arguments.no_trunc else container.short)
+    with open_store(settings) as store:
+        for identity in state.damaged(store.root):
+            print(
+                f"lamina: warning: the record of container {identity[:12]} is damaged; "
+                "`lamina rm -f` removes it",
+                file=sys.stderr,
+            )
+        last = 1 if arguments.latest else arguments.last
+        every = arguments.all or last >= 0
+        filters = parse_filters(arguments.filter)
+        every = every or any(key in ("status", "exited") for key, _ in filters)
+        found = [
+            (container, what)
+            for container, what in state.containers(store.root)
+            if (every or what.is_active) and matches(store, container, what, filters)
+        ]
+        if last >= 0:
+            found = found[:last]
+        if arguments.quiet and not arguments.format:
+            for container, _ in found:
+                print(container.id if arguments.no_trunc else container.short)
+            return 0
+        whole = arguments.no_trunc
+        style = arguments.format.lower()
+        sized = arguments.size or "size" in style or "json" in style
+        rows = [row(store, container, what, whole, sized) for container, what in found]
+        columns = {**COLUMNS, "Size": "SIZE"} if arguments.size else COLUMNS
+        show(rows, columns, arguments.format, MORE)
         return 0
-    whole = arguments.no_trunc
-    style = arguments.format.lower()
-    sized = arguments.size or "size" in style or "json" in style
-    rows = [row(store, container, what, whole, sized) for container, what in found]
-    columns = {**COLUMNS, "Size": "SIZE"} if arguments.size else COLUMNS
-    show(rows, columns, arguments.format, MORE)
-    return 0

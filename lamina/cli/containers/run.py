@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 
 from lamina.cli.formats.amounts import RunUsage
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from lamina.cli.settings import Settings
     from lamina.runtime.containers.connecting import Connecting
     from lamina.runtime.containers.console import Console
-    from lamina.runtime.containers.options import Options
     from lamina.runtime.containers.starting import Start
     from lamina.runtime.containers.state import Container
     from lamina.runtime.isolation.zygote import Zygote
@@ -44,7 +44,6 @@ def add(commands: Commands) -> None:
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Run; the container's own exit code, or 0 and its ID with `-d`."""
     from lamina.cli.containers.network_flags import network_mode
-    from lamina.cli.containers.request import options_of
     from lamina.cli.opened import become_root
     from lamina.runtime.containers.keepers import start_keeper
     from lamina.runtime.isolation.userns import require_namespaces
@@ -56,28 +55,29 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     zygote = start_keeper(
         settings.root, network_mode(arguments), arguments.pid, arguments.runtime
     )
-    try:
-        options = options_of(arguments)
-        start, container, connecting = _prepared(arguments, settings, options, zygote)
-        connection = connecting if connecting.complete else None
-        attached = start.run(console, connection, detached=console is None)
-    except BaseException:
-        zygote.close()
-        raise
-    if start.warning:
-        print(f"lamina: warning: {start.warning}", file=sys.stderr)
-    if console is None:
-        print(container.id)
-        return 0
-    from lamina.runtime.containers.watching import watch
-
-    try:
-        code = watch(start.store, container, attached, console)
-    except BaseException:
-        if console.proxied:
+    with contextlib.ExitStack() as end:
+        try:
+            made = _prepared(arguments, settings, zygote, end)
+            start, container, connecting = made
+            connection = connecting if connecting.complete else None
+            attached = start.run(console, connection, detached=console is None)
+        except BaseException:
             zygote.close()
-        raise
-    return 0 if code is None else code
+            raise
+        if start.warning:
+            print(f"lamina: warning: {start.warning}", file=sys.stderr)
+        if console is None:
+            print(container.id)
+            return 0
+        from lamina.runtime.containers.watching import watch
+
+        try:
+            code = watch(start.store, container, attached, console)
+        except BaseException:
+            if console.proxied:
+                zygote.close()
+            raise
+        return 0 if code is None else code
 
 
 def _console(arguments: argparse.Namespace) -> Console:
@@ -100,13 +100,19 @@ def _console(arguments: argparse.Namespace) -> Console:
 
 
 def _prepared(
-    arguments: argparse.Namespace, settings: Settings, options: Options, zygote: Zygote
+    arguments: argparse.Namespace,
+    settings: Settings,
+    zygote: Zygote,
+    end: contextlib.ExitStack,
 ) -> tuple[Start, Container, Connecting]:
-    """The container on disk, and its network, which a thread makes meanwhile."""
+    """The container on disk, and its network, which a thread makes meanwhile; `end`
+    closes the store."""
+    from lamina.cli.containers.request import options_of
     from lamina.runtime.containers.connecting import Connecting
     from lamina.runtime.containers.names import new_id
     from lamina.runtime.owner import Owner
 
+    options = options_of(arguments)
     identity = new_id()
     connecting = Connecting(identity, options, lambda: Owner.of(identity, zygote.pid))
     try:
@@ -117,6 +123,7 @@ def _prepared(
 
         check(options)
         store = Store.open(settings.root)
+        end.callback(store.close)
         container = created(arguments, settings, store, options, identity)
         return Start(store, zygote, container), container, connecting
     except BaseException:

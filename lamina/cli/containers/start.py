@@ -71,8 +71,8 @@ def _start(arguments: argparse.Namespace, settings: Settings) -> int:
 
     if arguments.attach or arguments.interactive:
         return _start_attached(arguments, settings)
-    store = open_store(settings)
-    return do_each(store, arguments.containers, _start_one, arguments)
+    with open_store(settings) as store:
+        return do_each(store, arguments.containers, _start_one, arguments)
 
 
 def _start_one(store: Store, identity: str, _: argparse.Namespace) -> str:
@@ -128,15 +128,15 @@ def _start_attached(arguments: argparse.Namespace, settings: Settings) -> int:
 
     if len(arguments.containers) > 1:
         raise LaminaError("You cannot start and attach multiple containers at once.")
-    store = open_store(settings)
-    container = find(store, arguments.containers[0])
-    console = _console(arguments, container, arguments.interactive)
-    try:
-        attached = started(store, container, console)
-    except AlreadyStarted:
-        attached = attach(store.root, container, console)
-    code = watch(store, container, attached, console)
-    return 0 if code is None else code
+    with open_store(settings) as store:
+        container = find(store, arguments.containers[0])
+        console = _console(arguments, container, arguments.interactive)
+        try:
+            attached = started(store, container, console)
+        except AlreadyStarted:
+            attached = attach(store.root, container, console)
+        code = watch(store, container, attached, console)
+        return 0 if code is None else code
 
 
 # restart
@@ -147,19 +147,19 @@ def _restart(arguments: argparse.Namespace, settings: Settings) -> int:
     a namespace cannot signal the containers of others."""
     from lamina.cli.opened import become_root
 
-    store = open_store(settings, enter=False)
-    if os.geteuid() == 0:
-        return do_each(store, arguments.containers, _restart_one, arguments)
-    stopped = []
-    for name in arguments.containers:
-        try:
-            _stop(store, find(store, name), arguments)
-            stopped.append(name)
-        except LaminaError as error:
-            tell(error)
-    become_root(settings.root)
-    code = do_each(store, stopped, _start_again, arguments)
-    return code or int(len(stopped) < len(arguments.containers))
+    with open_store(settings, enter=False) as store:
+        if os.geteuid() == 0:
+            return do_each(store, arguments.containers, _restart_one, arguments)
+        stopped = []
+        for name in arguments.containers:
+            try:
+                _stop(store, find(store, name), arguments)
+                stopped.append(name)
+            except LaminaError as error:
+                tell(error)
+        become_root(settings.root)
+        code = do_each(store, stopped, _start_again, arguments)
+        return code or int(len(stopped) < len(arguments.containers))
 
 
 def _restart_one(store: Store, identity: str, arguments: argparse.Namespace) -> str:
@@ -190,15 +190,15 @@ def _attach(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.runtime.containers.attaching import attach, check_running
     from lamina.runtime.containers.watching import watch
 
-    store = open_store(settings, enter=False)
-    container = find(store, arguments.container)
-    check_running(store.root, container)
-    console = _console(arguments, container, not arguments.no_stdin)
-    attached = attach(store.root, container, console)
-    code = watch(store, container, attached, console)
-    if code is None:
-        print("read escape sequence", file=sys.stderr)
-    return 1 if code is None else code
+    with open_store(settings, enter=False) as store:
+        container = find(store, arguments.container)
+        check_running(store.root, container)
+        console = _console(arguments, container, not arguments.no_stdin)
+        attached = attach(store.root, container, console)
+        code = watch(store, container, attached, console)
+        if code is None:
+            print("read escape sequence", file=sys.stderr)
+        return 1 if code is None else code
 
 
 def _console(

@@ -56,20 +56,20 @@ def add(commands: Commands) -> None:
 
 def stats(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print what is used until interrupted, or once."""
-    store = open_store(settings, enter=False)
-    # Who is named has to be there, now.
-    named = [find(store, name).id for name in arguments.containers]
-    if not arguments.no_stream and sys.stdout.isatty():
-        print(_CLEAR, end="", flush=True)
-    before = _seen(store, named, arguments.all)
-    time.sleep(_FIRST_PAUSE)
-    while True:
-        now = _seen(store, named, arguments.all)
-        _show(before, now, arguments)
-        if arguments.no_stream:
-            return 0
-        before = now
-        time.sleep(_PAUSE)
+    with open_store(settings, enter=False) as store:
+        # Who is named has to be there, now.
+        named = [find(store, name).id for name in arguments.containers]
+        if not arguments.no_stream and sys.stdout.isatty():
+            print(_CLEAR, end="", flush=True)
+        before = _seen(store, named, arguments.all)
+        time.sleep(_FIRST_PAUSE)
+        while True:
+            now = _seen(store, named, arguments.all)
+            _show(before, now, arguments)
+            if arguments.no_stream:
+                return 0
+            before = now
+            time.sleep(_PAUSE)
 
 
 def _seen(store: Store, named: list[str], every: bool) -> Seen:

@@ -34,15 +34,15 @@ def _top(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.formats.tables import print_table
     from lamina.runtime.containers import events, members, state, stop
 
-    store = open_store(settings, enter=False)
-    container = find(store, arguments.container)
-    found = state.see(store.root, container.id)
-    if not found.is_running or found.init is None:
-        raise stop.not_running(container)
-    pids = members.members(found)
-    events.tell(store.root, container, "top")
-    if arguments.options:
-        print_table(*listed(pids, arguments.options), _NARROWEST)
-    else:
-        print_table(COLUMNS, processes(pids), _NARROWEST)
-    return 0
+    with open_store(settings, enter=False) as store:
+        container = find(store, arguments.container)
+        found = state.see(store.root, container.id)
+        if not found.is_running or found.init is None:
+            raise stop.not_running(container)
+        pids = members.members(found)
+        events.tell(store.root, container, "top")
+        if arguments.options:
+            print_table(*listed(pids, arguments.options), _NARROWEST)
+        else:
+            print_table(COLUMNS, processes(pids), _NARROWEST)
+        return 0

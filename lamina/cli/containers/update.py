@@ -54,9 +54,9 @@ def update(arguments: argparse.Namespace, settings: Settings) -> int:
     changes = _changes(arguments)
     if not changes:
         raise LaminaError("You must provide one or more flags when using this command.")
-    store = open_store(settings, enter=False)
-    arguments.changes = changes
-    return do_each(store, arguments.containers, _update_one, arguments)
+    with open_store(settings, enter=False) as store:
+        arguments.changes = changes
+        return do_each(store, arguments.containers, _update_one, arguments)
 
 
 def _update_one(store: Store, identity: str, arguments: argparse.Namespace) -> str:

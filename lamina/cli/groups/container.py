@@ -40,13 +40,13 @@ def _prune(arguments: argparse.Namespace, settings: Settings) -> int:
     filters = parse_filters(arguments.filter, ("until", "label", "label!"))
     if not arguments.force and not confirmed(_WARNING):
         return 1
-    store = open_store(settings)
-    removed, freed = _remove_stopped(store, filters)
-    journal.note_prune(store.root, "container", freed)
-    if removed:
-        print("\n".join(("Deleted Containers:", *removed, "")))
-    print(f"Total reclaimed space: {human_size(freed)}")
-    return 0
+    with open_store(settings) as store:
+        removed, freed = _remove_stopped(store, filters)
+        journal.note_prune(store.root, "container", freed)
+        if removed:
+            print("\n".join(("Deleted Containers:", *removed, "")))
+        print(f"Total reclaimed space: {human_size(freed)}")
+        return 0
 
 
 def _remove_stopped(

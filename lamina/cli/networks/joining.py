@@ -44,9 +44,9 @@ def _connect(arguments: argparse.Namespace, settings: Settings) -> int:
             endpoints.check_address(arguments.ip6, 6),
             endpoints.check_mac(arguments.mac_address),
         )
-        store = open_store(settings)
-        container = find(store, arguments.container)
-        connect(store.root, container, asked, tuple(arguments.link))
+        with open_store(settings) as store:
+            container = find(store, arguments.container)
+            connect(store.root, container, asked, tuple(arguments.link))
     return 0
 
 
@@ -66,8 +66,7 @@ def _disconnect(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.networks.refusing import told
     from lamina.runtime.containers.reconnecting import disconnect
 
-    with told():
-        store = open_store(settings)
+    with told(), open_store(settings) as store:
         container = find(store, arguments.container)
         name = arguments.network
         disconnect(store.root, container, name, arguments.force)

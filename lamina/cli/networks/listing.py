@@ -41,20 +41,22 @@ def _list(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.formats.tables import show
 
     filters = parse_filters(arguments.filter, _FILTERS)
-    store = open_store(settings)
-    rows = [
-        row for row in _rows(store) if all(_passes(store, row, f) for f in _by(filters))
-    ]
-    for row in rows:
-        row["ID"] = row["ID"] if arguments.no_trunc else row["ID"][:_SHORT]
-        labels = sorted(row.pop("labels").items())
-        row["Labels"] = ",".join(f"{key}={given}" for key, given in labels)
-    if arguments.quiet:
+    with open_store(settings) as store:
+        rows = [
+            row
+            for row in _rows(store)
+            if all(_passes(store, row, f) for f in _by(filters))
+        ]
         for row in rows:
-            print(row["ID"])
+            row["ID"] = row["ID"] if arguments.no_trunc else row["ID"][:_SHORT]
+            labels = sorted(row.pop("labels").items())
+            row["Labels"] = ",".join(f"{key}={given}" for key, given in labels)
+        if arguments.quiet:
+            for row in rows:
+                print(row["ID"])
+            return 0
+        show(rows, _COLUMNS, arguments.format)
         return 0
-    show(rows, _COLUMNS, arguments.format)
-    return 0
 
 
 def _rows(store: Store) -> list[dict[str, Any]]:
@@ -153,10 +155,10 @@ def add_inspect(inner: Commands) -> None:
 def _inspect(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.formats.documents import show_each
 
-    store = open_store(settings)
-    return show_each(
-        arguments.names, lambda name: network_json(store, name), arguments.format
-    )
+    with open_store(settings) as store:
+        return show_each(
+            arguments.names, lambda name: network_json(store, name), arguments.format
+        )
 
 
 def network_json(store: Store, name: str) -> dict[str, Any]:

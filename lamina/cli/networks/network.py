@@ -78,11 +78,16 @@ def _create(arguments: argparse.Namespace, settings: Settings) -> int:
         )
         labels = pairs(arguments.label, "label")
         options = pairs(arguments.opt, "option")
-        store = open_store(settings)
-        making.collect(store.root)
-        made = making.create(
-            store.root, arguments.name, request, options, labels, arguments.attachable
-        )
+        with open_store(settings) as store:
+            making.collect(store.root)
+            made = making.create(
+                store.root,
+                arguments.name,
+                request,
+                options,
+                labels,
+                arguments.attachable,
+            )
     print(made.id)
     return 0
 

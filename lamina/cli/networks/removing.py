@@ -34,22 +34,22 @@ def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.runtime.network import making
     from lamina.runtime.network.definitions import NoSuchNetwork
 
-    store = open_store(settings)
-    hub = hub_of(store)
-    code = 0
-    for name in arguments.names:
-        try:
-            making.remove(store.root, name, hub)
-        except NoSuchNetwork as error:
-            if not arguments.force:
+    with open_store(settings) as store:
+        hub = hub_of(store)
+        code = 0
+        for name in arguments.names:
+            try:
+                making.remove(store.root, name, hub)
+            except NoSuchNetwork as error:
+                if not arguments.force:
+                    tell(error)
+                    code = 1
+            except LaminaError as error:
                 tell(error)
                 code = 1
-        except LaminaError as error:
-            tell(error)
-            code = 1
-        else:
-            print(name, flush=True)
-    return code
+            else:
+                print(name, flush=True)
+        return code
 
 
 def hub_of(store: Store) -> Hub | None:
@@ -87,24 +87,24 @@ def _prune(arguments: argparse.Namespace, settings: Settings) -> int:
     before = [parse_moment(given) for key, given in filters if key == "until"]
     if not arguments.force and not confirmed(_WARNING):
         return 1
-    store = open_store(settings)
-    making.collect(store.root)
-    removed = []
-    for found in list(definitions(store.root)):
-        wanted = all(
-            has_label(found.labels, given) == (key == "label")
-            for key, given in filters
-            if key != "until"
-        )
-        young = any(found.created >= moment * 10**9 for moment in before)
-        if not wanted or young or used_by(store, found.name):
-            continue
-        try:
-            making.remove(store.root, found.name, hub_of(store))
-        except LaminaError:
-            continue  # a container came on it just now
-        removed.append(found.name)
-    journal.note_prune(store.root, "network", 0)
-    if removed:
-        print("\n".join(("Deleted Networks:", *removed, "")))
-    return 0
+    with open_store(settings) as store:
+        making.collect(store.root)
+        removed = []
+        for found in list(definitions(store.root)):
+            wanted = all(
+                has_label(found.labels, given) == (key == "label")
+                for key, given in filters
+                if key != "until"
+            )
+            young = any(found.created >= moment * 10**9 for moment in before)
+            if not wanted or young or used_by(store, found.name):
+                continue
+            try:
+                making.remove(store.root, found.name, hub_of(store))
+            except LaminaError:
+                continue  # a container came on it just now
+            removed.append(found.name)
+        journal.note_prune(store.root, "network", 0)
+        if removed:
+            print("\n".join(("Deleted Networks:", *removed, "")))
+        return 0

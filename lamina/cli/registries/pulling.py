@@ -61,6 +61,8 @@ def _image(
     try:
         with open_session(settings) as session:
             pulled = fetch(store, session, reference, wanted, shown)
+        # A container may run for months with the store open.
+        store.settle()
     except RegistryError as error:
         hint = "`lamina build`, `load`, `import` and `bootstrap` make images, too."
         error.hint = f"{error.hint} {hint}".lstrip()

@@ -51,17 +51,17 @@ def _start(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.containers.start import start_detached
     from lamina.runtime.containers.booting import due
 
-    store = open_store(settings)
-    code = 0
-    for container in due(store.root, arguments.unless_stopped):
-        try:
-            start_detached(store, container)
-            print(container.name, flush=True)
-        except LaminaError as error:
-            print(f"lamina: {container.name}:", file=sys.stderr)
-            tell(error)
-            code = 1
-    return code
+    with open_store(settings) as store:
+        code = 0
+        for container in due(store.root, arguments.unless_stopped):
+            try:
+                start_detached(store, container)
+                print(container.name, flush=True)
+            except LaminaError as error:
+                print(f"lamina: {container.name}:", file=sys.stderr)
+                tell(error)
+                code = 1
+        return code
 
 
 def _stop(_: argparse.Namespace, settings: Settings) -> int:
@@ -69,10 +69,10 @@ def _stop(_: argparse.Namespace, settings: Settings) -> int:
     from lamina.runtime.containers.booting import stop_all
 
     # From outside: who has become root in a namespace cannot signal those of others.
-    store = open_store(settings, enter=False)
-    for container in stop_all(store.root):
-        print(container.name)
-    return 0
+    with open_store(settings, enter=False) as store:
+        for container in stop_all(store.root):
+            print(container.name)
+        return 0
 
 
 def _unit(arguments: argparse.Namespace, settings: Settings) -> int:

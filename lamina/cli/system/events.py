@@ -82,9 +82,8 @@ def show_events(arguments: argparse.Namespace, settings: Settings) -> int:
     shown = shown_as(arguments.format)
     since = moment(arguments.since, "--since") if arguments.since else None
     until = moment(arguments.until, "--until") if arguments.until else None
-    store = open_store(settings, enter=False)
-    root = store.root
-    store.close()
+    with open_store(settings, enter=False) as store:
+        root = store.root
     for found in events(root, since, until):
         event = completed(found)
         if is_wanted(event, filters):

@@ -34,22 +34,22 @@ def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.runtime.containers.volume_users import remove_volume
     from lamina.runtime.volumes.stored import NoSuchVolume
 
-    store = open_store(settings)
-    code = 0
-    for name in arguments.names:
-        try:
-            remove_volume(store, name)
-        except NoSuchVolume as error:
-            if not arguments.force:
+    with open_store(settings) as store:
+        code = 0
+        for name in arguments.names:
+            try:
+                remove_volume(store, name)
+            except NoSuchVolume as error:
+                if not arguments.force:
+                    tell(error)
+                    code = 1
+                    continue
+            except LaminaError as error:
                 tell(error)
                 code = 1
                 continue
-        except LaminaError as error:
-            tell(error)
-            code = 1
-            continue
-        print(name, flush=True)
-    return code
+            print(name, flush=True)
+        return code
 
 
 def add_prune(inner: Commands) -> None:
@@ -77,13 +77,13 @@ def _prune(arguments: argparse.Namespace, settings: Settings) -> int:
     kind = "all" if everything else "anonymous"
     if not arguments.force and not confirmed(_WARNING.format(kind)):
         return 1
-    store = open_store(settings)
-    removed, freed = _remove_unused(store, everything, filters)
-    journal.note_prune(store.root, "volume", freed)
-    if removed:
-        print("\n".join(("Deleted Volumes:", *removed, "")))
-    print(f"Total reclaimed space: {human_size(freed)}")
-    return 0
+    with open_store(settings) as store:
+        removed, freed = _remove_unused(store, everything, filters)
+        journal.note_prune(store.root, "volume", freed)
+        if removed:
+            print("\n".join(("Deleted Volumes:", *removed, "")))
+        print(f"Total reclaimed space: {human_size(freed)}")
+        return 0
 
 
 def _remove_unused(

@@ -65,11 +65,11 @@ def _create(arguments: argparse.Namespace, settings: Settings) -> int:
     name = arguments.name or arguments.named
     if name:
         _check_name(name)
-    store = open_store(settings)
-    anonymous = not name
-    name = name or os.urandom(32).hex()
-    print(stored.create(store.root, name, labels, options, anonymous).name)
-    return 0
+    with open_store(settings) as store:
+        anonymous = not name
+        name = name or os.urandom(32).hex()
+        print(stored.create(store.root, name, labels, options, anonymous).name)
+        return 0
 
 
 def _check_name(name: str) -> None:
@@ -119,21 +119,21 @@ def _matching(settings: Settings, filters: list[tuple[str, str]]) -> list[Stored
     from lamina.runtime.containers.volume_users import users
     from lamina.runtime.volumes import stored
 
-    store = open_store(settings)
-    wanted: dict[str, list[str]] = {}
-    for key, given in filters:
-        wanted.setdefault(key, []).append(given)
-    dangling = [truth(text, "dangling") for text in wanted.get("dangling", ())]
-    used = users(store.root) if dangling else {}
-    drivers, names = wanted.get("driver"), wanted.get("name")
-    return [
-        volume
-        for volume in stored.volumes(store.root)
-        if (not dangling or (volume.name not in used) in dangling)
-        and (not drivers or stored.DRIVER in drivers)
-        and (not names or any(part in volume.name for part in names))
-        and all(has_label(volume.labels, text) for text in wanted.get("label", ()))
-    ]
+    with open_store(settings) as store:
+        wanted: dict[str, list[str]] = {}
+        for key, given in filters:
+            wanted.setdefault(key, []).append(given)
+        dangling = [truth(text, "dangling") for text in wanted.get("dangling", ())]
+        used = users(store.root) if dangling else {}
+        drivers, names = wanted.get("driver"), wanted.get("name")
+        return [
+            volume
+            for volume in stored.volumes(store.root)
+            if (not dangling or (volume.name not in used) in dangling)
+            and (not drivers or stored.DRIVER in drivers)
+            and (not names or any(part in volume.name for part in names))
+            and all(has_label(volume.labels, text) for text in wanted.get("label", ()))
+        ]
 
 
 def _row(volume: StoredVolume) -> dict[str, str]:
@@ -168,12 +168,12 @@ def _inspect(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.formats.documents import show_each
     from lamina.runtime.volumes import stored
 
-    store = open_store(settings)
+    with open_store(settings) as store:
 
-    def document(name: str) -> dict[str, object]:
-        return volume_json(stored.load(store.root, name))
+        def document(name: str) -> dict[str, object]:
+            return volume_json(stored.load(store.root, name))
 
-    return show_each(arguments.names, document, arguments.format)
+        return show_each(arguments.names, document, arguments.format)
 
 
 def volume_json(volume: StoredVolume) -> dict[str, object]:

@@ -21,6 +21,8 @@ from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lamina.builder.solving.cancellation import Cancellation
     from lamina.builder.watch.changes import Changed
     from lamina.cli.watching.events import Tell
@@ -153,7 +155,7 @@ class Session:
 
     def _round(
         self, changes: Changes, work: Work, asked: Round, cancellation: Cancellation
-    ) -> None:
+    ) -> Callable[[], None]:
         self._number += 1
         shown = tuple(sorted(map(self._shown, asked.paths)))
         self._tell(Begun(self._number, shown, asked.everything))
@@ -170,11 +172,15 @@ class Session:
         except BaseException as error:
             self._happened.put(error)
         ended = replace(ended, split=watch.split())
-        self._tell(ended)
-        if not cancellation.asked and not self._wanted.once:
-            self._watched.follow(changes, self._wanted.inputs, asked)
-            work.tidy(self._number)
-        self._happened.put(ended)
+
+        def over() -> None:
+            self._tell(ended)
+            if not cancellation.asked and not self._wanted.once:
+                self._watched.follow(changes, self._wanted.inputs, asked)
+                work.tidy(self._number)
+            self._happened.put(ended)
+
+        return over
 
     def _shown(self, path: str) -> str:
         relative = os.path.relpath(path, self._wanted.context)

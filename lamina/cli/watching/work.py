@@ -142,7 +142,9 @@ class Work:
             self._overlaid = False
 
     def tend(self) -> None:
-        """Replace what waits for the next save and was killed; asked by any thread."""
+        """While nothing is saved: bring what was built to the disk, and replace what
+        waits for the next save and was killed. Asked by any thread."""
+        self._store.settle()
         if self.serving is not None:
             self.serving.tend()
 

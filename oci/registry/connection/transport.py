@@ -161,6 +161,8 @@ def _manager(tls: Tls, proxy: str) -> PoolManager:
         manager = urllib3.ProxyManager(
             address,
             proxy_headers=headers,
+            # A proxy is not the registry: what was said of that one's TLS is not its.
+            proxy_ssl_context=_context(Tls()),
             maxsize=_CONNECTIONS,
             timeout=timeout,
             ssl_context=context,
@@ -172,6 +174,9 @@ def _manager(tls: Tls, proxy: str) -> PoolManager:
 
 def _context(tls: Tls) -> ssl.SSLContext:
     context = ssl.create_default_context()
+    # Python 3.13 began to refuse authorities that lack extensions of RFC 5280, which
+    # those of companies often do; no other client of registries does.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     try:
         for path in tls.authorities:
             context.load_verify_locations(path)
@@ -209,6 +214,11 @@ def _translated(error: Exception, url: str) -> RegistryError:
     _, host, port = origin(url)
     where = f"{host}:{port}"
     if isinstance(error, ProxyError):
+        if reason := _untrusted(str(error.original_error)):
+            return Untrusted(
+                f"The proxy on the way to {where} is not trusted: {reason}.",
+                hint="Have this machine trust its authority (update-ca-certificates).",
+            )
         return Unreachable(
             f"The proxy on the way to {where} cannot be reached.",
             hint="Look at HTTPS_PROXY, HTTP_PROXY and NO_PROXY.",
@@ -248,11 +258,18 @@ def _tls_error(text: str, where: str) -> RegistryError:
             f"{where} does not speak TLS.",
             hint="If plain HTTP is meant, say so in registries.toml: `http = true`.",
         )
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        reason = text.partition("verify failed: ")[2].partition(" (_ssl")[0]
+    if reason := _untrusted(text):
         return Untrusted(
-            f"The certificate of {where} is not trusted: {reason or 'unknown'}.",
+            f"The certificate of {where} is not trusted: {reason}.",
             hint="Name its authority in registries.toml (`ca = FILE`), or put it into "
             f"/etc/docker/certs.d/{where}/ca.crt.",
         )
     return Unreachable(f"TLS with {where} failed.")
+
+
+def _untrusted(text: str) -> str:
+    """What is wrong with a certificate, "" where it is none that is."""
+    if "CERTIFICATE_VERIFY_FAILED" not in text:
+        return ""
+    reason = text.partition("verify failed: ")[2].partition(" (_ssl")[0]
+    return reason or "its certificate cannot be verified"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 
 import pytest
@@ -23,11 +23,11 @@ class Work:
         self.go = threading.Semaphore(0)
         self.rounds = Rounds(self._work)
 
-    def _work(self, wanted: Round, cancellation: Cancellation) -> None:
+    def _work(self, wanted: Round, cancellation: Cancellation) -> Callable[[], None]:
         self.begun.put(wanted)
         with cancellation.told(self.go.release):
             self.go.acquire()
-        self.ended.put((wanted, cancellation.asked))
+        return lambda: self.ended.put((wanted, cancellation.asked))
 
     def begins(self) -> frozenset[str]:
         return self.begun.get(timeout=PATIENCE).paths
@@ -70,13 +70,12 @@ def test_at_most_one_waits() -> None:
     begun: list[Round] = []
     entered, stubborn, done = (threading.Event() for _ in range(3))
 
-    def work(wanted: Round, _: Cancellation) -> None:
+    def work(wanted: Round, _: Cancellation) -> Callable[[], None]:
         begun.append(wanted)
         entered.set()
         # It takes its time, cancelled or not.
         stubborn.wait(PATIENCE)
-        if len(begun) == 2:
-            done.set()
+        return done.set if len(begun) == 2 else lambda: None
 
     rounds = Rounds(work)
     rounds.ask(saved("a"))
@@ -118,3 +117,28 @@ def test_who_never_stops_saving_sees_a_result_now_and_then(work: Work) -> None:
     assert work.begins() == {"9", "10"}
     work.rounds.ask(saved("11"))
     assert work.ends()[1]
+
+
+def test_what_comes_while_one_is_told_of_is_a_round_of_its_own() -> None:
+    """A save right after the answer has nothing to do with what was built before."""
+    begun: SimpleQueue[tuple[Round, Cancellation]] = SimpleQueue()
+    telling, told = threading.Event(), threading.Event()
+
+    def work(wanted: Round, cancellation: Cancellation) -> Callable[[], None]:
+        begun.put((wanted, cancellation))
+
+        def over() -> None:
+            telling.set()
+            told.wait(PATIENCE)
+
+        return over
+
+    rounds = Rounds(work)
+    rounds.ask(Round(everything=True))
+    assert telling.wait(PATIENCE)
+    rounds.ask(saved("a"))
+    told.set()
+    first, second = (begun.get(timeout=PATIENCE) for _ in range(2))
+    rounds.close()
+    assert not first[1].asked
+    assert second[0] == saved("a")

@@ -266,6 +266,16 @@ def test_tls_goes_through_a_proxy_untouched(
         assert "/v2/" not in head
 
 
+def test_a_proxy_that_is_not_trusted(authority: Authority, secure: Server) -> None:
+    with Tunnel(secure.address, tls_of(authority)) as tunnel:
+        transport = Transport(Proxies(https=f"https://{tunnel.address}"))
+        with pytest.raises(
+            Untrusted, match=r"The proxy on the way to .* not trusted: "
+        ):
+            get(transport, "https://registry.localtest/v2/", Tls(verify=False))
+        transport.close()
+
+
 def test_a_proxy_that_is_not_there() -> None:
     with closed_port() as address:
         transport = Transport(Proxies(http=f"http://me:secret@{address}"))
