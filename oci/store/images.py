@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from lamina.oci.reference import Reference
 
 
+# An ID begins with it.
+_ALGORITHM = "sha256"
+
+
 @value
 class Image:
     """An image in the store: `id` is its config's digest, `layers` bottom first."""
@@ -131,7 +135,18 @@ class Images(Layers):
             run.execute("DELETE FROM annotation WHERE image=?", (identity,))
 
     def tag(self, reference: Reference, identity: str) -> None:
-        """Let `reference` name the image, and no longer another one."""
+        """Let `reference` name the image, and no longer another one.
+
+        Raises InvalidReference for what reads as an ID: whoever asks for an image by
+        its ID is to get that one, or none.
+        """
+        if reference.familiar_name == _ALGORITHM:
+            from lamina.oci.errors import InvalidReference
+
+            raise InvalidReference(
+                f"{reference.familiar()!r} is no name for an image: it reads as an ID.",
+                hint=f"Any other name than {_ALGORITHM} will do.",
+            )
         self.index.rows(
             "INSERT OR REPLACE INTO reference VALUES (?,?)", str(reference), identity
         )

@@ -61,6 +61,7 @@ _FILTERS = {
     ),
     "container prune": ("until", "label"),
     "image prune": ("until", "label", "dangling"),
+    "images": ("before", "dangling", "label", "reference", "since", "until"),
     "volume ls": ("dangling", "driver", "label", "name"),
     "network ls": ("dangling", "driver", "id", "label", "name", "scope", "type"),
     "events": ("container", "event", "image", "label", "type"),

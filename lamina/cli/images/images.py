@@ -11,6 +11,7 @@ from lamina.cli.images.image_list import Listed, listing, print_tree
 from lamina.cli.opened import opened
 from lamina.errors import LaminaError
 from lamina.oci.errors import InUse, InvalidReference, NotFound
+from lamina.oci.platforms import choose
 from lamina.oci.reference import DEFAULT_TAG, Reference, parse_reference
 from lamina.oci.store import journal
 from lamina.oci.store.image_index import delete_index, indexes_of, members
@@ -78,10 +79,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def images(arguments: argparse.Namespace, settings: Settings) -> int:
     """List images, the youngest first."""
-    wanted = [_filter(text) for text in arguments.filter]
-    if arguments.name:
-        wanted.append(_named(arguments.name))
     with opened(settings) as store:
+        wanted = [_filter(text, store) for text in arguments.filter]
+        if arguments.name:
+            wanted.append(_named(arguments.name))
         listed = [
             entry for entry in listing(store) if all(test(entry) for test in wanted)
         ]
@@ -143,18 +144,27 @@ def _named(pattern: str) -> Callable[[Listed], bool]:
 
 
 _FILTERS = (
-    "The filters are dangling=true, dangling=false, label=KEY[=VALUE] and "
-    "reference=PATTERN."
+    "The filters are dangling=true, dangling=false, label=KEY[=VALUE], "
+    "reference=PATTERN, before=IMAGE, since=IMAGE and until=TIME."
 )
 
 
-def _filter(text: str) -> Callable[[Listed], bool]:
+def _filter(text: str, store: Store) -> Callable[[Listed], bool]:
     name, wanted = filter_pair(text, _FILTERS)
     if name == "dangling" and wanted in ("true", "false", "1", "0"):
         dangling = wanted in ("true", "1")
         return lambda entry: (entry.name is None) == dangling
     if name == "reference":
         return _named(wanted)
+    if name == "since":
+        after = _created(store, wanted)
+        return lambda entry: parse_time(entry.config.created) > after
+    if name in ("before", "until"):
+        from lamina.cli.formats.moments import moment
+
+        until = name == "until"
+        end = moment(wanted, "--filter") / 1e9 if until else _created(store, wanted)
+        return lambda entry: parse_time(entry.config.created) < end
     if name == "label":
         key, given, label = wanted.partition("=")
         return lambda entry: (
@@ -166,6 +176,14 @@ def _filter(text: str) -> Callable[[Listed], bool]:
         f"There is no filter {text!r}.",
         hint=_FILTERS,
     )
+
+
+def _created(store: Store, name: str) -> float:
+    """When an image was made; one for several platforms as that for this machine."""
+    identity = _resolve(store, name)
+    inside = members(store, identity)
+    chosen = choose(inside) if inside else None
+    return parse_time(store.image(chosen or identity).config.created)
 
 
 # tag

@@ -87,6 +87,35 @@ def test_a_bad_archive_is_one_line_and_a_hint(run: Shell) -> None:
     assert run("images") == before
 
 
+def test_images_made_before_and_after(run: Shell) -> None:
+    path = run.put("root.tar", TWO)
+    run("import", path, "young:1")  # today; app:1 says that it is of January 2026
+
+    def shown(flt: str) -> list[str]:
+        return run("images", "-f", flt, "--format", "{{.Repository}}").split()
+
+    assert shown("since=app:1") == ["young"]
+    assert shown("before=young:1") == ["app"]
+    assert shown("before=app:1") == shown("since=young:1") == []
+    assert shown("until=2026-02-28") == ["app"]
+    assert shown("until=2025-02-28") == []
+    run("images", "-f", "before=nobody", code=1)
+    assert "No such image: nobody" in run.error
+    run("images", "-f", "until=x", code=1)
+
+
+@pytest.mark.parametrize("name", ["sha256:aaaa", f"sha256:{'a' * 64}"])
+def test_a_name_that_reads_as_an_id(run: Shell, name: str) -> None:
+    """Who asks for an image by its ID gets no other, whatever an archive says."""
+    run("tag", "app:1", name, code=1)
+    assert "reads as an ID" in run.error
+    path = run.put("lie.tar", tar(docker_archive(ONE, TWO, tags=(name,))))
+    run("load", "-i", path, code=1)
+    run("inspect", name, code=1)
+    run("import", run.put("root.tar", TWO), name, code=1)
+    run("tag", "app:1", f"localhost:5000/{name}")
+
+
 # save
 
 
