@@ -131,13 +131,20 @@ def use_method(method: str = "") -> str:
 
 
 def _has_lowerdir_plus() -> bool:
-    """Whether overlay takes its layers one by one (Linux 6.7)."""
+    """Whether overlay takes its layers one by one (Linux 6.7).
+
+    Before 6.5 it took any option, and looked at them when it was mounted.
+    """
+    return not _overlay_takes("no-such-option") and _overlay_takes("lowerdir+")
+
+
+def _overlay_takes(option: str) -> bool:
     try:
         fd = syscalls.fsopen("overlay")
     except OSError:
         return False
     try:
-        syscalls.fsconfig_string(fd, "lowerdir+", "/")
+        syscalls.fsconfig_string(fd, option, "/")
     except OSError:
         return False
     finally:

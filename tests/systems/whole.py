@@ -22,8 +22,8 @@ from tests.systems import units
 KERNEL = shutil.which("linux.uml")
 UID = 4242
 # The checkout, wherever it lies; the interpreter is its own.
-LAMINA = "/run/lamina/.venv/bin/python -m lamina"
-RUNTIME = "/run/lamina/.venv/bin/lamina-runtime"
+LAMINA = "/run/checkout/.venv/bin/python -m lamina"
+RUNTIME = "/run/checkout/.venv/bin/lamina-runtime"
 _CHECKOUT = Path(lamina.__file__).resolve().parent.parent
 _PATIENCE = 300.0
 
@@ -40,13 +40,10 @@ mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs tmpfs /var/lib/systemd
 mount -t hostfs none "$place" -o "$place"
-mkdir -p /run/disk /run/lamina /run/etc "/run/user/$uid"
+mkdir -p /run/disk /run/checkout /run/etc "/run/user/$uid"
 mount /dev/ubda /run/disk
-mount --bind "$checkout" /run/lamina
-for module in overlay fuse; do
-  busybox insmod "$(find /usr/lib/uml/modules -name $module.ko)" || true
-done
-[ ! -e /dev/fuse ] || chmod 666 /dev/fuse
+mount --bind "$checkout" /run/checkout
+busybox insmod "$(find /usr/lib/uml/modules -name overlay.ko)"
 for file in passwd group subuid subgid; do cp "/etc/$file" /run/etc; done
 echo "inhabitant:x:$uid:$uid::/run/disk/home:/bin/sh" >>/run/etc/passwd
 echo "inhabitant:x:$uid:" >>/run/etc/group
@@ -65,7 +62,7 @@ DefaultDependencies=no
 [Service]
 Type=oneshot
 WorkingDirectory=/run/disk
-Environment=HOME=/run/disk/root PYTHONPATH=/run/lamina LAMINA_ROOT=/run/disk/store
+Environment=HOME=/run/disk/root PYTHONPATH=/run/checkout LAMINA_ROOT=/run/disk/store
 Environment=TMPDIR=/run/disk/tmp
 ExecStart=/usr/bin/python3 -I {place}/commands.py
 ExecStopPost=/bin/sh -c 'echo o >/proc/sysrq-trigger'
@@ -90,7 +87,7 @@ if user:
     become = ["setpriv", f"--reuid={{uid}}", f"--regid={{uid}}", "--init-groups"]
     own = ["env", "-i", "-C", "/run/disk/home", "HOME=/run/disk/home",
            "PATH=/usr/bin:/bin", f"XDG_RUNTIME_DIR=/run/user/{{uid}}",
-           "PYTHONPATH=/run/lamina", "TMPDIR=/run/disk/tmp", "USER=inhabitant"]
+           "PYTHONPATH=/run/checkout", "TMPDIR=/run/disk/tmp", "USER=inhabitant"]
     for number, (name, command) in enumerate(user.items()):
         unit = f"--unit=session-{{number}}.scope"
         ask(name, [*session, unit, *become, *own, "sh", "-c", command])
