@@ -332,6 +332,10 @@ def build_args(
     found = {"SOURCE_DATE_EPOCH": epoch} if epoch else {}
     for text in given:
         name, equals, rest = text.partition("=")
+        if not name:
+            raise LaminaError(
+                f"Invalid --build-arg {text!r}.", hint="It is NAME=VALUE, or NAME."
+            )
         if equals:
             found[name] = rest
         elif name in environment:
@@ -340,7 +344,9 @@ def build_args(
 
 
 def _labels(given: list[str]) -> dict[str, str]:
-    return dict(text.partition("=")[::2] for text in given)
+    from lamina.cli.formats.labels import pairs
+
+    return pairs(given, "--label")
 
 
 def _write(path: str, text: str) -> None:

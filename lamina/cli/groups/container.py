@@ -34,10 +34,14 @@ def _prune(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.containers.finding import open_store
     from lamina.cli.formats.confirming import confirmed
     from lamina.cli.formats.labels import parse_filters
+    from lamina.cli.formats.measures import parse_moment
     from lamina.cli.formats.tables import human_size
     from lamina.oci.store import journal
 
     filters = parse_filters(arguments.filter, ("until", "label", "label!"))
+    for key, wanted in filters:
+        if key == "until":
+            parse_moment(wanted)  # what is none is told before anything is asked
     if not arguments.force and not confirmed(_WARNING):
         return 1
     with open_store(settings) as store:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from lamina.cli.containers.finding import open_store
+from lamina.errors import LaminaError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,6 +119,10 @@ def _passes(store: Store, row: dict[str, Any], wanted: tuple[str, list[str]]) ->
         return unused in [truth(text, key) for text in given]
     if key == "type":
         kind = "builtin" if row["Name"] in PREDEFINED else "custom"
+        for text in given:
+            if text not in ("builtin", "custom"):
+                hint = "builtin or custom."
+                raise LaminaError(f"Invalid filter type={text!r}.", hint=hint)
         return kind in given
     if key == "id":
         return any(row["ID"].startswith(text) for text in given)

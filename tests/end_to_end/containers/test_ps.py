@@ -70,6 +70,18 @@ def test_filters_that_there_are_not(lamina: Machine, text: str) -> None:
     assert lamina("ps", "-a", "--filter", text, code=1).stderr.startswith(b"lamina: ")
 
 
+def test_filters_are_read_before_anything_is_looked_at(lamina: Machine) -> None:
+    for words in (
+        ("network", "ls", "--filter", "type=x"),
+        ("container", "prune", "-f", "--filter", "label=x", "--filter", "until=x"),
+        ("build", "--label", "=x", "."),
+        ("build", "--build-arg", "=x", "."),
+    ):
+        done = lamina(*words, code=None)
+        assert done.returncode in (1, 125), words
+        assert done.stderr.startswith(b"lamina: Invalid "), done.stderr
+
+
 def test_a_filter_by_another_needs_that_one(three: Machine) -> None:
     done = three("ps", "--filter", "before=nobody", code=1)
     assert b"No such container: nobody" in done.stderr
