@@ -71,15 +71,19 @@ def test_filters_that_there_are_not(lamina: Machine, text: str) -> None:
 
 
 def test_filters_are_read_before_anything_is_looked_at(lamina: Machine) -> None:
+    app = lamina.store.parent / "app"
+    app.mkdir()
+    (app / "Dockerfile").write_text("FROM busybox\n")
     for words in (
         ("network", "ls", "--filter", "type=x"),
         ("container", "prune", "-f", "--filter", "label=x", "--filter", "until=x"),
-        ("build", "--label", "=x", "."),
-        ("build", "--build-arg", "=x", "."),
+        ("build", "--label", "=x", str(app)),
+        ("build", "--build-arg", "=x", str(app)),
     ):
         done = lamina(*words, code=None)
         assert done.returncode in (1, 125), words
-        assert done.stderr.startswith(b"lamina: Invalid "), done.stderr
+        assert done.stderr.startswith(b"lamina: "), done.stderr
+        assert b"is no time" in done.stderr or b"Invalid " in done.stderr
 
 
 def test_a_filter_by_another_needs_that_one(three: Machine) -> None:
