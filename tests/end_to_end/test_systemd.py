@@ -28,6 +28,11 @@ LIMITS = "-m 64m --cpus 0.5 --pids-limit 30"
 SLEEP = "busybox /bin/busybox sleep 1000"
 APPS = f"/sys/fs/cgroup/user.slice/user-{UID}.slice/user@{UID}.service/app.slice"
 OCI = f"{RUNTIME} --root /run/oci --systemd-cgroup"
+# systemd sees a little later that nothing is left.
+GONE = (
+    "timeout 60 sh -c 'while systemctl list-units | grep lamina-; do sleep 0.2; done'"
+)
+USER_GONE = GONE.replace("systemctl", "systemctl --user")
 FREE = f"{LAMINA} ps -q --no-trunc -f name=free"
 OWN = f"unshare -Urm {RUNTIME} --systemd-cgroup run --bundle BUNDLE/own oci"
 PODMAN = (
@@ -45,7 +50,7 @@ SYSTEM = {
     "slice": "systemctl show -p MemoryMax shop-web.slice; systemd-cgls --no-pager",
     "slice's limits": "systemctl set-property --runtime shop-web.slice MemoryMax=99M;"
     " cat /sys/fs/cgroup/shop.slice/shop-web.slice/memory.max",
-    "slice's end": f"{LAMINA} rm -f shop; sleep 0.5; systemctl list-units '*.scope'",
+    "slice's end": f"{LAMINA} rm -f shop; {GONE}; systemctl list-units '*.scope'",
     "create": f"{OCI} create --bundle BUNDLE oci >BUNDLE/out 2>&1 </dev/null",
     "unit": f"systemctl daemon-reload; systemctl show -p {PROPERTIES} docker-oci.scope",
     "files": "cd /sys/fs/cgroup/system.slice/docker-oci.scope;"
@@ -86,12 +91,14 @@ USER = {
     "no controller": f"{RUN} --rm --blkio-weight 100 {SLEEP}",
     "user's slice": f"{RUN} -d --name it --cgroup-parent my.slice -m 64m {SLEEP};"
     " systemctl --user status --no-pager my.slice",
-    "end": f"{LAMINA} rm -f web it; sleep 0.5; systemctl --user list-units '*.scope';"
+    "end": f"{LAMINA} rm -f web it; {USER_GONE}; systemctl --user list-units '*.scope';"
     f" find {APPS} -name 'lamina*'",
-    "runtime": f"{OWN} & sleep 1.5; systemctl --user status docker-oci.scope;"
+    "runtime": f"{OWN} & timeout 60 sh -c"
+    " 'until systemctl --user status docker-oci.scope; do sleep 0.2; done';"
+    " systemctl --user kill -s KILL docker-oci.scope;"
     " wait; systemctl --user list-units --no-pager '*.scope'",
     "runtime by the bus": "cd /run/user/$(id -u)/systemd; mv private aside;"
-    f" {OWN}; mv aside private",
+    f" touch BUNDLE/own/rootfs/once; {OWN}; mv aside private",
     "podman's import": f"tar -C / -c bin/busybox | {PODMAN} import - localhost/box",
     "podman": f"{PODMAN_RUN} --rm localhost/box /bin/busybox cat {FILES}",
     "podman -d": f"{PODMAN_RUN} -d --name pod localhost/box /bin/busybox sleep 1000;"
@@ -111,7 +118,8 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
     make_root(bundle / "rootfs")
     (bundle / "config.json").write_text(json.dumps(limited_config("sleep", "1000")))
     make_root(bundle / "own" / "rootfs")
-    own = ("sh", "-c", "cat /sys/fs/cgroup/memory.max; sleep 2")
+    (bundle / "own" / "rootfs").chmod(0o777)
+    own = ("sh", "-c", "cat /sys/fs/cgroup/memory.max; test -e /once || sleep 1000")
     (bundle / "own" / "config.json").write_text(json.dumps(limited_config(*own)))
     system, user = (
         {name: text.replace("BUNDLE", str(bundle)) for name, text in commands.items()}
@@ -257,7 +265,7 @@ class TestUser:
         shown = "\n".join(status)
         assert f"libpod-{identity}.scope - lamina-runtime container" in shown
         assert said["podman exec"].out == "0::/\n"
-        assert "libpod" not in said["podman rm"].out
+        assert f"libpod-{identity}" not in said["podman rm"].out
 
     def test_nothing_stays(self, said: dict[str, Answer]) -> None:
         assert "lamina" not in said["end"].out.replace("web", "")

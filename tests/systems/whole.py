@@ -25,7 +25,7 @@ UID = 4242
 LAMINA = "/run/checkout/.venv/bin/python -m lamina"
 RUNTIME = "/run/checkout/.venv/bin/lamina-runtime"
 _CHECKOUT = Path(lamina.__file__).resolve().parent.parent
-_PATIENCE = 300.0
+_PATIENCE = 600.0
 
 _BOOT = """#!/bin/sh
 set -eu
