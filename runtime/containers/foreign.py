@@ -81,7 +81,7 @@ def write_bundle(
         # It could neither make nor limit cgroups; the keeper has it begin in these.
         made = replace(made, cgroup="", resources=Resources())
     else:
-        made = replace(made, cgroup=f"/{cgroup}")
+        made = replace(made, cgroup=f"/{cgroup.lstrip('/')}")
     write_file(f"{bundle}/config.json", to_config(made, f"{bundle}/rootfs", ids))
     return {
         "program": program,

@@ -1,13 +1,16 @@
-"""podman has systemd manage its cgroups, as it does by default, and `lamina-runtime`
-run its containers."""
+"""Where systemd runs: podman has it manage its cgroups, as it does by default, and
+`lamina-runtime` run its containers; Lamina asks it for a scope below a slice."""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.busybox import make_base
+from tests.end_to_end.bases import COMMAND
 from tests.runtime.oci import PROGRAM
 from tests.systems.booted import HYBRID, Machine, booted, layouts
 
@@ -17,6 +20,13 @@ pytestmark = [
 ]
 LIMITS = ("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=30000:30000")
 BUSYBOX = "/bin/busybox"
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 class Podman:
@@ -89,3 +99,41 @@ def test_containers_come_and_go(podman: Podman) -> None:
         words = ("localhost/box", BUSYBOX, "echo", f"said {number}")
         assert podman(*podman.run, "--rm", *words) == f"said {number}\n"
     assert "libpod" not in podman.machine.run("systemctl", "list-units", "*.scope")
+
+
+@pytest.mark.parametrize("runtime", ["lamina", "runc"])
+def test_a_slice_is_the_parent(podman: Podman, runtime: str) -> None:
+    """Below one that has limits for all in it; whichever runtime has launched it."""
+    machine, place = podman.machine, podman.machine.place
+    if not (place / "lamina").exists():
+        make_base(place / "lamina", busybox={})
+
+    def lamina(*words: str) -> str:
+        store = f"LAMINA_ROOT={place}/lamina/store"
+        return machine.run("env", store, *COMMAND, *words)
+
+    limits = ("-m", "64m") if podman.layout == HYBRID else ()
+    start = ("run", "-d", "--network", "none", "--runtime", runtime, *limits)
+    identity = lamina(
+        *start, "--cgroup-parent", "shop-web.slice", "busybox", "sleep", "1000"
+    ).strip()
+    scope = f"lamina-{identity}.scope"
+    shown = machine.shown(scope, "ControlGroup", "Slice", "Delegate")
+    path = f"/shop.slice/shop-web.slice/{scope}"
+    assert shown == {
+        "ControlGroup": path,
+        "Slice": "shop-web.slice",
+        "Delegate": "yes",
+    }
+    if podman.layout == HYBRID:
+        limit = f"/sys/fs/cgroup/memory{path}/container/memory.limit_in_bytes"
+        assert machine.run("cat", limit).strip() == str(64 << 20)
+    lamina("pause", identity)
+    assert "(Paused)" in lamina("ps")
+    lamina("unpause", identity)
+    lamina("restart", "-t", "0", identity)
+    assert lamina("exec", identity, "echo", "said") == "said\n"
+    lamina("rm", "-f", identity)
+    units = machine.command("systemctl", "list-units", "--all")
+    until(lambda: scope not in subprocess.check_output(units, text=True))
+    assert machine.run("find", "/sys/fs/cgroup/", "-name", scope) == ""
