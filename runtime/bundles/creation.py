@@ -6,24 +6,23 @@ killed on the way leaves a record without a process, which `delete --force` remo
 
 from __future__ import annotations
 
-import _socket
 import os
 import time
 
 from lamina.runtime import syscalls
 from lamina.runtime.bundles import console, state
 from lamina.runtime.bundles.config import Config, read_config
-from lamina.runtime.bundles.filtering import seccomp_filter, seccomp_flags
+from lamina.runtime.bundles.filtering import seccomp_filter
 from lamina.runtime.bundles.hooks import run_hooks
 from lamina.runtime.bundles.json_text import load_file
-from lamina.runtime.bundles.listening import listener_of, with_listener
+from lamina.runtime.bundles.listening import listener_of
+from lamina.runtime.bundles.particulars import arranging
 from lamina.runtime.bundles.state import Record
 from lamina.runtime.cgroups import chosen
 from lamina.runtime.errors import ContainerError
-from lamina.runtime.isolation import mounts, oneshot, wire
+from lamina.runtime.isolation import mounts, oneshot
 from lamina.runtime.isolation.binds import bind_fds
 from lamina.runtime.isolation.failures import failure
-from lamina.runtime.isolation.mount_options import PROPAGATIONS
 from lamina.runtime.isolation.namespaces import membership, open_joined
 from lamina.runtime.isolation.privileges import capability_set
 from lamina.runtime.isolation.request import open_cgroups, process_of
@@ -35,7 +34,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lamina.runtime.bundles.listening import Listener
     from lamina.runtime.bundles.scoping import Wish
     from lamina.runtime.cgroups.cgroup import Cgroup
     from lamina.runtime.isolation.assembly import Assembly
@@ -139,7 +137,7 @@ class Creation:
         listener = state.listen(place)
         calls = listener_of(spec, known)
         trees = self._cgroup_trees() if self._wish is None else ()
-        arrange = _arranging(self.config, listener, known, trees, calls)
+        arrange = arranging(self.config, listener, known, trees, calls)
         kept = (listener.fileno(), *(fd for _, fd in trees))
         if calls is not None:
             kept = (*kept, calls.fd)
@@ -294,68 +292,6 @@ def cgroup_path(given: str, identity: str) -> str:
     if path in ("", ".") or path.split("/")[0] == "..":
         raise ContainerError(f"the cgroup path {given!r} is none of its own")
     return path
-
-
-def _arranging(
-    config: Config,
-    listener: _socket.socket,
-    known: Record,
-    trees: tuple[tuple[str, int], ...],
-    calls: Listener | None,
-) -> Callable[[Assembly], None]:
-    """What is particular to this container, to be set in the child."""
-    spec, hooks = config.spec, config.hooks
-    flags = with_listener(seccomp_flags(config), calls)
-    how, below = PROPAGATIONS.get(spec.propagation, (0, False))
-
-    def before_root_is_entered(assembly: Assembly) -> None:
-        # One that is shared cannot be entered.
-        syscalls.mount_setattr(assembly.root, 0, propagation=syscalls.MS_SLAVE)
-        if hooks.create_container:
-            # A hook sees the host's files, and the container's at the root's path.
-            syscalls.umount2("/sys", syscalls.MNT_DETACH)
-            told = state.hook_state(known, state.CREATING, os.getpid())
-            run_hooks("createContainer", hooks.create_container, told)
-
-    def before_command() -> None:
-        told = state.hook_state(known, state.CREATED, os.getpid())
-        run_hooks("startContainer", hooks.start_container, told)
-
-    def arrange(assembly: Assembly) -> None:
-        assembly.seccomp_flags = flags
-        if calls is not None:
-            proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC)
-            assembly.filter_loaded = calls.sender(state.CREATING, proc)
-            os.close(proc)
-            assembly.listener = calls.fd
-        assembly.cgroup_trees = trees
-        assembly.gate = lambda: _wait_for_start(listener)
-        assembly.assembled = lambda: before_root_is_entered(assembly)
-        if how:
-            assembly.entered = lambda: syscalls.mount_setattr(
-                assembly.root, 0, propagation=how, recursive=below
-            )
-        if hooks.create_container:
-            assembly.site = config.root
-        if hooks.start_container:
-            assembly.before_command = before_command
-
-    return arrange
-
-
-def _wait_for_start(listener: _socket.socket) -> int:
-    """Wait until `start` says so: the connection on which it hears what comes of it.
-
-    Who only connects, to see whether somebody waits, says nothing.
-    """
-    while True:
-        fd, _ = listener._accept()  # type: ignore[attr-defined]
-        line = _socket.socket(fileno=fd)
-        data, _ = wire.receive(line)
-        if data == b"start":
-            listener.detach()
-            return line.detach()
-        line.close()
 
 
 def _check_console(request: Request, config: Config) -> None:
