@@ -37,7 +37,11 @@ Object = Mapping[str, "Any"]
 
 
 def parse_json(data: bytes, what: str, limit: int = MAX_DOCUMENT) -> Any:
-    """`data` as JSON; `what` names it in errors. Raises InvalidImage."""
+    """`data` as JSON; `what` names it in errors. Raises InvalidImage.
+
+    Half of a surrogate pair (`\\ud800`) is nothing that could be stored or printed: it
+    is read as the replacement character, as in Go.
+    """
     if len(data) > limit:
         raise broken(f"{what} has {len(data)} bytes; more than {limit} are not read")
     try:
@@ -47,6 +51,8 @@ def parse_json(data: bytes, what: str, limit: int = MAX_DOCUMENT) -> Any:
     except (ValueError, RecursionError) as error:
         raise broken(f"{what} is not JSON that can be relied on: {error}") from (error)
     _check_depth(document, what)
+    if (b"\\ud" in data or b"\\uD" in data) and not _is_text(document):
+        return json.loads(_without_halves(json.dumps(document, ensure_ascii=False)))
     return document
 
 
@@ -62,10 +68,22 @@ def dump_json(document: Any) -> bytes:
     """Compact JSON with the keys in the order given, escaped as Go escapes."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     if not text.isascii():
-        # A lone surrogate is not text: Go writes the replacement character for it.
-        pairs = text.encode("utf-16-le", "surrogatepass")
-        text = pairs.decode("utf-16-le", "replace")
+        text = _without_halves(text)
     return text.translate(_GO_ESCAPES).encode()
+
+
+def _is_text(document: Any) -> bool:
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _without_halves(text: str) -> str:
+    """With the replacement character for each half of a pair, as Go writes it."""
+    pairs = text.encode("utf-16-le", "surrogatepass")
+    return pairs.decode("utf-16-le", "replace")
 
 
 def text_of(holder: Object, key: str, what: str) -> str:

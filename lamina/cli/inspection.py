@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from lamina.cli.formats.documents import as_json
 from lamina.cli.formats.tables import ago, human_size, one_line, parse_time, show
 from lamina.cli.images.image_json import image_json, index_json
 from lamina.cli.opened import opened
@@ -94,11 +94,9 @@ def inspect(arguments: argparse.Namespace, settings: Settings) -> int:
 def _text(style: str) -> Callable[[list[dict[str, Any]]], str]:
     """What `--format` makes of the documents; raises LaminaError for a wrong one."""
     if not style:
-        return lambda found: json.dumps(found, indent=4, ensure_ascii=False)
+        return lambda found: as_json(found, indent=4)
     if style == "json":
-        return lambda found: json.dumps(
-            found, ensure_ascii=False, separators=(",", ":")
-        )
+        return as_json
     from lamina.cli.formats.template import compiled
 
     render = compiled(style)

@@ -6,6 +6,7 @@ import errno
 import gc
 import os
 import sys
+from _io import TextIOWrapper
 
 from lamina.cli.spellings import position_of_command, spelled_out
 
@@ -22,6 +23,7 @@ def main() -> int:
     """Run the command of this process, which ends with it."""
     # To look for cycles among what imports make would be a tenth of `lamina run`.
     gc.set_threshold(100_000)
+    _open_streams()
     try:
         if starts(sys.argv[1:]) and os.geteuid() == 0:
             from lamina.runtime.containers.keepers import begin_keeper
@@ -39,6 +41,26 @@ def main() -> int:
         if error.errno != errno.EMFILE:
             raise
         _give_up(b"Too many files are open")
+
+
+def _open_streams() -> None:
+    """Have the three streams, and what a name is made of given back as it was.
+
+    One that the caller has closed (`>&-`) would be the number of the next file that is
+    opened, and what is printed would go there.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null == number:
+                os.set_inheritable(null, True)
+            else:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, open(number, "w" if number else "r"))  # noqa: SIM115
+    # As under the locale C; a locale of UTF-8 would refuse names that are none.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")
 
 
 def _give_up(said: bytes) -> NoReturn:

@@ -246,7 +246,7 @@ class Zygote:
                 raise self.died() from None
             raise ContainerError(
                 f"Cannot ask for a container: {error.strerror}.",
-                hint="a container can have some 240 bind mounts",
+                hint="A container can have some 120 volumes and bind mounts.",
             ) from error
 
     def _planned(

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+def as_json(found: object, indent: int | None = None) -> str:
+    """As JSON, for people and programs; a byte that is no text, in a path or an
+    argument, as the replacement character, as Go writes it."""
+    separators = None if indent else (",", ":")
+    text = json.dumps(found, indent=indent, ensure_ascii=False, separators=separators)
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def show_each(
     names: Iterable[str], document: Callable[[str], Mapping[str, Any]], style: str
 ) -> int:
@@ -26,7 +34,7 @@ def show_each(
         except LaminaError as error:
             errors.append(error)
     if not style:
-        print(json.dumps(found, indent=4, ensure_ascii=False))
+        print(as_json(found, indent=4))
     else:
         for one in found:
             print(formatted(one, style))
@@ -39,7 +47,7 @@ def show_each(
 def formatted(document: Mapping[str, Any], style: str) -> str:
     """A document as `--format` asks: `json`, or a template."""
     if style == "json":
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        return as_json(document)
     from lamina.cli.formats.template import render, unescape
 
     return render(unescape(style), document)

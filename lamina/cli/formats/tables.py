@@ -6,7 +6,6 @@ three blanks between.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 
@@ -46,9 +45,11 @@ def show(
         )
         return
     if style == "json":
+        from lamina.cli.formats.documents import as_json
+
         for row in rows:
             plain = {key: found for key, found in row.items() if not callable(found)}
-            print(json.dumps(plain, ensure_ascii=False, separators=(",", ":")))
+            print(as_json(plain))
         return
     from lamina.cli.formats.template import compiled, unescape
 

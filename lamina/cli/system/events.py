@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 
+from lamina.cli.formats.documents import as_json
 from lamina.cli.formats.labels import filter_pair
 from lamina.errors import LaminaError
 
@@ -107,9 +107,7 @@ def shown_as(form: str) -> Callable[[Event], str]:
     if not form:
         return _line
     if form == "json":
-        return lambda found: json.dumps(
-            found, ensure_ascii=False, separators=(",", ":")
-        )
+        return as_json
     from lamina.cli.formats.template import compiled, unescape
 
     return compiled(unescape(form))

@@ -87,6 +87,27 @@ def test_a_bad_archive_is_one_line_and_a_hint(run: Shell) -> None:
     assert run("images") == before
 
 
+def test_half_of_a_character_in_a_config(run: Shell) -> None:
+    """As Go reads it: nothing is stored or printed that is no text."""
+    odd: dict[str, Any] = {"Labels": {"\ud800": "\udfff"}, "User": "\ud800"}
+    odd |= {"Env": ["\ud800=1"], "Volumes": {"/\ud800": {}}}
+    data = config(TWO, config=odd, author="\ud800")
+    files = docker_archive(TWO)
+    old, new = digest(config(TWO))[7:].encode(), digest(data)[7:].encode()
+    renamed = {
+        name.replace(old.decode(), new.decode()): (
+            data if body == config(TWO) else body.replace(old, new)
+        )
+        for name, body in files.items()
+    }
+    run("load", "-i", run.put("odd.tar", tar(renamed)))
+    (found,) = run.json("inspect", "app:1")
+    assert found["Config"]["Labels"] == {"\ufffd": "\ufffd"}
+    assert found["Author"] == found["Config"]["User"] == "\ufffd"
+    assert found["Id"] == digest(data)
+    run("history", "app:1")
+
+
 def test_images_made_before_and_after(run: Shell) -> None:
     path = run.put("root.tar", TWO)
     run("import", path, "young:1")  # today; app:1 says that it is of January 2026

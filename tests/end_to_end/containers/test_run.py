@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.containers.machine import (
+    LAMINA,
     PATIENCE,
     ROOT,
     Machine,
@@ -194,6 +195,55 @@ def test_an_image_s_volume_takes_no_other_along(lamina: Machine) -> None:
     assert len(os.listdir(lamina.store / "volumes")) == 2
     lamina("rm", "-v", "v3")
     assert os.listdir(lamina.store / "volumes") == ["precious"]
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_streams_that_the_caller_has_closed(lamina: Machine, closed: str) -> None:
+    """Their numbers are those of the next files: what is printed would go there."""
+    script = f'"$@" {closed}; code=$?; [ $code = 0 ] || echo "$code" >&3'
+    for words in (
+        ("run", "--rm", "--network", "none", "busybox", "echo", "hi"),
+        ("ps", "-a"),
+        ("run", "-d", "--name", "box", "--network", "none", "busybox", "sleep", "99"),
+        ("exec", "box", "echo", "hi"),
+        ("inspect", "box"),
+        ("logs", "box"),
+        ("rm", "-f", "box"),
+    ):
+        done = subprocess.run(
+            ("sh", "-c", f"exec 3>&1; {script}", "sh", *LAMINA, *words),
+            env=lamina.env,
+            cwd=ROOT,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+            check=True,
+        )
+        said = done.stdout + done.stderr
+        assert b"Traceback" not in said, said
+        assert done.stdout.rsplit(b"\n", 2)[-2:] not in ([b"1", b""], [b"125", b""])
+    assert lamina.left() == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", ""])
+def test_bytes_that_are_no_text_are_printed(lamina: Machine, encoding: str) -> None:
+    """Python is strict under a locale of UTF-8, which this machine may lack."""
+    odd = b"\xff"
+    command = ("run", "--name", "odd", "--network", "none", "busybox", "touch")
+    env = {**lamina.env, "PYTHONIOENCODING": encoding}
+
+    def out(*words: str | bytes) -> bytes:
+        return subprocess.run(
+            (*LAMINA, *words), env=env, cwd=ROOT, capture_output=True, check=True
+        ).stdout
+
+    out(*command, b"/" + odd)
+    assert out("diff", "odd") == b"A /" + odd + b"\n"
+    (found,) = json.loads(out("inspect", "odd"))
+    assert found["Args"] == ["/\ufffd"]
+    assert b"\xff" not in out("ps", "-a", "--format", "json")
+    out("ps", "-a")
+    out("rm", "odd")
 
 
 def test_cidfile(lamina: Machine, tmp_path: Path) -> None:
