@@ -12,6 +12,7 @@ from lamina.builder.planning.base import Base
 from lamina.errors import LaminaError
 from lamina.oci.errors import NotFound
 from lamina.oci.store.image_index import platforms
+from lamina.oci.store.images import SHOWN_DIGITS
 from lamina.oci.store.store import Image, Store
 
 TYPE_CHECKING = False
@@ -88,7 +89,7 @@ class BaseFinder:
     def _by_name(self, request: BaseRequest) -> Image:
         """The image in the store, or from its registry."""
         name, platform = request.name, request.platform
-        identity = self._store.resolve_id(name, platform)
+        identity = self._store.resolve_id(name, platform, SHOWN_DIGITS)
         if self._registries is None or (identity is not None and not self._pull):
             if identity is None:
                 raise self._missing(request)
@@ -107,7 +108,7 @@ class BaseFinder:
         self, request: BaseRequest, error: LaminaError | None = None
     ) -> LaminaError:
         """An error that tells a base of another platform from one that is nowhere."""
-        identity = self._store.resolve_any(request.name)
+        identity = self._store.resolve_any(request.name, SHOWN_DIGITS)
         if identity is None:
             return unknown_base(request, error)
         there = ", ".join(platforms(self._store, identity))

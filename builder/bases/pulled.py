@@ -11,6 +11,7 @@ from lamina.oci.errors import InvalidReference
 from lamina.oci.platforms import host_platform, parse_platform
 from lamina.oci.reference import parse_reference
 from lamina.oci.store import journal
+from lamina.oci.store.images import SHOWN_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ def pull_base(
     with Told(f"pull {reference.familiar()}", emit) as told, open_session() as session:
         pulled = pull(store, session, reference, wanted, told)
     emit(Note(f"pulled {reference.familiar()}: {pulled.digest}"))
-    known = store.resolve_id(name)
+    known = store.resolve_id(name, digits=SHOWN_DIGITS)
     if reference.digest is None and (known is None or wanted == host_platform()):
         store.tag(reference, pulled.image.id)
     name = reference.familiar()

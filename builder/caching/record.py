@@ -16,6 +16,7 @@ from lamina.builder.events import Planned, StepCached
 from lamina.builder.inputs.recipe import files_hold
 from lamina.builder.sources.context_read import ContextRead
 from lamina.oci.digest import Digest
+from lamina.oci.store.images import SHOWN_DIGITS
 from lamina.values import value
 
 TYPE_CHECKING = False
@@ -166,7 +167,7 @@ def _base_now(store: Store, name: str) -> str | None:
         known = store.recall("bootstrap", name.removeprefix("bootstrap:"))
         return known.decode() if known else None
     name, _, platform = name.partition(" ")
-    return store.resolve_id(name, platform)
+    return store.resolve_id(name, platform, SHOWN_DIGITS)
 
 
 def _always_runs(graph: Graph) -> bool:

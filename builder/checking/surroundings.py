@@ -8,6 +8,7 @@ from lamina.lang.nodes import Shell
 from lamina.lang.parser import triggered
 from lamina.lang.source import Source, Span
 from lamina.lang.variables import set_by
+from lamina.oci.store.images import SHOWN_DIGITS
 from lamina.values import replace
 
 TYPE_CHECKING = False
@@ -76,7 +77,7 @@ class _Bases:
     def _look(self, name: str) -> BaseFacts | None:
         if self._store is None or not is_image_name(name):
             return None
-        identity = self._store.resolve_id(name)
+        identity = self._store.resolve_id(name, digits=SHOWN_DIGITS)
         if identity is None:
             return None
         config = self._store.image(identity).config
@@ -98,7 +99,7 @@ class _Bases:
         from lamina.oci.store.image_index import members
 
         assert self._store is not None
-        identity = self._store.resolve_any(name)
+        identity = self._store.resolve_any(name, SHOWN_DIGITS)
         found = members(self._store, identity) if identity else ()
         return tuple(member.platform for member in found)
 

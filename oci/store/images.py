@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 # An ID begins with it.
 _ALGORITHM = "sha256"
+# So many of its digits `lamina images` shows. In a recipe fewer begin none: a word like
+# `cafe` or `b` is a name there, and must not mean what happens to be in the store.
+SHOWN_DIGITS = 12
 
 
 @value
@@ -174,13 +177,16 @@ class Images(Layers):
             )
         return self.image(identity)
 
-    def resolve_id(self, name: str, platform: str = "") -> Digest | None:
-        """As `resolve`, giving only the ID; None when there is no such image.
+    def resolve_id(
+        self, name: str, platform: str = "", digits: int = 1
+    ) -> Digest | None:
+        """As `resolve`, giving only the ID; None when there is no such image. Fewer
+        than so many `digits` begin none.
 
         Of an index (oci/store/image_index.py) it is the image for `platform`; without
         one that for this machine, else the first.
         """
-        found = self.resolve_any(name)
+        found = self.resolve_any(name, digits)
         if found is None:
             return None
         row = self.index.row("SELECT members FROM image_index WHERE id=?", found)
@@ -194,11 +200,11 @@ class Images(Layers):
         members = (Member(own, Digest(image)) for own, image in json.loads(row[0]))
         return choose(tuple(members), platform)
 
-    def resolve_any(self, name: str) -> Digest | None:
+    def resolve_any(self, name: str, digits: int = 1) -> Digest | None:
         """The ID of the image or the index that `name` means; or None."""
         if name.startswith("sha256:") and self.has_image(name):
             return Digest(name)
-        return self._by_reference(name) or self._by_prefix(name)
+        return self._by_reference(name) or self._by_prefix(name, digits)
 
     def has_image(self, identity: str) -> bool:
         """Whether the image with this ID is here."""
@@ -224,9 +230,9 @@ class Images(Layers):
             )
         return Digest(row[0]) if row else None
 
-    def _by_prefix(self, name: str) -> Digest | None:
+    def _by_prefix(self, name: str, least: int) -> Digest | None:
         digits = name.removeprefix("sha256:")
-        if not digits or set(digits) - set("0123456789abcdef"):
+        if len(digits) < least or set(digits) - set("0123456789abcdef"):
             return None
         rows = self.index.rows(
             "SELECT id FROM image WHERE id >= ?1 AND id < ?1 || 'g' UNION ALL "

@@ -165,3 +165,17 @@ def test_a_base_with_all_its_flags_is_the_same_in_two_stores(
     )
     assert again.out == made.out and again.err == ""
     assert other.left_behind() == []
+
+
+def test_a_short_word_is_a_name_and_no_id(lamina: Lamina, tmp_path: Path) -> None:
+    """`FROM b` with a stage that is missing, and an image whose ID begins with b."""
+    identity = lamina.inspect("busybox")["Id"].removeprefix("sha256:")
+    recipe = f"FROM busybox AS x\nCOPY --from={identity[:6]} /etc/passwd /\n"
+    for text in (f"FROM {identity[:1]}\n", f"FROM {identity[:11]}\n", recipe):
+        folder = project(tmp_path / str(len(text)), text)
+        said = lamina.run("build", folder, code=1).err
+        assert "is neither a stage above nor an image in the store" in said
+        assert "Traceback" not in lamina.run("check", folder, code=None).err
+    # As `lamina images` and --iidfile have it.
+    for known in (identity[:12], identity, f"sha256:{identity}"):
+        lamina.build(project(tmp_path / known, f"FROM {known}\n"))
