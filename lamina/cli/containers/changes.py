@@ -74,11 +74,14 @@ def _diff(arguments: argparse.Namespace, settings: Settings) -> int:
             hint="`lamina diff CONTAINER`, `lamina diff IMAGE IMAGE --format json`.",
         )
     from lamina.cli.containers.finding import find, open_store
+    from lamina.cli.formats.tables import one_line
     from lamina.runtime.containers.changes import diff
 
+    # As ls(1): a program gets the bytes, and a terminal nothing that steers it.
+    shown = one_line if sys.stdout.isatty() else str
     with open_store(settings) as store:
         for kind, path in diff(store, find(store, names[0])):
-            print(kind, path)
+            print(kind, shown(path))
         return 0
 
 

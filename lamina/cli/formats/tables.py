@@ -73,8 +73,12 @@ def print_table(
     rows: Sequence[Sequence[str]],
     narrowest: int = _NARROWEST,
 ) -> None:
-    """Print left-aligned columns; the last one is not filled up."""
-    lines = [headings, *rows]
+    """Print left-aligned columns; the last one is not filled up.
+
+    Images and containers say some of it: none of that begins a line or steers a
+    terminal.
+    """
+    lines = [[one_line(cell) for cell in line] for line in (headings, *rows)]
     widths = [
         max(narrowest, _GAP + max(len(line[n]) for line in lines))
         for n in range(len(headings) - 1)

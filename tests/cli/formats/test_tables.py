@@ -87,3 +87,11 @@ def test_columns_are_as_wide_as_dockers(capsys: pytest.CaptureFixture[str]) -> N
 def test_formats(style: str, out: str, capsys: pytest.CaptureFixture[str]) -> None:
     show([{"N": "1", "S": "2B"}], {"N": "NUMBER", "S": "SIZE"}, style)
     assert capsys.readouterr().out == out
+
+
+def test_a_cell_is_one_line_that_steers_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_table(["A", "B"], [["x\x1b[2J", "\x9b1m\ny"], ["\udcff", "z"]])
+    out = capsys.readouterr().out
+    assert out.splitlines()[1:] == [r"x\x1b[2J   \x9b1m\x0ay", r"\xff       z"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.end_to_end.containers.machine import (
     Machine,
+    Terminal,
     until,
 )
 
@@ -62,6 +63,15 @@ def test_export_is_a_tar_of_all(lamina: Machine, tmp_path: Path) -> None:
         said = lamina("export", "-o", wrong, "ex", code=1).stderr.decode()
         assert said.startswith(f"lamina: '{wrong}") and "cannot be written" in said
     assert list(tmp_path.iterdir()) == [Path(place)]
+
+
+def test_names_that_would_steer_a_terminal(lamina: Machine) -> None:
+    name = "/a\x1b[2Jb"
+    lamina("run", "--name", "odd", "--network", "none", "busybox", "touch", name)
+    assert lamina.out("diff", "odd") == f"A {name}"
+    terminal = Terminal(lamina, "diff", "odd")
+    terminal.wait_for(rb"A /a\x1b[2Jb")
+    assert terminal.exit_code() == 0
 
 
 def test_inspect_has_docker_s_shape(lamina: Machine) -> None:
