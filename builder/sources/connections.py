@@ -37,6 +37,8 @@ class Connections:
         from http import client
         from urllib import request
 
+        from lamina.oci.tls import system_context
+
         made = self._made
 
         class Redirects(request.HTTPRedirectHandler):
@@ -55,7 +57,8 @@ class Connections:
 
         class Secure(request.HTTPSHandler):
             def https_open(self, req: Request) -> HTTPResponse:
-                opened: Any = self.do_open(made(client.HTTPSConnection), req)
+                kind: Any = made(client.HTTPSConnection)
+                opened: Any = self.do_open(kind, req, context=system_context())
                 return opened  # type: ignore[no-any-return]
 
         return Plain(), Secure(), Redirects()

@@ -33,6 +33,7 @@ from lamina.oci.registry.connection.pools import POOLS
 from lamina.oci.registry.connection.request import Body, Proxies, Request, Tls
 from lamina.oci.registry.errors import NoTls, RegistryError, Unreachable, Untrusted
 from lamina.oci.threads import NEVER, Stop
+from lamina.oci.tls import system_context
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
@@ -173,10 +174,7 @@ def _manager(tls: Tls, proxy: str) -> PoolManager:
 
 
 def _context(tls: Tls) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    # Python 3.13 began to refuse authorities that lack extensions of RFC 5280, which
-    # those of companies often do; no other client of registries does.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context = system_context()
     try:
         for path in tls.authorities:
             context.load_verify_locations(path)
