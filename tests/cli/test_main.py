@@ -101,17 +101,17 @@ def test_no_recipe_steers_the_terminal(
 @pytest.mark.parametrize(
     ("words", "first"),
     [
-        ((), "Recipes and builds:\n  build       Build an image from a recipe\n"),
-        (("container",), "commands:\n  attach      Watch a running container,"),
-        (("image",), "commands:\n  build       Build an image from a recipe\n"),
-        (("volume",), "commands:\n  create       Make a volume\n"),
+        ((), "Recipes and builds: build Build an image from a recipe "),
+        (("container",), "commands: attach Watch a running container, and type "),
+        (("image",), "commands: build Build an image from a recipe "),
+        (("volume",), "commands: create Make a volume ls (list) List volumes "),
     ],
 )
 def test_help_lists_commands_and_no_nothing(
     words: tuple[str, ...], first: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(words)
-    shown = capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
     assert first in shown and "None" not in shown
 
 
