@@ -96,7 +96,8 @@ class Kept:
         self.policy = Policy(NO)
         self._state["stopped"] = stopped
         self.given.remove &= remove
-        if self._timer:
+        if self._timer and self._run is None:
+            # It waited for its next start; the timer of a run is that of its end.
             self._server.loop.cancel(self._timer)
             self._timer = 0
             self._finish()

@@ -83,7 +83,8 @@ class Keeper(Server):
         self.loop.watch(ours, lambda _: self._terminated(ours))
 
     def _terminated(self, wakeup: int) -> None:
-        os.read(wakeup, 64)
+        if _SIGTERM not in os.read(wakeup, 64):
+            return  # of another signal that has a handler
         if not self._kept and not self._leaving:
             os._exit(128 + _SIGTERM)
         for kept in tuple(self._kept.values()):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.bases import Lamina, project
+from tests.runtime.bundles.running import until
 
 _RUN = ("run", "--rm", "--network", "none", "busybox", "true")
 # ulimit's flags and numbers, from what hardly starts Python to what is nearly enough.
@@ -51,6 +52,17 @@ def test_commands_that_look(lamina: Lamina, limit: str) -> None:
         ("inspect", "busybox"),
     ):
         limited(lamina, limit, *words)
+
+
+def test_a_log_that_may_not_grow_ends_no_container(lamina: Lamina) -> None:
+    """SIGXFSZ is not SIGTERM: nobody asks the container to end."""
+    script = "trap 'exit 9' TERM; seq 5000; while :; do sleep 0.1; done"
+    words = ("run", "-d", "--name", "much", "--network", "none", "busybox")
+    limited(lamina, "-f 64", *words, "sh", "-c", script)
+    until(lambda: len(lamina.run("logs", "much").out.splitlines()) > 300)
+    lamina.run("exec", "much", "true")
+    lamina.run("kill", "much")
+    assert lamina.run("wait", "much").out == "137\n"
 
 
 def test_what_is_too_little_is_said(lamina: Lamina) -> None:

@@ -126,6 +126,19 @@ def test_what_cannot_start_hinders_no_other(lamina: Machine) -> None:
     assert b"lamina: bad:" in done.stderr
 
 
+def test_who_stops_what_is_being_stopped_ends_it(lamina: Machine) -> None:
+    """The machine goes down, and somebody does not want to wait for that."""
+    flags = ("--name", "deaf", "--stop-timeout", "1000", "--network", "none")
+    lamina("run", "-d", *flags, "busybox", "sleep", "1000")
+    os.kill(lamina.keeper("deaf"), 15)
+    until(lambda: "signal=15" in lamina.out("events", "--since", "1m", "--until", "0s"))
+    lamina("stop", "-t", "0", "deaf")
+    shown = lamina.out("inspect", "-f", "{{json .State}}", "deaf")
+    state = json.loads(shown)
+    assert (state["Status"], state["ExitCode"]) == ("exited", 137)
+    assert not state["FinishedAt"].startswith("0001")
+
+
 def test_a_keeper_that_is_to_end_lets_its_container_end_first(lamina: Machine) -> None:
     run(lamina, "kept", "no", "sh", "-c", _TRAP)
     until(lambda: lamina.out("logs", "kept") == "ready")
