@@ -82,6 +82,10 @@ def enter(root: str, entry: Entry) -> Entered:
         raise ContainerError(
             "the process wants a terminal, and there is no --console-socket for it"
         )
+    if known.unit:
+        from lamina.runtime.bundles import scoping
+
+        scoping.come_near(known)
     target = state.open_process(known)
     cgroups = open_cgroups(_directories(known, entry.cgroup))
     report, theirs = wire.pair()

@@ -67,21 +67,16 @@ def _first(argv: list[str], line: Line) -> int:
         _say(f"lamina-runtime version {__version__}\nspec: {VERSION}\n")
         return 0
     if line.command in _SEALED:
-        _seal(argv, "jeepney" if line.on("systemd-cgroup") else "")
+        _seal(argv)
     return _OPERATIONS[line.command](line)
 
 
-def _seal(argv: list[str], beside: str) -> NoReturn:
+def _seal(argv: list[str]) -> NoReturn:
     from lamina.runtime.errors import NotPermitted
     from lamina.runtime.isolation.interpreter import become_sealed
 
     try:
-        become_sealed("lamina.runtime.bundles.program", argv, beside)
-    except ImportError:
-        raise ContainerError(
-            "the Python package jeepney is not installed, by which systemd is asked",
-            hint="`pip install jeepney`, or call without --systemd-cgroup.",
-        ) from None
+        become_sealed("lamina.runtime.bundles.program", argv, "jeepney")
     except PermissionError:
         raise NotPermitted(
             "this user may not make containers",

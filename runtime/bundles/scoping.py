@@ -11,12 +11,13 @@ import os
 
 from lamina.runtime.cgroups import chosen, systemd
 from lamina.runtime.cgroups.bus import outer_id
-from lamina.runtime.cgroups.hierarchy import MOUNT
+from lamina.runtime.cgroups.hierarchy import MOUNT, place_of
 from lamina.runtime.cgroups.scopes import (
     SYSTEM,
     USER,
     Scope,
     device_properties,
+    named,
     properties,
     scope_of,
 )
@@ -79,6 +80,18 @@ def start(wished: Wish, pid: int, identity: str, config: Config) -> Cgroup:
     except BaseException:
         systemd.stop(wished.manager, wished.scope.unit)
         raise
+
+
+def come_near(known: Record) -> None:
+    """Be where a process may be moved from into a user's container: below what is
+    theirs. A session is not, so this process gets a scope of its own then, as podman
+    does; raises NoSystemd."""
+    if known.manager == USER:
+        common = os.path.commonpath((place_of(os.getpid()) or "/", known.cgroup))
+        if not os.access(f"{MOUNT}{common}/cgroup.procs", os.W_OK):
+            own = named(f"lamina-exec-{os.getpid()}", _USUAL[USER])
+            text = f"lamina-runtime exec {known.id}"
+            systemd.start(USER, own, (os.getpid(),), text)
 
 
 def change(known: Record, resources: Resources) -> None:

@@ -89,6 +89,13 @@ def hierarchies(mount: str = MOUNT, whole: bool = False) -> tuple[Hierarchy, ...
     return tuple(found)
 
 
+def place_of(pid: int) -> str:
+    """Where a process is in the hierarchy of version 2, from its root; "" when it is
+    gone."""
+    lines = read(f"/proc/{pid}/cgroup").splitlines()
+    return next((line[3:] for line in lines if line.startswith("0::")), "")
+
+
 def _unified(mount: str, own: str, whole: bool) -> Hierarchy:
     base = mount if whole else _base(mount, own)
     words = frozenset(read(f"{base or mount}/cgroup.controllers").split())

@@ -192,6 +192,11 @@ def _connect(manager: str) -> Bus:
         return bus.connect(
             _SYSTEM_PLACES if manager == SYSTEM else _user_places(), _NAME
         )
+    except ModuleNotFoundError:
+        raise NoSystemd(
+            "The Python package jeepney is not installed, by which systemd is asked.",
+            hint="`pip install jeepney`, or do without systemd.",
+        ) from None
     except OSError as error:
         raise _silent(manager, error) from error
 

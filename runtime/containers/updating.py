@@ -52,11 +52,12 @@ def cgroup_of(root: str, container: Container, found: State) -> Cgroup:
     """The cgroup of a container that runs. A user's without one is put into one by
     their systemd, where they have one; else what is given does not exist."""
     from lamina.runtime.cgroups.cgroup import Cgroup
+    from lamina.runtime.cgroups.hierarchy import place_of
 
     group = Cgroup(found.cgroup)
     if group.exists or found.init is None:
         return group
-    place = _place_of(found.init.pid)
+    place = place_of(found.init.pid)
     if place.endswith(f"/{found.cgroup}"):
         return Cgroup(place)  # below what was delegated to who started it
     from lamina.runtime.containers.scoping import adopt
@@ -66,15 +67,6 @@ def cgroup_of(root: str, container: Container, found: State) -> Cgroup:
         return group
     tell_keeper(root, container, adopted)
     return adopted
-
-
-def _place_of(pid: int) -> str:
-    """Where a process is in the hierarchy of version 2, from its root."""
-    try:
-        with open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
-            return next((line[3:-1] for line in file if line.startswith("0::")), "")
-    except OSError:
-        return ""
 
 
 def tell_keeper(root: str, container: Container, group: Cgroup) -> None:

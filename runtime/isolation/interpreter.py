@@ -84,7 +84,7 @@ def become_sealed(module: str, argv: list[str], beside: str = "") -> NoReturn:
     """Go on as `sealed_main(argv)` of a module, in a sealed interpreter.
 
     It is the same process, with the same descriptors and environment. `beside` is one
-    more package that it may import from; raises ImportError where that is missing.
+    more package that it may import from, where that is installed.
     """
     program = sealed_interpreter()
     name = os.path.realpath(sys.executable)
@@ -102,8 +102,6 @@ def _installed(name: str) -> tuple[str, ...]:
     for place in sys.path if name else ():
         if os.path.isfile(f"{place}/{name}/__init__.py"):
             return name, f"{place}/{name}"
-    if name:
-        raise ImportError(f"No module named {name!r}", name=name)
     return ()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from typing import Any
 
 import pytest
 
@@ -99,6 +101,10 @@ USER = {
     " wait; systemctl --user list-units --no-pager '*.scope'",
     "runtime by the bus": "cd /run/user/$(id -u)/systemd; mv private aside;"
     f" touch BUNDLE/own/rootfs/once; {OWN}; mv aside private",
+    "runtime's exec": "unshare -Urm sh -c '"
+    f"{RUNTIME} --systemd-cgroup run -d --bundle BUNDLE/long long >/dev/null;"
+    f" {RUNTIME} exec long cat /proc/self/cgroup; {RUNTIME} delete -f long';"
+    " systemctl --user list-units '*.scope'",
     "podman's import": f"tar -C / -c bin/busybox | {PODMAN} import - localhost/box",
     "podman": f"{PODMAN_RUN} --rm localhost/box /bin/busybox cat {FILES}",
     "podman -d": f"{PODMAN_RUN} -d --name pod localhost/box /bin/busybox sleep 1000;"
@@ -125,11 +131,15 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
         {name: text.replace("BUNDLE", str(bundle)) for name, text in commands.items()}
         for commands in (SYSTEM, USER)
     )
+    shutil.copytree(bundle / "rootfs", bundle / "long" / "rootfs", symlinks=True)
+    long = {**limited_config("sleep", "1000"), "annotations": {}}
+    long["linux"]["cgroupsPath"] = "user.slice:docker:long"
+    (bundle / "long" / "config.json").write_text(json.dumps(long))
     open_to_all(bundle)
     return visit(place, system, user)
 
 
-def limited_config(*command: str) -> dict[str, object]:
+def limited_config(*command: str) -> dict[str, Any]:
     config = base_config(*command)
     config["linux"]["cgroupsPath"] = "system.slice:docker:oci"
     config["linux"]["resources"] = {
@@ -256,6 +266,9 @@ class TestUser:
         assert f"user@{UID}.service/system.slice/docker-oci.scope" in shown
         assert "limit: 50" in shown
         assert "docker-oci" not in shown[shown.index("ACTIVE SUB") :]
+        exec_, *units = said["runtime's exec"].out.split("\n")
+        assert exec_ == "0::/", said["runtime's exec"]
+        assert not any("docker" in line or "lamina" in line for line in units)
         assert said["runtime by the bus"].out == f"{64 * MIB}\n"
 
     def test_podman_as_a_user(self, said: dict[str, Answer]) -> None:
