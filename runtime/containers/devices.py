@@ -34,7 +34,7 @@ def _nodes(text: str) -> list[tuple[oci.Device, str]]:
     """`HOST[:CONTAINER][:rwm]`: the device, or all in that folder, and the access."""
     from lamina.runtime.isolation.privileged import device_node
 
-    host, inside, access = _parts(text)
+    host, inside, access = parts(text)
     if os.path.isdir(host):
         return [(_moved(node, host, inside), access) for node in _below(host)]
     device = device_node(host, inside)
@@ -54,9 +54,9 @@ def _moved(node: oci.Device, host: str, inside: str) -> oci.Device:
     return replace(node, path=place, source=node.path)
 
 
-def _parts(text: str) -> tuple[str, str, str]:
-    parts = text.split(":")
-    host, rest = parts[0], parts[1:]
+def parts(text: str) -> tuple[str, str, str]:
+    """Of `HOST[:CONTAINER][:rwm]`: host, container, access; raises ContainerError."""
+    host, *rest = text.split(":")
     access = "rwm"
     if rest and rest[-1] and _ACCESS.issuperset(rest[-1]):
         access = rest.pop()

@@ -6,6 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from lamina.cli.containers.host_json import exposed, host_config
 from lamina.cli.images.image_json import docker_config
 
 if TYPE_CHECKING:
@@ -60,7 +61,11 @@ def container_json(store: Store, container: Container, found: State) -> dict[str
         "OpenStdin": container.options.interactive,
         "StdinOnce": container.options.interactive and not container.options.detached,
         "Image": container.image_name,
+        "Labels": dict(container.config.labels),
     }
+    ports = {**config.get("ExposedPorts", {}), **exposed(container.options.publish)}
+    if ports:
+        config["ExposedPorts"] = dict(sorted(ports.items()))
     if container.options.stop_timeout >= 0:
         config["StopTimeout"] = container.options.stop_timeout
     return {
@@ -78,7 +83,7 @@ def container_json(store: Store, container: Container, found: State) -> dict[str
         "RestartCount": found.restart_count,
         "Driver": "overlay",
         "Platform": container.config.os,
-        "HostConfig": _host_config(store.root, container),
+        "HostConfig": host_config(store.root, container),
         "GraphDriver": {
             "Name": "overlay",
             "Data": {
@@ -134,101 +139,6 @@ def _moment(nanoseconds: int) -> str:
     seconds, fraction = divmod(nanoseconds, 10**9)
     whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
     return f"{whole}.{fraction:09d}Z"
-
-
-def _host_config(root: str, container: Container) -> dict[str, Any]:
-    options = container.options
-    return {
-        "Binds": list(options.binds) or None,
-        "VolumesFrom": list(options.volumes_from) or None,
-        "LogConfig": {
-            "Type": options.log_driver,
-            "Config": _pairs(options.log_options),
-        },
-        "NetworkMode": options.network,
-        "Links": _links(root, container) or None,
-        "PortBindings": _bindings(options.publish),
-        "RestartPolicy": _restart_policy(options.restart),
-        "AutoRemove": options.remove,
-        "CapAdd": list(options.cap_add) or None,
-        "CapDrop": list(options.cap_drop) or None,
-        "Dns": list(options.dns),
-        "DnsOptions": list(options.dns_options),
-        "DnsSearch": list(options.dns_search),
-        "ExtraHosts": list(options.extra_hosts) or None,
-        "GroupAdd": list(options.groups) or None,
-        "OomScoreAdj": options.oom_score_adj,
-        "CgroupParent": options.cgroup_parent,
-        "CgroupnsMode": options.cgroupns or "private",
-        "IpcMode": options.ipc or "private",
-        "PidMode": options.pid,
-        "UTSMode": options.uts,
-        "UsernsMode": options.userns,
-        "Privileged": options.privileged,
-        "PublishAllPorts": options.publish_all,
-        "ReadonlyRootfs": options.read_only,
-        "SecurityOpt": list(options.security) or None,
-        "ShmSize": options.shm_size,
-        "Sysctls": _pairs(options.sysctls),
-        "Annotations": _pairs(options.annotations),
-        "CpuShares": options.cpu_shares,
-        "Memory": options.memory,
-        "NanoCpus": options.nano_cpus,
-        "CpuPeriod": options.cpu_period,
-        "CpuQuota": options.cpu_quota,
-        "CpusetCpus": options.cpuset_cpus,
-        "CpusetMems": options.cpuset_mems,
-        "BlkioWeight": options.blkio_weight,
-        "Devices": list(options.devices),
-        "DeviceCgroupRules": list(options.device_rules) or None,
-        "MemoryReservation": options.memory_reservation,
-        "MemorySwap": options.memory_swap,
-        "PidsLimit": options.pids_limit or None,
-        "Ulimits": list(options.ulimits) or None,
-        "Init": options.init,
-    }
-
-
-def _links(root: str, container: Container) -> list[str]:
-    """Those of the default network; others are of their network."""
-    from lamina.runtime.containers import linking
-    from lamina.runtime.containers.state import load_container
-    from lamina.runtime.errors import NoSuchContainer
-
-    found = []
-    if linking.are_legacy(container.options):
-        for identity, alias in map(linking.parse, container.options.links):
-            try:
-                name = load_container(root, identity).name
-            except NoSuchContainer:
-                name = identity  # it is gone
-            found.append(f"/{name}:/{container.name}/{alias}")
-    return found
-
-
-def _pairs(texts: tuple[str, ...]) -> dict[str, str]:
-    return dict(text.partition("=")[::2] for text in texts)
-
-
-def _restart_policy(text: str) -> dict[str, Any]:
-    name, _, most = text.partition(":")
-    return {"Name": name, "MaximumRetryCount": int(most or 0)}
-
-
-def _bindings(published: tuple[str, ...]) -> dict[str, Any]:
-    """What was asked for: `80/tcp` to the addresses and ports of the host."""
-    from lamina.runtime.network.ports import parse_port
-
-    found: dict[str, list[dict[str, str]]] = {}
-    for text in published:
-        for mapping in parse_port(text):
-            key = f"{mapping.container_port}/{mapping.protocol}"
-            host = {
-                "HostIp": mapping.host_ip,
-                "HostPort": str(mapping.host_port or ""),
-            }
-            found.setdefault(key, []).append(host)
-    return found
 
 
 def _mount(store: Store, volume: Volume) -> dict[str, Any]:

@@ -27,8 +27,8 @@ class OpenMap(dict):  # type: ignore[type-arg]
 _LISTS = (
     "Args Binds BlkioDeviceReadBps CapAdd CapDrop Cmd DeviceCgroupRules Devices Dns "
     "DnsOptions DnsSearch Entrypoint Env ExecIDs ExtraHosts GroupAdd Layers Links "
-    "Mounts OnBuild RepoDigests RepoTags SecurityOpt Shell Test Ulimits VolumesFrom "
-    "Aliases"
+    "MaskedPaths Mounts OnBuild ReadonlyPaths RepoDigests RepoTags SecurityOpt Shell "
+    "Test Ulimits VolumesFrom Aliases"
 )
 _MAPS = (
     "Annotations Data DriverOpts ExposedPorts Labels Networks Options PortBindings "

@@ -86,6 +86,48 @@ def test_inspect_has_docker_s_shape(lamina: Machine) -> None:
     assert found["Config"]["Image"] == "busybox"
 
 
+def test_inspect_says_what_was_asked_for_in_docker_s_types(lamina: Machine) -> None:
+    flags = (
+        *("--cap-add", "net_admin", "--cap-add", "ALL", "--cap-drop", "CAP_CHOWN"),
+        *("--device", "/dev/null:/dev/x:r", "--ulimit", "nofile=5:6"),
+        *("--ulimit", "core=-1", "--tmpfs", "/x", "--tmpfs", "/y:size=1m"),
+        *("--mount", "type=volume,src=data,dst=/a,volume-nocopy,readonly"),
+        *("--mount", "type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=0700"),
+        *("--mount", "type=bind,src=/tmp,dst=/b,bind-propagation=rslave"),
+        *("-p", "127.0.0.1:8080:80", "--expose", "90/udp"),
+    )
+    lamina("create", "--name", "all", *flags, "busybox", "true")
+    (found,) = json.loads(lamina.out("inspect", "all"))
+    host = found["HostConfig"]
+    assert host["CapAdd"] == ["CAP_NET_ADMIN", "ALL"]
+    assert host["CapDrop"] == ["CAP_CHOWN"]
+    assert host["Devices"] == [
+        {
+            "PathOnHost": "/dev/null",
+            "PathInContainer": "/dev/x",
+            "CgroupPermissions": "r",
+        }
+    ]
+    assert host["Ulimits"] == [
+        {"Name": "nofile", "Hard": 6, "Soft": 5},
+        {"Name": "core", "Hard": -1, "Soft": -1},
+    ]
+    assert host["Tmpfs"] == {"/x": "", "/y": "size=1m"}
+    volume, tmpfs, bind = host["Mounts"]
+    assert volume == {
+        **{"Type": "volume", "Source": "data", "Target": "/a", "ReadOnly": True},
+        "VolumeOptions": {"NoCopy": True},
+    }
+    assert tmpfs["TmpfsOptions"] == {"SizeBytes": 1 << 20, "Mode": 0o700}
+    assert bind["BindOptions"] == {"Propagation": "rslave"}
+    assert "/proc/kcore" in host["MaskedPaths"]
+    assert set(found["Config"]["ExposedPorts"]) == {"80/tcp", "90/udp"}
+    assert found["Config"]["Labels"] == {}
+    lamina("create", "--name", "bare", "--privileged", "busybox", "true")
+    shown = lamina.out("inspect", "-f", "{{json .HostConfig.MaskedPaths}}", "bare")
+    assert shown == "null"
+
+
 def test_filters(lamina: Machine) -> None:
     for name, label in (("aa", "x=1"), ("bb", "x=2")):
         run = ("run", "--network", "none", "--name", name, "-l", label, "busybox")
