@@ -77,7 +77,7 @@ def inspect(arguments: argparse.Namespace, settings: Settings) -> int:
         print(text([remote_json(settings, n, platform) for n in arguments.names]))
         return 0
     found, missing = [], []
-    with opened(settings) as store:
+    with opened(settings, adds=False) as store:
         for name in arguments.names:
             document = _document(store, name, arguments)
             if document is None:
@@ -174,7 +174,7 @@ _KINDS = {
 
 def history(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print the image's history, the youngest line first."""
-    with opened(settings) as store:
+    with opened(settings, adds=False) as store:
         identity = store.resolve_id(arguments.image)
         if identity is None:
             raise NotFound(

@@ -32,16 +32,16 @@ def tell_lacking(lacking: str) -> None:
 
 
 @contextlib.contextmanager
-def opened(settings: Settings) -> Iterator[Store]:
+def opened(settings: Settings, adds: bool = True) -> Iterator[Store]:
     """The store of `settings`; an ordinary user is root of a namespace from here on.
 
-    No thread may exist yet (unshare(2), CLONE_NEWUSER).
+    No thread may exist yet (unshare(2), CLONE_NEWUSER). Who `adds` nothing can work on
+    a full disk, too.
     """
+    from lamina.oci.store import reserve
     from lamina.oci.store.store import Store
 
     become_root(settings.root)
-    store = Store.open(settings.root)
-    try:
+    room = contextlib.nullcontext() if adds else reserve.used(settings.root)
+    with room, contextlib.closing(Store.open(settings.root)) as store:
         yield store
-    finally:
-        store.close()

@@ -31,19 +31,19 @@ def open_store(settings: Settings, enter: bool = True) -> Iterator[Store]:
     containers of other sessions, each of which has a namespace of its own.
     """
     from lamina.cli.opened import become_root
+    from lamina.oci.store import reserve
     from lamina.oci.store.store import Store
     from lamina.runtime.containers.container import collect, make_places
 
     if enter:
         become_root(settings.root)
-    store = Store.open(settings.root)
-    try:
+    # A container that fills the disk can be seen, and stopped.
+    room = reserve.used(settings.root)
+    with room, contextlib.closing(Store.open(settings.root)) as store:
         make_places(store.root)
         if enter or os.geteuid() == 0:
             collect(store)
         yield store
-    finally:
-        store.close()
 
 
 def find(store: Store, name: str) -> Container:

@@ -45,7 +45,7 @@ def _prune(arguments: argparse.Namespace, settings: Settings) -> int:
     kind = "unused" if policy.all_images else "dangling"
     if not arguments.force and not confirmed(_WARNING.format(kind)):
         return 1
-    with opened(settings) as store:
+    with opened(settings, adds=False) as store:
         collect_containers(store)
         used = frozenset(container.image for container, _ in containers(store.root))
         collected = collect(store, replace(policy, keep=used))

@@ -22,7 +22,7 @@ def diff_images(names: Sequence[str], style: str, settings: Settings) -> int:
     """
     from lamina.oci.store.compare import compare_configs, compare_files
 
-    with opened(settings) as store:
+    with opened(settings, adds=False) as store:
         one, two = (store.resolve(name) for name in names)
         files = list(compare_files(store, one, two))
     fields = compare_configs(one.config, two.config)

@@ -79,7 +79,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def images(arguments: argparse.Namespace, settings: Settings) -> int:
     """List images, the youngest first."""
-    with opened(settings) as store:
+    with opened(settings, adds=False) as store:
         wanted = [_filter(text, store) for text in arguments.filter]
         if arguments.name:
             wanted.append(_named(arguments.name))
@@ -197,7 +197,7 @@ def tag(arguments: argparse.Namespace, settings: Settings) -> int:
             f"{arguments.target!r} has a digest: an image's name is not given, it is.",
             hint=f"Write {target.familiar_name}:{DEFAULT_TAG}.",
         )
-    with opened(settings) as store:
+    with opened(settings, adds=False) as store:
         identity = _resolve(store, arguments.source)
         store.tag(target, identity)
         journal.note_image(store.root, "tag", identity, target.familiar())
@@ -222,7 +222,7 @@ def remove(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.main import print_error
 
     code = 0
-    with opened(settings) as store:
+    with opened(settings, adds=False) as store:
         for name in arguments.images:
             try:
                 identity = _resolve(store, name)

@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print the table, or an object for each layer."""
     from lamina.oci.store.stack import stack
 
-    with opened(settings) as store:
+    with opened(settings, adds=False) as store:
         image = _image(store, arguments.image, arguments.platform)
         parts = stack(store, image.layers).parts
         number = arguments.top if arguments.files else 0

@@ -56,7 +56,7 @@ def run_df(arguments: argparse.Namespace, settings: Settings) -> int:
     """Show what images, containers, volumes and what builds keep take."""
     from lamina.runtime.containers.state import containers
 
-    with opened(settings) as store:
+    with opened(settings, adds=False) as store:
         there = list(containers(store.root))
         if arguments.verbose:
             from lamina.cli.system.disk_details import print_details

@@ -127,8 +127,7 @@ def run_prune(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.oci.store import journal, reserve
     from lamina.runtime.containers.container import collect as collect_containers
 
-    reserve.release(settings.root)
-    with opened(settings) as store:
+    with opened(settings, adds=False) as store:
         collect_containers(store)
         mounts, size = _remove_mounts(store, wanted) if wanted.mounts else ((), 0)
         freed = size + _remove_fetched(store, wanted) + _remove_roots(store, wanted)
@@ -151,7 +150,7 @@ def run_gc(arguments: argparse.Namespace, settings: Settings) -> int:
     """Collect as after a build, in the open."""
     from lamina.cli.system.collecting import collect_as, gc_settings
 
-    with opened(settings) as store:
+    with opened(settings, adds=False) as store:
         wanted = gc_settings(settings)
         if not wanted.enabled:
             print("lamina.toml says enabled = false: nothing is collected.")

@@ -59,7 +59,7 @@ def run_check(arguments: argparse.Namespace, settings: Settings) -> int:
     """Verify the store; 1 when something is wrong (and was not repaired)."""
     from lamina.oci.store.check import check, leftovers, repair
 
-    with opened(settings) as store:
+    with opened(settings, adds=False) as store:
         checked = check(store, os.cpu_count() or 1)
         notes = leftovers(store)
         left = checked.faults
