@@ -207,3 +207,20 @@ def test_no_permission_for_namespaces(lamina: Lamina, tmp_path: Path) -> None:
         assert done.code == (1 if args[0] == "build" else 125), done
         assert "hint: " in done.err
         assert "CAP_SYS_ADMIN" in done.err or "--privileged" in done.err, done.err
+
+
+@pytest.mark.root("it mounts a small disk")
+def test_what_frees_room_works_again_and_again(lamina: Lamina) -> None:
+    """What it gave up first to have room it has again in the end."""
+    lamina.run("save", "-o", "busybox.tar", "busybox")
+    fill = "cat /dev/zero > small/filler$n 2>/dev/null; n=2; "
+    done = Small(lamina, "16m").run(
+        "n=1; $LAMINA load -q -i busybox.tar && $LAMINA tag busybox more || exit 9; "
+        f"{fill} $LAMINA system prune -f && {fill} $LAMINA system prune -f && "
+        f"{fill} $LAMINA container prune -f && "
+        f"{fill} $LAMINA rmi more && {fill} $LAMINA rm -f none; "
+        f"{fill} $LAMINA system prune -af && $LAMINA images -q; echo code $?"
+    )
+    assert done.out.endswith("MB\ncode 0\n"), done
+    assert "Untagged: more:latest" in done.out, done
+    assert "No space" not in done.err
