@@ -22,6 +22,7 @@ from lamina.lang.source import excerpt
 from lamina.oci.files.ids import has_one_id
 from lamina.runtime.cgroups import owned
 from lamina.runtime.cgroups.owned import BUILD_PIDS
+from lamina.runtime.errors import CommandNotFound
 from lamina.runtime.isolation import seccomp
 from lamina.runtime.isolation.fuse_marks import settle
 from lamina.runtime.isolation.sandbox import ExitStatus, Sandbox
@@ -55,6 +56,10 @@ if TYPE_CHECKING:
 # The last output that an error shows.
 _SHOWN_LINES = 30
 _KEPT_BYTES = 64 << 10
+_NO_PROGRAM = (
+    "Is it in this stage, and on PATH? A stage FROM scratch has no shell: copy a "
+    "program into it, and give it to RUN as an array."
+)
 # Less than this is a full disk.
 _FULL = 1 << 20
 
@@ -225,6 +230,9 @@ class Runner:
                     bpf=b"" if insecure else self._bpf,
                     cgroups=self._own_cgroup(insecure, group),
                 )
+            except CommandNotFound as error:
+                error.hint = error.hint or _NO_PROGRAM
+                raise
             finally:
                 os.close(writer)
             with sandbox:

@@ -231,3 +231,10 @@ def test_nothing_that_a_step_started_outlives_it(
     )
     lamina.build(folder)
     assert not running("-fx", "sleep 12345")
+
+
+def test_a_stage_without_a_shell(lamina: Lamina, tmp_path: Path) -> None:
+    folder = project(tmp_path / "app", "FROM scratch\nRUN echo hello\n")
+    said = refused(lamina, folder)
+    assert "'/bin/sh' does not exist in the container" in said
+    assert "hint: Is it in this stage" in said and "FROM scratch has no shell" in said
