@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from lamina.builder.errors import LayersLost, SolveAgain, together
 from lamina.builder.events import (
@@ -58,6 +58,7 @@ class _Executed:
 
 # So many steps at once wait for what they read: for a network, most of the time.
 _MOST_KEYING = 8
+_GLANCE = 0.5  # seconds
 
 if TYPE_CHECKING:
     # The digests of the files that a step reads, by what it calls them.
@@ -140,7 +141,7 @@ class _Frontier:
             ready = [i for i, inputs in self._waiting.items() if not inputs]
             self._probe(ready)
             while self._running or self._keying:
-                done = self._done.get()
+                done = self._next()
                 if isinstance(done, Cancelled):
                     raise done
                 if isinstance(done, _Keyed):
@@ -159,6 +160,15 @@ class _Frontier:
             raise
         finally:
             self._join()
+
+    def _next(self) -> _Keyed | _Executed | Cancelled:
+        """What is done next. A signal that comes between Python's last look for one and
+        the wait is seen when that ends: so it ends now and then."""
+        while True:
+            try:
+                return self._done.get(timeout=_GLANCE)
+            except Empty:
+                continue
 
     def cancel(self) -> None:
         """End it with Cancelled; from any thread."""
