@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -61,13 +62,25 @@ class Reader:
                     hint="Change its mode, or name it in .dockerignore.",
                 ) from error
             except OSError as error:
-                raise CopyFailed(
-                    f"{path} of {self._name} cannot be read: {error.strerror}."
-                ) from error
+                # It may be of another kind by now: a link that is a directory.
+                after = _record_at(directory, name)
+                if not after:
+                    return None
+                if stat.S_ISDIR(unpack_record(after)[0]):
+                    break
+                if after == record:
+                    raise CopyFailed(
+                        f"{path} of {self._name} cannot be read: {error.strerror}."
+                    ) from error
+                digest = b""
             if after == record:
                 return record, digest, unpack_record(record)[8] > started - RACY
             record = after
-        raise SourceChanged(
+        raise self.changes(path)
+
+    def changes(self, path: str) -> SourceChanged:
+        """That something is not what it was when its directory was listed."""
+        return SourceChanged(
             f"{path} of {self._name} changes while it is being read.",
             hint="Build when it is complete, or name it in .dockerignore.",
         )
@@ -100,8 +113,18 @@ class Reader:
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
         else:
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             content = str(status.st_rdev).encode()
         return sha256(content).digest(), record_of(status)
+
+
+def _record_at(directory: int, name: str) -> bytes:
+    """The Record of what has the name now; b"" where nothing has."""
+    try:
+        return record_of(os.stat(name, dir_fd=directory, follow_symlinks=False))
+    except OSError:
+        return b""
 
 
 def digest_of(fd: int, size: int, meter: Meter) -> bytes:

@@ -55,7 +55,14 @@ def resolve(root: int, path: str, *, follow_last: bool = True) -> Place:
                 links += 1
                 if links > _MAX_LINKS:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-                target = os.readlink(part, dir_fd=way.fd)
+                try:
+                    target = os.readlink(part, dir_fd=way.fd)
+                except OSError as error:
+                    if error.errno != errno.EINVAL:
+                        raise
+                    # It is no link any longer.
+                    todo.append(part)
+                    continue
                 if target.startswith("/"):
                     way.restart()
                 todo += _components(target)

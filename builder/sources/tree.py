@@ -192,6 +192,8 @@ class _Walk:
             fd = os.open(name, DIRECTORY, dir_fd=level.fd)
         except FileNotFoundError:
             return None
+        except NotADirectoryError:
+            raise self._tree.reader.changes(path) from None
         except PermissionError as error:
             raise CopyFailed(
                 f"{self._tree.name} has a directory that cannot be read: {path}.",
