@@ -121,8 +121,9 @@ def make(h: Hierarchy, path: str, controller: str, marked: bool = False) -> None
     for left in reversed(range(_TRIES)):
         try:
             _descend(h, path, controller, marked)
-        except FileNotFoundError:
-            if not left:
+        except OSError as error:
+            # A file that was open while its cgroup went has no device any more.
+            if not left or error.errno not in (errno.ENOENT, errno.ENODEV):
                 raise
         else:
             return
