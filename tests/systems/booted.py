@@ -52,9 +52,12 @@ for folder in /var/tmp /var/cache; do mount -t tmpfs tmpfs $folder; done
 """
 _BOOT = _MOUNTS + units.writing() + units.START
 _INSIDE = """
+enter() { echo 0 >"$1/cgroup.procs"; }
 for place in /sys/fs/cgroup /sys/fs/cgroup/*; do
-  if [ -d "$place/init.scope" ]; then echo 0 >"$place/init.scope/cgroup.procs"
-  elif [ -e "$place/tasks" ]; then echo 0 >"$place/cgroup.procs"; fi
+  # systemd takes it from a controller's hierarchy when nobody needs it there any more.
+  if [ ! -d "$place/init.scope" ] || ! enter "$place/init.scope" 2>/dev/null; then
+    [ ! -e "$place/tasks" ] || enter "$place"
+  fi
 done
 exec "$@"
 """
