@@ -12,7 +12,7 @@ from tests.runtime.bundles.running import until
 _RUN = ("run", "--rm", "--network", "none", "busybox", "true")
 # ulimit's flags and numbers, from what hardly starts Python to what is nearly enough.
 _FILES = [f"-n {count}" for count in (5, 6, 7, 8, 10, 12, 16, 20, 25, 27, 30, 32, 40)]
-_LIMITS = (*_FILES, "-f 0", "-f 8", "-v 28000", "-v 34000", "-v 45000")
+_LIMITS = (*_FILES, "-f 0", "-f 8", "-v 34000", "-v 45000")
 
 
 def limited(lamina: Lamina, limit: str, *words: str | Path) -> str:

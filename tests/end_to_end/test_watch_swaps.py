@@ -271,7 +271,11 @@ def keepers_of(pid: int) -> set[int]:
     for child in children_of(pid):
         with contextlib.suppress(FileNotFoundError):
             command = Path(f"/proc/{child}/cmdline").read_bytes()
-            if not command or b"keeper" in command:
+            # The helper of a user's network is a shell's, and is collected later.
+            ended = (
+                not command and "(sh)" not in Path(f"/proc/{child}/stat").read_text()
+            )
+            if ended or b"keeper" in command:
                 found.add(child)
     return found
 
