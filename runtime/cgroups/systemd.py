@@ -6,6 +6,7 @@ the machine's, or an ordinary user's own.
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from lamina.runtime.cgroups import bus
@@ -15,7 +16,7 @@ from lamina.runtime.errors import NoSystemd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from lamina.runtime.cgroups.scopes import Property, Scope
 
@@ -55,13 +56,10 @@ def start(
     `more` comes after what every scope is, and may say it differently. Raises
     NoSystemd.
     """
-    line = _connect(manager)
-    try:
+    with _asking(manager, f"start {scope.unit}") as line:
         asked = {**dict(described(scope, pids, text)), **dict(more)}
-        version = _version(line) if asked.keys() & _SINCE.keys() else 0
-        given = [(k, v) for k, v in asked.items() if _SINCE.get(k, 0) <= version]
         line.expect(_MANAGER, "JobRemoved")
-        result = _start(line, scope, given)
+        result = _start(line, scope, _known(line, asked))
         if result != "done":
             _forget(line, scope.unit)
             raise NoSystemd(
@@ -72,12 +70,6 @@ def start(
         asked_for = ((_path_of(scope.unit), _PROPERTIES), "Get", "ss")
         ((_, path),) = line.call(*asked_for, (interface, "ControlGroup"))
         return str(path)
-    except Refusal as refusal:
-        raise _refused(manager, f"start {scope.unit}", refusal) from refusal
-    except OSError as error:
-        raise _silent(manager, error) from error
-    finally:
-        line.close()
 
 
 def _start(line: Bus, scope: Scope, given: list[Property]) -> str:
@@ -105,42 +97,28 @@ def _result(line: Bus, job: str) -> str:
 def attach(manager: str, unit: str, below: str, pid: int) -> bool:
     """Put a process into a cgroup `below` a unit's; whether it was there to be put.
     Raises NoSystemd."""
-    line = _connect(manager)
-    try:
+    with _asking(manager, f"put {pid} into {unit}") as line:
         words = (unit, below, [pid])
-        line.call(_MANAGER, "AttachProcessesToUnit", "ssau", words)
-    except Refusal as refusal:
-        if not os.path.exists(f"/proc/{pid}"):
-            return False
-        raise _refused(manager, f"put {pid} into {unit}", refusal) from refusal
-    except OSError as error:
-        raise _silent(manager, error) from error
-    finally:
-        line.close()
-    return True
+        try:
+            line.call(_MANAGER, "AttachProcessesToUnit", "ssau", words)
+        except Refusal:
+            if not os.path.exists(f"/proc/{pid}"):
+                return False
+            raise
+        return True
 
 
 def change(manager: str, unit: str, properties: Iterable[Property]) -> None:
     """Set limits anew, for as long as the unit is there; raises NoSystemd."""
-    line = _connect(manager)
-    try:
-        asked = dict(properties)
-        version = _version(line) if asked.keys() & _SINCE.keys() else 0
-        given = [(k, v) for k, v in asked.items() if _SINCE.get(k, 0) <= version]
+    with _asking(manager, f"change {unit}") as line:
+        given = _known(line, dict(properties))
         line.call(_MANAGER, "SetUnitProperties", "sba(sv)", (unit, True, given))
-    except Refusal as refusal:
-        raise _refused(manager, f"change {unit}", refusal) from refusal
-    except OSError as error:
-        raise _silent(manager, error) from error
-    finally:
-        line.close()
 
 
 def stop(manager: str, unit: str) -> None:
     """Have a unit end and be forgotten; nothing happens when it is gone. What is left
     in it is killed: systemd would ask it to end, and wait. Raises NoSystemd."""
-    line = _connect(manager)
-    try:
+    with _asking(manager, f"stop {unit}") as line:
         line.expect(_MANAGER, "JobRemoved")
         try:
             line.call(_MANAGER, "KillUnit", "ssi", (unit, "all", _SIGKILL))
@@ -150,12 +128,6 @@ def stop(manager: str, unit: str) -> None:
             if refusal.name not in _GONE:
                 raise
         _forget(line, unit)
-    except Refusal as refusal:
-        raise _refused(manager, f"stop {unit}", refusal) from refusal
-    except OSError as error:
-        raise _silent(manager, error) from error
-    finally:
-        line.close()
 
 
 def _forget(line: Bus, unit: str) -> None:
@@ -164,6 +136,12 @@ def _forget(line: Bus, unit: str) -> None:
     except Refusal as refusal:
         if refusal.name not in _GONE:
             raise
+
+
+def _known(line: Bus, properties: Mapping[str, tuple[str, object]]) -> list[Property]:
+    """Without those that this systemd is too old for."""
+    version = _version(line) if properties.keys() & _SINCE.keys() else 0
+    return [(k, v) for k, v in properties.items() if _SINCE.get(k, 0) <= version]
 
 
 def _version(line: Bus) -> int:
@@ -185,6 +163,20 @@ def _path_of(unit: str) -> str:
         for place, c in enumerate(unit)
     )
     return f"{_MANAGER[0]}/unit/{''.join(plain)}"
+
+
+@contextlib.contextmanager
+def _asking(manager: str, what: str) -> Iterator[Bus]:
+    """A connection to ask for something; what goes wrong is told as NoSystemd."""
+    line = _connect(manager)
+    try:
+        yield line
+    except Refusal as refusal:
+        raise _refused(manager, what, refusal) from refusal
+    except OSError as error:
+        raise _silent(manager, error) from error
+    finally:
+        line.close()
 
 
 def _connect(manager: str) -> Bus:
