@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from lamina.oci.files.workspace import held, made, names
 from lamina.oci.garbage.cache import drop_cache, drop_memos, surplus
 from lamina.oci.garbage.images import drop_images, superfluous
-from lamina.oci.garbage.layers import drop_blobs, drop_layers, drop_orphans
+from lamina.oci.garbage.layers import drop_layers, drop_orphans
 from lamina.oci.garbage.policy import Collected, Policy
 from lamina.oci.garbage.trash import empty_trash, remove_locks, to_trash
 from lamina.oci.store.reserve import keep
@@ -85,5 +85,4 @@ def _sweep(
     references = drop_images(run, images)
     steps = drop_cache(store, run, policy, horizon)
     layers, size = drop_layers(run, horizon)
-    size += drop_blobs(run, horizon)
     return Collected(references, images, layers, steps, size)

@@ -1,4 +1,4 @@
-"""Layers and blobs that nothing needs any more, and files without a row."""
+"""Layers that nothing needs any more, and files without a row."""
 
 from __future__ import annotations
 
@@ -42,35 +42,10 @@ def reachable(run: sqlite3.Connection) -> set[str]:
     return found
 
 
-def drop_blobs(run: sqlite3.Connection, horizon: int) -> int:
-    """Blobs whose layer is gone, and that no image's manifest names; their bytes."""
-    manifests = "\n".join(
-        bytes(data).decode("utf-8", "replace")
-        for (data,) in run.execute(
-            "SELECT manifest FROM image WHERE manifest IS NOT NULL"
-        )
-    )
-    rows = run.execute(
-        "SELECT digest, size, created FROM blob "
-        "WHERE diff_id IS NULL OR diff_id NOT IN (SELECT diff_id FROM diff)"
-    )
-    size = 0
-    for digest, count, created in rows.fetchall():
-        if digest not in manifests and created < horizon:
-            run.execute("DELETE FROM blob WHERE digest=?", (digest,))
-            size += count
-    return size
-
-
 def drop_orphans(store: Store, run: sqlite3.Connection) -> None:
     """Files whose rows are gone: of layers dropped before, or by a crash."""
     here = {c[7:] for (c,) in run.execute("SELECT content FROM layer")}
-    blobs = {d[7:] for (d,) in run.execute("SELECT digest FROM blob")}
-    for folder, known in (
-        ("layers", here),
-        ("skeletons", here),
-        ("blobs/sha256", blobs),
-    ):
+    for folder in ("layers", "skeletons"):
         for name in os.listdir(f"{store.root}/{folder}"):
-            if name not in known:
+            if name not in here:
                 to_trash(store, f"{store.root}/{folder}/{name}")

@@ -1,16 +1,13 @@
 """check: whether everything in the store is what its name says, and mending it.
 
-Every layer is read and made into its tar again, every blob and config is hashed,
-every name is followed. Mending only removes: what is gone can be built, loaded or
+Every layer is read and made into its tar again, every config is hashed, every name is
+followed. Mending only removes: what is gone can be built, loaded or
 pulled again, what is wrong can't be trusted by anybody.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
-from functools import partial
 from typing import TYPE_CHECKING
 
 from lamina.errors import LaminaError
@@ -23,12 +20,10 @@ from lamina.oci.threads import side_by_side
 from lamina.values import value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from lamina.oci.config import ImageConfig
     from lamina.oci.store.store import Store
-
-_CHUNK = 1 << 20
 
 
 @value
@@ -48,7 +43,6 @@ class Checked:
     """How much was read, and what is wrong with it."""
 
     layers: int
-    blobs: int
     images: int
     bytes: int
     faults: tuple[Fault, ...]
@@ -57,13 +51,8 @@ class Checked:
 def check(store: Store, jobs: int = 2) -> Checked:
     """Read all of the store, `jobs` files at a time."""
     layers = [c for (c,) in store.index.rows("SELECT content FROM layer ORDER BY 1")]
-    blobs = store.index.rows("SELECT digest, size FROM blob ORDER BY 1")
-    work: list[Callable[[], Fault | None]] = [
-        *(partial(_layer_fault, store, content) for content in layers),
-        *(partial(_blob_fault, store, digest, size) for digest, size in blobs),
-    ]
     found: list[Fault | None] = []
-    side_by_side(lambda look: found.append(look()), work, jobs)
+    side_by_side(lambda each: found.append(_layer_fault(store, each)), layers, jobs)
     faults = sorted(filter(None, found), key=lambda fault: (fault.kind, fault.name))
     faults += _index_faults(store)
     faults += _image_faults(store)
@@ -72,7 +61,7 @@ def check(store: Store, jobs: int = 2) -> Checked:
     images = store.index.row("SELECT count(*) FROM image")
     assert size is not None
     assert images is not None
-    return Checked(len(layers), len(blobs), images[0], int(size[0]), tuple(faults))
+    return Checked(len(layers), images[0], int(size[0]), tuple(faults))
 
 
 def leftovers(store: Store) -> tuple[str, ...]:
@@ -104,10 +93,6 @@ def repair(store: Store, faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
                 left.append(_in_use(fault, users[0][0]))
                 continue
             store.drop_layer(fault.name)
-        elif fault.kind == "blob":
-            store.index.rows("DELETE FROM blob WHERE digest=?", fault.name)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(store.blob_path(fault.name))
         elif fault.kind == "pin":
             left.append(fault)
     # Images may have been sound until their layers went.
@@ -150,31 +135,6 @@ def _layer_fault(store: Store, content: str) -> Fault | None:
         return None
     # Collected in the meantime: nothing is wrong then.
     return None if store.layer(content) is None else Fault("layer", content, text)
-
-
-def _blob_fault(store: Store, digest: str, size: int) -> Fault | None:
-    text = _blob_text(store, digest, size)
-    row = store.index.row("SELECT 1 FROM blob WHERE digest=?", digest)
-    # Collected in the meantime: nothing is wrong then.
-    return Fault("blob", digest, text) if text and row else None
-
-
-def _blob_text(store: Store, digest: str, size: int) -> str:
-    """What is wrong with a blob's file, "" for nothing."""
-    seen = hashlib.sha256()
-    count = 0
-    try:
-        with open(store.blob_path(digest), "rb") as file:
-            while data := file.read(_CHUNK):
-                seen.update(data)
-                count += len(data)
-    except OSError as error:
-        if error.errno in SCARCE:
-            raise
-        return f"It cannot be read: {error.strerror}."
-    if f"sha256:{seen.hexdigest()}" != digest or count != size:
-        return "Its content has changed."
-    return ""
 
 
 def _index_faults(store: Store) -> list[Fault]:

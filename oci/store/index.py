@@ -42,14 +42,6 @@ CREATE TABLE diff (                -- the diff_id of a layer under an epoch (-1 
     PRIMARY KEY (content, epoch)
 ) WITHOUT ROWID;
 CREATE INDEX diff_by_id ON diff (diff_id);
-CREATE TABLE blob (                -- compressed layers, as others gave them
-    digest TEXT PRIMARY KEY,
-    size INTEGER NOT NULL,
-    media_type TEXT NOT NULL,
-    diff_id TEXT,
-    created INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX blob_by_diff_id ON blob (diff_id);
 CREATE TABLE image (
     id TEXT PRIMARY KEY,           -- digest of config
     config BLOB NOT NULL,

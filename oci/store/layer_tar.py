@@ -31,9 +31,11 @@ def pack_layer(
 
 
 def given_tar(shelf: Shelf, layer: Layer, write: Write) -> Digest:
-    """The tar of a layer that came from elsewhere, by its skeleton or blob; its
-    digest."""
+    """The tar of a layer that came from elsewhere, by its skeleton; its digest."""
     import hashlib
+
+    from lamina.oci.layers.skeleton import reassemble
+    from lamina.oci.store.shelf import missing_layer
 
     seen = hashlib.sha256()
 
@@ -42,24 +44,8 @@ def given_tar(shelf: Shelf, layer: Layer, write: Write) -> Digest:
         write(data)
 
     skeleton = shelf.skeleton_path(layer.content)
-    if os.path.exists(skeleton):
-        from lamina.oci.layers.skeleton import reassemble
-
-        with open(skeleton, "rb") as stream:
-            reassemble(stream, shelf.layer_path(layer.content), hashed)
-    else:
-        _inflate(shelf, layer, hashed)
-    return Digest("sha256:" + seen.hexdigest())
-
-
-def _inflate(shelf: Shelf, layer: Layer, write: Write) -> None:
-    from lamina.oci.store.shelf import missing_layer
-    from lamina.oci.streams.compression import open_stream
-
-    row = shelf.index.row("SELECT digest FROM blob WHERE diff_id=?", layer.diff_id)
-    if row is None:
+    if not os.path.exists(skeleton):
         raise missing_layer(layer.diff_id)
-    with open(shelf.blob_path(row[0]), "rb") as stream:
-        read = open_stream(stream.read)
-        while data := read(1 << 20):
-            write(data)
+    with open(skeleton, "rb") as stream:
+        reassemble(stream, shelf.layer_path(layer.content), hashed)
+    return Digest("sha256:" + seen.hexdigest())

@@ -34,10 +34,6 @@ class Shelf:
         """Where the skeleton of an applied layer lies, if it has one."""
         return f"{self.root}/skeletons/{content[7:]}"
 
-    def blob_path(self, digest: str) -> str:
-        """Where the blob `digest` lies, whether or not it is there."""
-        return f"{self.root}/blobs/sha256/{digest[7:]}"
-
     def discard(self, path: str) -> None:
         """Rename `path` into the trash, then delete it there."""
         trash = self.trash_name()

@@ -3,7 +3,6 @@
     <root>/index.sqlite     what is here (oci/store/index.py)
     <root>/layers/HEX/      one directory a layer, used directly as an overlay lower
     <root>/skeletons/HEX    what gives an applied layer's tar back, byte for byte
-    <root>/blobs/sha256/    compressed layers, as others gave them
     <root>/tmp/             workspaces; <root>/trash/ what is being deleted
     <root>/locks/           one file for each piece of work that only one may do
 
@@ -17,7 +16,6 @@ import fcntl
 import os
 import time
 
-from lamina.oci.digest import Digest
 from lamina.oci.errors import InUse, StoreError
 from lamina.oci.store.images import Image, ImageRow, Images
 from lamina.oci.store.index import Index
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
 
     from lamina.oci.files.workspace import Workspace
 
-_FOLDERS = ("layers", "skeletons", "blobs/sha256", "tmp", "trash", "locks")
+_FOLDERS = ("layers", "skeletons", "tmp", "trash", "locks")
 
 
 class Store(Images):
@@ -86,25 +84,6 @@ class Store(Images):
         if os.listdir(place):
             workspace.collect(place)
         return workspace.Workspace(place)
-
-    # Blobs
-
-    def publish_blob(
-        self, path: str, digest: Digest, media_type: str, diff_id: Digest | None
-    ) -> None:
-        """Move a finished file into place as a blob, on the disk before it is named."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-            size = os.fstat(descriptor).st_size
-        finally:
-            os.close(descriptor)
-        with self.transaction() as run:
-            os.rename(path, self.blob_path(digest))
-            run.execute(
-                "INSERT OR REPLACE INTO blob VALUES (?,?,?,?,?)",
-                (digest, size, media_type, diff_id, int(time.time())),
-            )
 
     # What keeps layers from garbage collection
 

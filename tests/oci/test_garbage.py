@@ -292,17 +292,6 @@ def test_what_a_dead_process_left_is_taken_away(store: Store) -> None:
         assert os.listdir(f"{store.root}/{folder}") == []
 
 
-def test_blobs_go_with_their_layers(store: Store, tmp_path: Path) -> None:
-    layer = publish(store, "one")
-    for name, diff_id in (("kept", layer.diff_id), ("gone", Digest.of(b"other"))):
-        path = tmp_path / name
-        path.write_text(name)
-        store.publish_blob(str(path), Digest.of(name.encode()), "x", diff_id)
-    store.pin("container:x", [layer.content])
-    assert collect(store, UNNAMED).bytes == 4
-    assert os.listdir(f"{store.root}/blobs/sha256") == [Digest.of(b"kept").hex]
-
-
 def test_only_layers(store: Store) -> None:
     image = make_image(store, "one")
     layer = publish(store, "two")

@@ -30,7 +30,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     check = inner.add_parser(
         "check",
         help="Verify every digest",
-        description="Verify every layer, blob, image and name; 1 when one is wrong.",
+        description="Verify every layer, image and name; 1 when one is wrong.",
     )
     check.add_argument("--repair", action="store_true", help="remove what is wrong")
     check.add_argument("-q", "--quiet", action="store_true", help="print faults only")
@@ -73,7 +73,7 @@ def run_check(arguments: argparse.Namespace, settings: Settings) -> int:
     if not arguments.quiet:
         print(
             f"{checked.images} images, {checked.layers} layers of "
-            f"{human_size(checked.bytes)}, {checked.blobs} blobs: "
+            f"{human_size(checked.bytes)}: "
             f"{_verdict(len(checked.faults), len(left), arguments.repair)}"
         )
         for note in notes:

@@ -70,22 +70,17 @@ class Sender:
         return ("", location) if location else ("mounted", "")
 
     def upload(self, blob: Descriptor, path: str, location: str) -> None:
-        """Send the file `path`, to where an upload was begun, and remove it if it lies
-        in the workspace."""
+        """Send the file `path`, to where an upload was begun, and remove it."""
 
         def opened() -> BinaryIO:
             return open(path, "rb")
 
         meter = Meter(self._tell, "push", blob.digest, blob.size)
         Upload(self._target, blob, opened, meter, self._stop).send(location)
-        if path.startswith(self._workspace.path):
-            os.unlink(path)
+        os.unlink(path)
 
     def fetch(self, blob: Descriptor, home: Home | None = None) -> str:
-        """The blob as a file: kept in the store, or from where it was seen."""
-        kept = self._store.blob_path(blob.digest)
-        if os.path.exists(kept):
-            return kept
+        """The blob as a new file in the workspace, from where it was seen."""
         home = home or known_home(self._store, blob.digest)
         if home is None:
             raise RegistryError("where it was pulled is not known any more.")

@@ -36,7 +36,7 @@ def damage(root: str) -> None:
 def test_a_sound_store(root: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--root", root, "system", "check"]) == 0
     out = capsys.readouterr().out
-    assert out == "1 images, 1 layers of 5kB, 0 blobs: all is well\n"
+    assert out == "1 images, 1 layers of 5kB: all is well\n"
 
 
 def test_damage_is_found_and_mended(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import pytest
 
 from lamina.errors import LaminaError
 from lamina.oci.archives.load import load
-from lamina.oci.digest import Digest
 from lamina.oci.store.check import check, leftovers, repair
 from lamina.oci.store.store import Image, Store
 from tests.oci.image_archives import docker_archive, tar
@@ -39,17 +37,10 @@ def in_layer(store: Store, image: Image, name: str) -> Path:
     return Path(store.layer_path(image.layers[0]), name)
 
 
-def add_blob(store: Store, data: bytes) -> None:
-    path = f"{store.root}/tmp/blob"
-    Path(path).write_bytes(data)
-    store.publish_blob(path, Digest.of(data), "text/plain", None)
-
-
 def test_a_sound_store(store: Store, image: Image) -> None:
-    add_blob(store, b"blob")
     checked = check(store)
     assert checked.faults == ()
-    assert (checked.images, checked.layers, checked.blobs) == (1, 1, 1)
+    assert (checked.images, checked.layers) == (1, 1)
     assert leftovers(store) == ()
 
 
@@ -95,7 +86,6 @@ def test_too_few_descriptors_are_no_damage(
     store: Store, image: Image, more: int
 ) -> None:
     """`check --repair` would remove what is sound."""
-    add_blob(store, b"blob")
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest = os.dup(0)
     os.close(lowest)
@@ -130,33 +120,6 @@ def test_damage_in_the_index(
     assert kind in {fault.kind for fault in faults}
     assert repair(store, faults) == ()
     assert check(store).faults == ()
-
-
-@pytest.mark.usefixtures("image")
-def test_a_blob_that_is_collected_meanwhile(store: Store) -> None:
-    """A pipe in its place waits with the reader until the row is gone."""
-    add_blob(store, b"blob")
-    place = store.blob_path(Digest.of(b"blob"))
-    os.unlink(place)
-    os.mkfifo(place)
-
-    def collected() -> None:
-        with open(place, "wb"):
-            store.index.rows("DELETE FROM blob")
-
-    thread = threading.Thread(target=collected)
-    thread.start()
-    assert check(store).faults == ()
-    thread.join()
-
-
-def test_a_damaged_blob(store: Store) -> None:
-    add_blob(store, b"blob")
-    Path(store.blob_path(Digest.of(b"blob"))).write_bytes(b"blub")
-    (fault,) = check(store).faults
-    assert str(fault).endswith("Its content has changed.")
-    assert repair(store, (fault,)) == ()
-    assert os.listdir(f"{store.root}/blobs/sha256") == []
 
 
 def test_what_a_container_stands_on_is_left(store: Store, image: Image) -> None:

@@ -33,8 +33,8 @@ def test_one_that_another_process_writes_to(index: Index, tmp_path: Path) -> Non
 def test_one_that_may_not_grow(index: Index) -> None:
     index.rows("PRAGMA max_page_count=1")  # it is never less than what there is
     with pytest.raises(StoreError, match="No space left"):
-        index.many("INSERT INTO blob VALUES (?, 1, '', NULL, 0)", rows(10_000))
-    assert index.rows("SELECT * FROM blob") == []
+        index.many("INSERT INTO reference VALUES (?, '')", rows(10_000))
+    assert index.rows("SELECT * FROM reference") == []
 
 
 def test_anything_else_is_told_in_sqlite_s_words(index: Index) -> None:

@@ -20,8 +20,8 @@ def content(store: Store, pulled: Pulled, layer: int, path: str) -> bytes:
 
 
 def is_empty(store: Store) -> bool:
-    """No layer, no image, no blob, and nothing half done."""
-    folders = ("layers", "skeletons", "blobs/sha256", "tmp", "locks")
+    """No layer, no image, and nothing half done."""
+    folders = ("layers", "skeletons", "tmp", "locks")
     left = [name for folder in folders for name in os.listdir(f"{store.root}/{folder}")]
     return not store.images() and not left
 
