@@ -10,7 +10,7 @@ from lamina.runtime.containers.session import Session
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation import wire
 from lamina.runtime.isolation.request import process_of
-from lamina.runtime.isolation.sandbox import reported
+from lamina.runtime.isolation.sandbox import started
 from lamina.values import replace, value
 
 TYPE_CHECKING = False
@@ -107,22 +107,14 @@ def _ask(
     line: _socket.socket, request: dict[str, Any], streams: tuple[int, int, int]
 ) -> Sandbox:
     """Send the request; the process, once it has begun."""
-    report, theirs = wire.pair()
-    ours, its = wire.pair()
-    try:
+
+    def ask(ends: tuple[int, int]) -> None:
         try:
-            wire.send(line, request, (theirs.fileno(), its.fileno(), *streams))
+            wire.send(line, request, (*ends, *streams))
         except OSError:
             raise control.died() from None
-        finally:
-            theirs.close()
-            its.close()
-        return reported(report, ours, control.died)
-    except BaseException:
-        ours.close()
-        raise
-    finally:
-        report.close()
+
+    return started(ask, control.died)
 
 
 def _process(container: Container, asked: Execution, console: Console) -> Process:

@@ -99,12 +99,11 @@ def _settle(options: dict[str, Any], cgroups: list[int]) -> None:
         syscalls.join_session_keyring()
     except OSError:
         pass  # no keys in this kernel, or the user's quota of keyrings is used up
-    if options["stage"]:
-        if cgroups:
-            syscalls.unshare(syscalls.CLONE_NEWCGROUP)
-        if options["foreign"]:
-            leave_the_host()
-        else:
-            set_the_stage(options["keep"])
-        snapshot.use_method(options["overlay"])
+    if cgroups:
+        syscalls.unshare(syscalls.CLONE_NEWCGROUP)
+    if options["foreign"]:
+        leave_the_host()
+    else:
+        set_the_stage(options["keep"])
+    snapshot.use_method(options["overlay"])
     snapshot.needs_user_xattr()

@@ -103,13 +103,34 @@ class Sandbox:
         self.close()
 
 
-def reported(
+def started(
+    ask: Callable[[tuple[int, int]], None], died: Callable[[], ContainerError]
+) -> Sandbox:
+    """A process, once its command was executed.
+
+    `ask` sends the request for it, with the ends of two lines: on the first the child
+    reports, on the second the zygote says that it was born, and how it ended. Raises
+    what kept it from that, or `died()` when nobody is there to say.
+    """
+    report, theirs = wire.pair()
+    line, its = wire.pair()
+    try:
+        try:
+            ask((theirs.fileno(), its.fileno()))
+        finally:
+            theirs.close()
+            its.close()
+        return _started(report, line, died)
+    except BaseException:
+        line.close()
+        raise
+    finally:
+        report.close()
+
+
+def _started(
     report: _socket.socket, line: _socket.socket, died: Callable[[], ContainerError]
 ) -> Sandbox:
-    """The process that was asked for, once it is said on both to have begun.
-
-    Raises what kept it from that, or `died()` when nobody is there to say.
-    """
     facts, terminal = _reported(report)
     data, born = wire.receive(line)
     if not data or not born:

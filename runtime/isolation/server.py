@@ -147,11 +147,9 @@ class Server:
             raise self.broken
         pid, pidfd = children.enter(request, fds[0], fds[2:5], fds[5:])
         if pid > 0:
-            self._tell_owner(pid, pidfd, taken(fds, 1), request["detached"])
+            self._tell_owner(pid, pidfd, taken(fds, 1))
 
-    def _tell_owner(
-        self, pid: int, pidfd: int, line: int, stays: bool = False
-    ) -> Running:
+    def _tell_owner(self, pid: int, pidfd: int, line: int) -> None:
         """Tell the owner who runs, and later how it ended."""
         owner = _socket.socket(fileno=line)
 
@@ -159,9 +157,8 @@ class Server:
             wire.tell(owner, {"status": status})
             owner.close()
 
-        running = self.attend(pid, pidfd, ended, stays)
+        self.attend(pid, pidfd, ended)
         wire.tell(owner, {"pid": pid}, (pidfd,))
-        return running
 
 
 def taken(fds: list[int], index: int) -> int:

@@ -27,7 +27,7 @@ from lamina.runtime.isolation.namespaces import Membership, membership, open_joi
 from lamina.runtime.isolation.privileges import capability_set
 from lamina.runtime.isolation.processes import namespaces_of
 from lamina.runtime.isolation.request import open_cgroups, process_of
-from lamina.runtime.isolation.sandbox import Sandbox, reported
+from lamina.runtime.isolation.sandbox import Sandbox, started
 from lamina.runtime.isolation.snapshot import Snapshot, parts_of
 from lamina.runtime.spec import Process, Spec
 from lamina.values import value
@@ -46,8 +46,7 @@ class Options:
 
     `keep`: the host's paths that layers lie below; other mounts of the host are left
     out of containers' beginnings, which is faster. `cgroups`: cgroup directories to
-    join. `exec_only`: only for launch_exec; such a zygote can enter containers that
-    others made. `warm`: keep children waiting that are like those launched before.
+    join. `warm`: keep children waiting that are like those launched before.
     `overlay`: "string" for the way that old kernels need, see snapshot.py. `program`
     is the module that it runs; `network`: one that keeps containers will have some on
     a network. `own_pids`: it is PID 1 of a pid namespace, so that the kernel ends all
@@ -58,7 +57,6 @@ class Options:
 
     keep: tuple[str, ...] = ()
     cgroups: tuple[str, ...] = ()
-    exec_only: bool = False
     warm: bool = True
     overlay: str = ""
     program: str = "lamina.runtime.isolation.init"
@@ -188,19 +186,17 @@ class Zygote:
         *,
         bpf: bytes = b"",
         cgroups: tuple[str, ...] = (),
-        detached: bool = False,
     ) -> Sandbox:
         """Start one more process in the container whose first process `pidfd` is.
 
-        It ends with this zygote unless it is `detached`. The zygote has to be one
-        with `exec_only`, or the one that started the container. Raises as launch.
+        The container has to be one of this zygote's. Raises as launch.
         """
         request = {
             "op": "exec",
             "process": process_of(process),
             "bpf": bpf,
             "namespaces": namespaces_of(pidfd),
-            "detached": detached,
+            "detached": False,
         }
         opened = open_cgroups(cgroups)
         try:
@@ -222,20 +218,7 @@ class Zygote:
 
     def _ask(self, request: dict[str, Any], fds: tuple[int, ...]) -> Sandbox:
         """Send a request; wait until the command was executed, or why it was not."""
-        report, theirs = wire.pair()
-        line, its = wire.pair()
-        try:
-            try:
-                self.send(request, (theirs.fileno(), its.fileno(), *fds))
-            finally:
-                theirs.close()
-                its.close()
-            return reported(report, line, self.died)
-        except BaseException:
-            line.close()
-            raise
-        finally:
-            report.close()
+        return started(lambda ends: self.send(request, (*ends, *fds)), self.died)
 
     def send(self, request: dict[str, Any], fds: tuple[int, ...]) -> None:
         """Hand the zygote a request; raises ContainerError."""
@@ -282,10 +265,8 @@ class Zygote:
     def _begin(self) -> Booting:
         """A process, to which requests can queue at once, told what it is for."""
         chosen = self._options
-        own_pids = chosen.own_pids and not chosen.exec_only
-        process = booting(chosen.program, own_pids)
+        process = booting(chosen.program, chosen.own_pids)
         options = {
-            "stage": not chosen.exec_only,
             "keep": chosen.keep,
             "overlay": chosen.overlay,
             "network": chosen.network,

@@ -65,10 +65,9 @@ with tempfile.TemporaryDirectory() as name:
         except Exception as error:
             show("app", f"{error}; {error.hint}")
         with bench.start("sleep", "1000") as container:
-            with Zygote.start(Options(exec_only=True)) as other:
-                inside = Process(("sh", "-c", "exit $(id -u)"))
-                with other.launch_exec(container.pidfd, inside) as sandbox:
-                    show("exec", str(sandbox.wait().code))
+            inside = Process(("sh", "-c", "exit $(id -u)"))
+            with zygote.launch_exec(container.pidfd, inside) as sandbox:
+                show("exec", str(sandbox.wait().code))
             container.kill()
             container.wait()
 """

@@ -6,12 +6,10 @@ import os
 
 import pytest
 
-from lamina.runtime import syscalls
 from lamina.runtime.errors import CommandNotFound, ContainerError
 from lamina.runtime.isolation.sandbox import ExitStatus
-from lamina.runtime.isolation.zygote import Options, Zygote
 from lamina.runtime.spec import Process
-from tests.runtime.launches import Bench, eventually, exists, terminal_output
+from tests.runtime.launches import Bench, eventually, terminal_output
 
 pytestmark = pytest.mark.root
 
@@ -19,23 +17,19 @@ pytestmark = pytest.mark.root
 def test_exec_enters_the_container(bench: Bench) -> None:
     reader, writer = os.pipe2(os.O_CLOEXEC)
     null = os.open(os.devnull, os.O_RDWR)
-    with (
-        bench.start("sh", "-c", "touch /here; sleep 1000") as container,
-        Zygote.start(Options(exec_only=True)) as zygote,
-    ):
+    with bench.start("sh", "-c", "touch /here; sleep 1000") as container:
         assert eventually((bench.upper / "here").exists)
         script = (
             "ls /here; ps | grep -c 'sleep 1000$'; grep Cap /proc/self/status; "
             "ls /proc/self/fd; id -un; exit 3"
         )
         process = Process(("sh", "-c", script), user="app", cwd="/tmp")
-        pidfd = syscalls.pidfd_open(container.pid)
-        with zygote.launch_exec(pidfd, process, (null, writer, writer)) as sandbox:
+        streams = (null, writer, writer)
+        with bench.zygote.launch_exec(container.pidfd, process, streams) as sandbox:
             os.close(writer)
             with open(reader, encoding="utf-8") as pipe:
                 text = pipe.read()
             assert sandbox.wait() == ExitStatus(3)
-        os.close(pidfd)
         container.kill()
         container.wait()
     os.close(null)
@@ -60,21 +54,3 @@ def test_exec_by_the_zygote_that_started_it_with_a_terminal(bench: Bench) -> Non
         container.wait()
         with pytest.raises(ContainerError, match="Cannot enter the container"):
             bench.zygote.launch_exec(container.pidfd, Process(("true",)))
-
-
-def test_exec_is_killed_with_its_owner_unless_detached(bench: Bench) -> None:
-    null = os.open(os.devnull, os.O_RDWR)
-    with bench.start("sleep", "1000") as container:
-        zygote = Zygote.start(Options(exec_only=True))
-        process = Process(("sleep", "1000"))
-        tied = zygote.launch_exec(container.pidfd, process, (null,) * 3)
-        free = zygote.launch_exec(container.pidfd, process, (null,) * 3, detached=True)
-        zygote.close()
-        assert eventually(lambda: not exists(tied.pid))
-        assert exists(free.pid)
-        container.kill()
-        container.wait()
-        assert eventually(lambda: not exists(free.pid))
-        tied.close()
-        free.close()
-    os.close(null)
