@@ -6,7 +6,7 @@ writes `config` in the order of Go's types), so that equal images get equal IDs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from lamina.oci.config import Healthcheck, History, ImageConfig
 from lamina.oci.digest import Digest
@@ -96,27 +96,6 @@ def config_bytes(config: ImageConfig) -> bytes:
     }
     fields.update({k: v for k, v in optional.items() if v})
     return dump_json(dict(sorted(fields.items())))
-
-
-def image_id(config: ImageConfig) -> Digest:
-    """The ID that an image with this config gets when Lamina writes it."""
-    return Digest.of(config_bytes(config))
-
-
-def chain_id(diff_ids: Iterable[Digest]) -> Digest:
-    """The name of a stack of layers, bottom first: image-spec, "Layer ChainID"."""
-    import hashlib
-
-    chain: Digest | None = None
-    for diff_id in diff_ids:
-        if chain is None:
-            chain = diff_id
-        else:
-            joined = hashlib.sha256(f"{chain} {diff_id}".encode()).hexdigest()
-            chain = Digest(f"sha256:{joined}")
-    if chain is None:
-        raise ValueError("no layers, no chain")
-    return chain
 
 
 def inner_json(config: ImageConfig) -> dict[str, Any]:

@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from lamina.lang.source import Span
     from lamina.lang.words import Word
 
-# Handed to a step without ARG, and kept out of every key (dockerfile.md 1.5).
-PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
-
 # Characters of all that a plan holds: histories, environments of steps, files.
 MOST_TEXT = 32 << 20
 # What a variable of a stage, and a line of its history, takes beside its text.

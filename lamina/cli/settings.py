@@ -14,7 +14,6 @@ class Settings:
 
     root: str
     environment: Mapping[str, str]
-    durable: bool = False
 
 
 def settings_from(environment: Mapping[str, str], root: str | None = None) -> Settings:

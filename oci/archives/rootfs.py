@@ -1,4 +1,4 @@
-"""A root file system as one tar: taken in as an image of one layer, or written out."""
+"""A root file system that comes as one tar, as an image of one layer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lamina.oci.config import ImageConfig
-    from lamina.oci.digest import Digest
     from lamina.oci.store.store import Image, Store
 
 
@@ -31,13 +30,3 @@ def import_rootfs(
         )
         config = replace(config, diff_ids=(unpacked.layer.diff_id,))
         return store.put_image(config, (layer.content,))
-
-
-def export_root(root: str, write: Callable[[bytes], object], xattrs: str) -> Digest:
-    """Write all below `root`, a mounted merged root, as a tar; its digest.
-
-    Canonical as layers are: the same files give the same bytes, with their times.
-    """
-    from lamina.oci.layers.pack import Times, pack
-
-    return pack(root, Times(None, 0), write, xattrs).diff_id

@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     from lamina.oci.reference import Reference
     from lamina.oci.store.store import Image, Store
 
-COMPRESSIONS = ("none", "gzip", "zstd")
-
 
 @value
 class Form:

@@ -11,7 +11,7 @@ import os
 
 from lamina.runtime.bundles import fields
 from lamina.runtime.bundles.hooks import Hooks, read_hooks
-from lamina.runtime.bundles.json_text import InvalidJson, load_file
+from lamina.runtime.bundles.json_text import InvalidJson
 from lamina.runtime.bundles.process_json import (
     PERSONALITIES,
     has_selinux,
@@ -53,11 +53,6 @@ class Config:
     spec: Spec
     hooks: Hooks = Hooks()
     warnings: tuple[str, ...] = ()
-
-
-def load_config(bundle: str) -> Config:
-    """The Config of a bundle's directory; raises ContainerError."""
-    return read_config(load_file(f"{bundle}/config.json", "config.json"), bundle)
 
 
 def read_config(given: Any, bundle: str) -> Config:

@@ -49,7 +49,6 @@ class Request:
     console_socket: str = ""
     pid_file: str = ""
     preserved: int = 0
-    no_pivot: bool = False
     systemd: bool = False
 
 

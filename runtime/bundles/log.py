@@ -23,17 +23,12 @@ class Log:
     def __init__(self, line: Line) -> None:
         self._path = line.text("log")
         self._json = line.text("log-format") == "json"
-        self._debug = line.on("debug")
 
     def error(self, error: LaminaError) -> None:
         self._write("error", sentence(error), error.hint)
 
     def warn(self, text: str) -> None:
         self._write("warning", text)
-
-    def debug(self, text: str) -> None:
-        if self._debug:
-            self._write("debug", text)
 
     def _write(self, level: str, text: str, hint: str = "") -> None:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -44,8 +39,6 @@ class Log:
             row = f"time={json_writer.text(now)} level={level} msg={said}"
         if self._path:
             self._append(f"{row}\n".encode())
-        if level == "debug" and self._path:
-            return
         more = f"\n  {hint}" if hint else ""
         os.write(2, f"lamina-runtime: {text}{more}\n".encode("utf-8", "replace"))
 

@@ -31,7 +31,6 @@ RLIMITS = (
     *("AS", "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME"),
 )
 
-SETPCAP = 1 << 8
 SYS_ADMIN = 1 << 21
 
 

@@ -30,11 +30,6 @@ def forget(directory: str, element: Element) -> bool:
     return True
 
 
-def publisher(directory: str, element: Element) -> Owner | None:
-    """Who is noted for the host port of `element`, dead or alive."""
-    return _read(directory, _name(element))[1]
-
-
 def living(directory: str) -> tuple[Element, ...]:
     """What living processes publish."""
     return tuple(element for element, owner in _all(directory) if owner.alive)

@@ -24,7 +24,6 @@ _TCP = 6
 # TCP_ESTABLISHED, TCP_CLOSE_WAIT: 1 << state.
 _STATES = 1 << 1 | 1 << 8
 _INFO = 2
-_WITH_INFO = 1 << (_INFO - 1)
 _REQUEST = Struct("=BBBxI48s")
 _HEAD = Struct("=BBxx48sIII")
 _HEAD_SIZE = 72

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any
 
@@ -11,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamina.oci.config import Healthcheck, History, ImageConfig
-from lamina.oci.config_json import chain_id, config_bytes, image_id, parse_config
+from lamina.oci.config_json import config_bytes, parse_config
 from lamina.oci.digest import Digest
 from lamina.oci.errors import InvalidImage
 
@@ -62,7 +61,6 @@ def changed(**top: Any) -> bytes:
 def test_buildkits_bytes_come_back() -> None:
     config = parse_config(BUILDKIT)
     assert config_bytes(config) == BUILDKIT
-    assert image_id(config) == Digest.of(BUILDKIT)
     assert config.history[1] == History(
         created_by="RUN /bin/sh -c a && b", empty_layer=True
     )
@@ -166,12 +164,6 @@ def test_lone_surrogates_become_the_replacement_character() -> None:
 def test_broken_configs_are_refused(data: bytes) -> None:
     with pytest.raises(InvalidImage):
         parse_config(data)
-
-
-def test_chain_ids() -> None:
-    assert chain_id([ONE]) == ONE
-    joined = hashlib.sha256(f"{ONE} {TWO}".encode()).hexdigest()
-    assert chain_id([ONE, TWO]) == f"sha256:{joined}"
 
 
 json_values = st.recursive(

@@ -1,4 +1,4 @@
-"""oci.archives.rootfs: a tar of files as an image, and files as a tar."""
+"""oci.archives.rootfs: a tar of files as an image."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lamina.oci.archives.rootfs import export_root, import_rootfs
+from lamina.oci.archives.rootfs import import_rootfs
 from lamina.oci.config import ImageConfig
 from lamina.oci.errors import InvalidArchive
+from lamina.oci.layers.pack import Times, pack
 from lamina.oci.store.store import Store
 from tests.oci.image_archives import digest, tar
 
@@ -46,8 +47,8 @@ def test_what_is_exported_is_imported(store: Store, tmp_path: Path) -> None:
     (tmp_path / "root/etc").mkdir(parents=True)
     (tmp_path / "root/etc/name").write_text("exported")
     out = io.BytesIO()
-    written = export_root(str(tmp_path / "root"), out.write, store.xattrs)
+    packed = pack(str(tmp_path / "root"), Times(None, 0), out.write, store.xattrs)
     image = import_rootfs(store, io.BytesIO(out.getvalue()).read, CONFIG)
-    assert image.config.diff_ids == (written,)
+    assert image.config.diff_ids == (packed.diff_id,)
     path = Path(store.layer_path(image.layers[0]), "etc/name")
     assert path.read_text() == "exported"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lamina.oci.archives.load import load
-from lamina.oci.archives.save import COMPRESSIONS, Form, Saved, save
+from lamina.oci.archives.save import Form, Saved, save
 from lamina.oci.archives.writer import (
     ArchiveWriter,
     FolderWriter,
@@ -56,7 +56,7 @@ def write(
         return save(store, images, writer, Form(docker, compression))
 
 
-@pytest.mark.parametrize("compression", COMPRESSIONS)
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
 def test_what_is_saved_loads_as_it_was(
     store: Store, tmp_path: Path, compression: str
 ) -> None:
