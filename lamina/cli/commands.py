@@ -118,6 +118,10 @@ TOPICS = {
             "lamina.cli.system.system",
             "Check and prune the store, start what is to run",
         ),
+        "version": (
+            "lamina.cli.system.version",
+            "Show the versions of Lamina, Python and the kernel",
+        ),
         "completion": (
             "lamina.cli.completion.completion",
             "Print a shell's script for completion",

@@ -21,7 +21,7 @@ from lamina.errors import LaminaError, visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any, NoReturn
 
 _DEFAULT, _SIGHUP, _SIGTERM = 0, 1, 15
@@ -161,14 +161,25 @@ class Help(argparse.HelpFormatter):
         return "".join(line[2:] for line in lines[1:])
 
 
-def plain_switches(parser: argparse.ArgumentParser, arguments: list[str]) -> list[str]:
-    """`--rm=true` as argparse takes it."""
-    if any("=" in text for text in arguments):
-        from lamina.cli.switches import has_words, without_words
-
-        if has_words(arguments):
-            return without_words(arguments, parser._option_string_actions)
-    return arguments
+def _arguments_at(
+    words: Sequence[str], actions: Mapping[str, argparse.Action]
+) -> int | None:
+    """Where the flags end, if all are as argparse and docker both read them; else None,
+    and lamina.cli.pflag has to look, which most commands need not import."""
+    at = 0
+    while at < len(words) and words[at].startswith("-"):
+        name, _, given = words[at].partition("=")
+        action = actions.get(words[at])
+        if action is None and (not given or name not in actions):
+            return None
+        if action is None and actions[name].nargs == 0:
+            return None
+        if action is not None and action.nargs is None:
+            at += 1
+            if at == len(words) or words[at].startswith("-"):
+                return None
+        at += 1
+    return at
 
 
 class Parser(argparse.ArgumentParser):
@@ -183,12 +194,46 @@ class Parser(argparse.ArgumentParser):
         self, args: Any = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
         """Unknown words are an error of the command that got them, with its usage."""
-        args = self._words = plain_switches(self, args)
-        parsed, unknown = super().parse_known_args(args, namespace)
+        places = [action for action in self._actions if not action.option_strings]
+        kind = places[-1].nargs if places else None
+        self._words, rest = self._flags_first(args, kind)
+        command: list[str] = []
+        if kind == argparse.REMAINDER:
+            # Whatever they are, argparse must not see the words of another program.
+            rest = rest[1:] if rest[:1] == ["--"] else rest
+            rest, command = rest[: len(places) - 1], rest[len(places) - 1 :]
+            rest = ["--", *rest] if rest else rest
+        parsed, unknown = super().parse_known_args([*self._words, *rest], namespace)
+        if command:
+            setattr(parsed, places[-1].dest, command)
         if unknown:
-            kind = "unknown flag:" if unknown[0].startswith("-") else "one too many:"
-            self.error(f"{kind} {unknown[0]}")
+            said = "unknown flag:" if unknown[0].startswith("-") else "one too many:"
+            self.error(f"{said} {unknown[0]}")
         return parsed, unknown
+
+    def _flags_first(
+        self, words: Sequence[str], kind: int | str | None
+    ) -> tuple[list[str], list[str]]:
+        """The flags of a command line as argparse takes them, and the arguments, behind
+        which there may be flags if the last one is of another `kind` than a command."""
+        actions = self._option_string_actions
+        interspersed = kind not in (argparse.REMAINDER, argparse.PARSER)
+        at = _arguments_at(words, actions)
+        if at is not None and not (
+            interspersed and any(word.startswith("-") for word in words[at:])
+        ):
+            return list(words[:at]), list(words[at:])
+        from lamina.cli.pflag import flags_first
+
+        return flags_first(words, actions, interspersed=interspersed)
+
+    def _get_values(self, action: argparse.Action, words: list[str]) -> Any:
+        """argparse before 3.13 takes the value of `--x=--` for the end of flags."""
+        if action.option_strings and action.nargs is None:
+            given = self._get_value(action, words[0])
+            self._check_value(action, given)
+            return given
+        return super()._get_values(action, words)
 
     def error(self, message: str) -> NoReturn:
         """Usage and the message, as a sentence, with a way on; exits."""
@@ -221,7 +266,8 @@ def _parser(name: str) -> argparse.ArgumentParser:
         description="Build container images from recipes, and run them.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"lamina {__version__}")
+    said = f"lamina {__version__}"
+    parser.add_argument("-v", "--version", action="version", version=said)
     parser.add_argument("--root", metavar="DIR", help="where the store lies")
     if known:
         from importlib import import_module

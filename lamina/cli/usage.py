@@ -45,7 +45,11 @@ def usage_code(prog: str, message: str) -> int:
 
 
 def worded(message: str) -> str:
-    """What argparse says of a subcommand that there is not, as a person would."""
+    """What argparse says of a subcommand that there is not, or of a word that a switch
+    does not take, as a person would."""
+    switch = re.fullmatch(r"argument (.*): ignored explicit argument (.*)", message)
+    if switch is not None:
+        return f"{switch[1]} takes true or false, not {switch[2]}"
     found = re.fullmatch(
         r"argument COMMAND: invalid choice: '(.*)' \(choose from (.*)\)", message, re.S
     )

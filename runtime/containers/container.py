@@ -89,7 +89,7 @@ def _union(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
 def arguments_of(config: ImageConfig) -> tuple[str, ...]:
     """The command line of a container; raises ContainerError when it has none."""
     args = (*(config.entrypoint or ()), *(config.cmd or ()))
-    if not args or not args[0]:
+    if not args:
         raise ContainerError(
             "No command specified.",
             hint="The image has none; name one: `lamina run IMAGE COMMAND`.",

@@ -50,11 +50,11 @@ def _files(
         for text in options.extra_hosts
     ]
     extra += linked
-    full = f"{hostname}.{options.domainname} " if options.domainname else ""
+    domain = f".{options.domainname}" if options.domainname else ""
     addresses = [one.address for one in uplink.endpoints]
     addresses += [one.address6 for one in uplink.endpoints if one.address6]
     return {
-        "hosts": files.hosts(f"{full}{hostname}", addresses, extra),
+        "hosts": files.hosts(f"{hostname}{domain}", addresses, extra),
         "resolv.conf": _resolv_conf(options, uplink),
         "hostname": files.hostname(hostname),
     }

@@ -67,7 +67,9 @@ def asked_for(options: Options) -> tuple[Volume, ...]:
     """
     inherited = (parse_mount(text, options.folder) for text in options.inherited)
     found = {os.path.normpath(v.destination): v for v in inherited}
-    made = [parse_bind(text, options.folder) for text in options.binds]
+    # One that is written twice, as scripts put flags together, is one.
+    binds = dict.fromkeys(options.binds)
+    made = [parse_bind(text, options.folder) for text in binds]
     made += [parse_mount(text, options.folder) for text in options.mounts]
     asked: dict[str, Volume] = {}
     for volume in made:
@@ -152,7 +154,7 @@ def parse_mount(text: str, folder: str) -> Volume:
             )
         else:
             fields[name] = given
-    kind = fields.get("type", VOLUME)
+    kind = fields.get("type", VOLUME).lower()
     if kind not in (BIND, VOLUME, TMPFS):
         raise ContainerError(f"Invalid type {kind!r} of mount {text!r}.")
     _check_kinds(text, kind, (*fields, *(key for key, given in lists.items() if given)))
@@ -163,9 +165,7 @@ def parse_mount(text: str, folder: str) -> Volume:
         source = os.path.normpath(os.path.join(folder, source))
     elif kind == VOLUME and source:
         _checked(source)
-    propagation = fields.get("bind-propagation", "rprivate")
-    if propagation not in _PROPAGATION:
-        raise ContainerError(f"Invalid propagation {propagation!r} of mount {text!r}.")
+    _check_words(text, fields)
     if fields.get("volume-driver", "local") not in ("", "local"):
         raise ContainerError(
             f"There is no volume driver {fields['volume-driver']!r}.", hint="local."
@@ -176,7 +176,7 @@ def parse_mount(text: str, folder: str) -> Volume:
         source,
         fields.get("destination", ""),
         read_only=_flag(fields, "readonly"),
-        propagation=propagation,
+        propagation=fields.get("bind-propagation", "rprivate"),
         copy=not _flag(fields, "volume-nocopy"),
         options=_tmpfs_options(tmpfs) if kind == TMPFS else tuple(lists["volume-opt"]),
         labels=tuple(lists["volume-label"]),
@@ -196,6 +196,7 @@ _MOUNT_KEYS = {
             *("bind-propagation", "bind-nonrecursive", "bind-recursive"),
             *("volume-nocopy", "volume-subpath", "volume-driver"),
             *("volume-opt", "volume-label", "tmpfs-size", "tmpfs-mode"),
+            "consistency",
         )
     },
 }
@@ -221,6 +222,22 @@ def _check_kinds(text: str, kind: str, names: tuple[str, ...]) -> None:
                 f"The field {name} of mount {text!r} is for type={owner}.",
                 hint=f"It is a mount of type {kind}.",
             )
+
+
+def _check_words(text: str, fields: dict[str, str]) -> None:
+    for name, known in _MOUNT_WORDS.items():
+        if fields.get(name, known[0]) not in known:
+            raise ContainerError(
+                f"Invalid {name} {fields[name]!r} of mount {text!r}.",
+                hint=f"{', '.join(known)}.",
+            )
+
+
+_MOUNT_WORDS = {
+    "bind-propagation": _PROPAGATION,
+    "bind-recursive": ("enabled", "disabled"),
+    "consistency": ("default", "consistent", "cached", "delegated"),
+}
 
 
 def _subpath(text: str, path: str) -> str:
@@ -299,12 +316,21 @@ def open_bind(volume: Volume) -> int:
     """The host path of a bind as an O_PATH descriptor; raises ContainerError."""
     try:
         if volume.create and not os.path.lexists(volume.source):
-            os.makedirs(volume.source)
+            _make_source(volume.source)
         return os.open(volume.source, os.O_PATH | os.O_CLOEXEC)
     except OSError as error:
         raise ContainerError(
             f"The bind source {volume.source} cannot be used: {error.strerror}."
         ) from error
+
+
+def _make_source(path: str) -> None:
+    """Readable by all, as docker makes it: who runs in the container may be anybody."""
+    mask = os.umask(0o022)
+    try:
+        os.makedirs(path, exist_ok=True)
+    finally:
+        os.umask(mask)
 
 
 def own_volumes(place: str) -> dict[str, str]:

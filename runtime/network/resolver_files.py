@@ -78,11 +78,14 @@ def with_options(
 def hosts(
     name: str, addresses: Iterable[str], extra: Iterable[tuple[str, str]] = ()
 ) -> str:
-    """A container's hosts file: the usual names, `extra` (name, address), its own."""
+    """A container's hosts file: the usual names, `extra` (name, address), and its own
+    `name`, the first part of which names it too."""
     lines = [f"{where}\t{names}" for where, names in _LOCAL_NAMES]
     lines += [f"{where}\t{names}" for names, where in extra]
     if name:
-        lines += [f"{address}\t{name}" for address in addresses if address]
+        short, dot, _ = name.partition(".")
+        names = f"{name} {short}" if dot else name
+        lines += [f"{address}\t{names}" for address in addresses if address]
     return "\n".join(lines) + "\n"
 
 

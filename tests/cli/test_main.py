@@ -17,6 +17,7 @@ from lamina.cli.main import main
         # As docker exits: flags 125, arguments 1.
         (("ps", "--nope"), 125, "lamina ps: unknown flag: --nope\n"),
         (("ps", "-n", "x"), 125, "lamina ps: argument -n/--last: invalid int"),
+        (("ps", "-n", "--all"), 125, "invalid int value: '--all'\n"),
         (("ps", "word"), 1, "lamina ps: one too many: word\n"),
         (("system", "df", "-x"), 125, "lamina system df: unknown flag: -x\n"),
         (("system", "fd"), 1, "system: there is no command 'fd', only check, "),
@@ -24,6 +25,7 @@ from lamina.cli.main import main
         (("rm",), 1, "lamina rm: the following arguments are required: CONTAINER\n"),
         (("rm", "-f", "--nope"), 125, "lamina rm: unknown flag: --nope\n"),
         (("run", "--nope"), 125, "lamina run: unknown flag: --nope\n"),
+        (("run", "--rm=no"), 125, "run: --rm takes true or false, not 'no'\n"),
         (("run", "-m"), 125, "lamina run: argument -m/--memory: expected one"),
         (("run", "--rm"), 1, "lamina run: the following arguments are required: IM"),
         (("exec", "-w"), 125, "lamina exec: argument -w/--workdir: expected one"),
@@ -59,6 +61,9 @@ def test_usage_errors_are_of_the_command(
         (("update", "one"), 1),
         (("system",), 0),
         (("exec", "one"), 1),
+        # Values, although they look like flags.
+        (("logs", "--tail", "--", "one"), 1),
+        (("rm", "one", "--force=true"), 0),
     ],
 )
 def test_flags_that_a_command_cannot_read(

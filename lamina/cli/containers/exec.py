@@ -12,6 +12,7 @@ from lamina.cli.containers.consoles import (
     detach_keys,
 )
 from lamina.cli.containers.request import env_from, working_dir
+from lamina.cli.formats.amounts import RunUsage
 from lamina.errors import LaminaError
 from lamina.values import replace
 
@@ -69,7 +70,7 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
         args=tuple(arguments.command),
         env=env_from(arguments, settings.environment),
         user=arguments.user,
-        working_dir=working_dir(arguments.workdir),
+        working_dir=_working_dir(arguments.workdir),
         terminal=arguments.tty,
         interactive=arguments.interactive,
         privileged=arguments.privileged,
@@ -87,3 +88,13 @@ def execute(arguments: argparse.Namespace, settings: Settings) -> int:
     if code is None:
         print("read escape sequence", file=sys.stderr)
     return 1 if code is None else code
+
+
+def _working_dir(text: str) -> str:
+    """What `-w` names; as docker has it, a relative path is found at the start only."""
+    from lamina.runtime.errors import NotExecutable
+
+    try:
+        return working_dir(text)
+    except RunUsage as error:
+        raise NotExecutable(error.message, hint=error.hint) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lamina.cli.formats.amounts import RunUsage, size
-from lamina.cli.switches import truth_of
+from lamina.cli.pflag import truth_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

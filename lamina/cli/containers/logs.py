@@ -147,7 +147,8 @@ def _followed(
 
 
 def _tail(text: str) -> int | None:
-    if text == "all":
+    # A script's empty variable is none.
+    if text in ("", "all"):
         return None
     try:
         # As docker: what is negative means all.

@@ -213,8 +213,8 @@ def env_from(
 
 
 def _host_name(text: str) -> str:
-    if len(text) > 64 or text[:1] in ("-", "."):
-        raise RunUsage(f"Invalid host name {text!r}.", hint="64 characters at most.")
+    if len(os.fsencode(text)) > 64:
+        raise RunUsage(f"Invalid host name {text!r}.", hint="64 bytes at most.")
     return text
 
 
@@ -252,11 +252,14 @@ def _env_file(path: str, environment: Mapping[str, str]) -> list[str]:
 
 def _lines(path: str) -> list[str]:
     try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+        # A line ends with a newline and nowhere else, whatever Python calls one.
+        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as (
+            file
+        ):
             text = file.read(_MOST_ENV_FILE)
     except OSError as error:
         raise RunUsage(f"{path} cannot be read: {error.strerror}.") from error
-    lines = (line.lstrip() for line in text.splitlines())
+    lines = (line.removesuffix("\r").lstrip() for line in text.split("\n"))
     return [line for line in lines if line and not line.startswith("#")]
 
 

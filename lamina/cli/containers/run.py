@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         settings.root, network_mode(arguments), arguments.pid, arguments.runtime
     )
     with contextlib.ExitStack() as end:
+        made = None
         try:
             made = _prepared(arguments, settings, zygote, end)
             start, container, connecting = made
@@ -63,6 +64,9 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             attached = start.run(console, connection, detached=console is None)
         except BaseException:
             zygote.close()
+            if console is None and made is not None:
+                # Docker's too names what it has made and could not start.
+                print(made[1].id)
             raise
         if start.warning:
             print(f"lamina: warning: {start.warning}", file=sys.stderr)

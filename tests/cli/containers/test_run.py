@@ -34,6 +34,25 @@ def test_short_flags_run_together_with_a_value() -> None:
     assert (found.publish, found.memory, found.hostname) == (["8080:80"], "512m", "web")
 
 
+def test_a_value_may_look_like_a_flag() -> None:
+    found = parsed("--entrypoint", "-x", "-ie", "--A=b", "-w", "--", "busybox")
+    assert (found.entrypoint, found.env, found.workdir) == ("-x", ["--A=b"], "--")
+    assert found.interactive and found.image == "busybox"
+
+
+def test_the_last_word_of_a_switch_counts() -> None:
+    assert not parsed("--rm", "--rm=false", "busybox").rm
+    found = parsed("-it=false", "busybox")
+    assert found.interactive and not found.tty
+
+
+@pytest.mark.parametrize("first", [(), ("--",)])
+def test_a_command_may_begin_with_two_dashes(first: tuple[str, ...]) -> None:
+    """As an entrypoint such as tini wants it."""
+    found = parsed("--rm", *first, "busybox", "--", "ls", "--", "-x")
+    assert (found.image, found.command) == ("busybox", ["--", "ls", "--", "-x"])
+
+
 @pytest.mark.parametrize("words", [("--nope", "busybox"), ("--nope",), ("-e",)])
 def test_a_wrong_flag_is_125(words: tuple[str, ...]) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -119,6 +138,10 @@ def test_the_environment_from_files_and_flags(tmp_path: Path) -> None:
     assert given.env == (
         *("A=from file", "PASSED=on", "B=x=y", "A=flag", "GONE", "PASSED=on"),
     )
+    # Only a newline ends a line, and \\r may be before it.
+    file.write_text("A=1\x0c2\u20283\x854\r\nB=5\r6", newline="")
+    given = overrides_from(parsed("--env-file", str(file), "busybox"), {})
+    assert given.env == ("A=1\x0c2\u20283\x854", "B=5\r6")
     file.write_text("BAD NAME=x\n")
     with pytest.raises(RunUsage, match="no name"):
         overrides_from(parsed("--env-file", str(file), "busybox"), {})

@@ -33,6 +33,8 @@ def test_run_gives_output_errors_and_exit_code(lamina: Machine) -> None:
     ("words", "code"),
     [
         (("busybox", "no-such-command"), 127),
+        (("busybox", ""), 127),
+        (("--entrypoint", "-x", "busybox"), 127),
         (("busybox", "/etc/passwd"), 126),
         (("busybox", "/etc"), 126),
         (("--user", "nobody-here", "busybox", "true"), 125),
@@ -63,6 +65,13 @@ def test_a_failed_start_stays_as_created(lamina: Machine) -> None:
     lamina("run", "--network", "none", "--name", "bad", "busybox", "nope", code=127)
     found = lamina.out("ps", "-a", "--format", "{{.Names}} {{.Status}}")
     assert found == "bad Created"
+
+
+def test_what_was_made_and_could_not_start_is_named(lamina: Machine) -> None:
+    run = ("run", "-d", "--network", "none", "busybox")
+    made = lamina.out(*run, "nope", code=127)
+    assert made == lamina.out("ps", "-aq", "--no-trunc")
+    assert lamina.out("run", "-d", "--pull=never", "nowhere:1", code=125) == ""
 
 
 def test_killed_by_a_signal_is_128_and_the_signal(lamina: Machine) -> None:

@@ -153,6 +153,18 @@ def test_fields_of_a_mount(lamina: Machine) -> None:
         lamina.quiet("--mount", mount, "busybox", "true", code=125)
 
 
+def test_a_folder_that_is_made_for_a_bind_is_readable(
+    lamina: Machine, tmp_path: Path
+) -> None:
+    before = os.umask(0o077)
+    try:
+        lamina.quiet("-v", f"{tmp_path}/new/inner:/x", "busybox", "true")
+    finally:
+        os.umask(before)
+    for name in ("new", "new/inner"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o755
+
+
 def test_volumes_of_another_container(lamina: Machine) -> None:
     lamina("run", *KEEP, "--name", "one", "guest", "sleep", "99")
     other = ("run", *KEEP, "--volumes-from", "one")

@@ -114,9 +114,14 @@ def test_mounts_written_out() -> None:
     assert parse_mount("type=bind,src=a,dst=/b,ro", "/x") == volumes.Volume(
         "bind", "/x/a", "/b", read_only=True
     )
+    # What Docker Desktop's users write, as in devcontainer.json.
+    assert parse_mount("type=Bind,src=/a,dst=/b,consistency=cached", "/") == (
+        volumes.Volume("bind", "/a", "/b")
+    )
     assert "size=1m" in parse_mount("type=tmpfs,dst=/t,tmpfs-size=1m", "/").options
     for bad in (
         "type=bind,dst=/b",
+        "type=bind,src=/a,dst=/b,consistency=x",
         "type=nfs,dst=/b",
         "src=a1,dst=/b,dst=/c",
         # A comma would begin another option of the mount (CVE-2024-9407).
@@ -168,6 +173,8 @@ def test_tmpfs_options_are_from_a_list() -> None:
 def test_one_mount_in_one_place() -> None:
     with pytest.raises(ContainerError, match="Duplicate"):
         volumes.asked_for(Options(binds=("/a:/b", "/c:/b/")))
+    (once,) = volumes.asked_for(Options(binds=("/a:/b", "/a:/b")))
+    assert once.destination == "/b"
     config = replace(IMAGE, volumes=("/data", "/data/inner", "/b"))
     found = volumes.of_container(Options(binds=("/a:/b",)), config)
     assert [volume.destination for volume in found] == ["/b", "/data", "/data/inner"]

@@ -52,6 +52,7 @@ def test_hosts_has_the_usual_names_the_given_ones_and_its_own() -> None:
     text = hosts("web", ("10.201.0.2",), (("db", "10.0.0.5"),))
     assert text.startswith("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost")
     assert text.endswith("10.0.0.5\tdb\n10.201.0.2\tweb\n")
+    assert hosts("web.example", ("10.201.0.2",)).endswith("\tweb.example web\n")
     assert hosts("", ()).endswith("ff02::2\tip6-allrouters\n")
     assert hostname("web") == "web\n"
 
