@@ -24,8 +24,7 @@ from lamina.runtime.isolation import mounts, oneshot
 from lamina.runtime.isolation.binds import bind_fds
 from lamina.runtime.isolation.failures import failure
 from lamina.runtime.isolation.namespaces import membership, open_joined
-from lamina.runtime.isolation.privileges import capability_set
-from lamina.runtime.isolation.request import open_cgroups, process_of
+from lamina.runtime.isolation.request import early_part, late_part, open_cgroups
 from lamina.runtime.keeper import record
 from lamina.runtime.owner import Owner
 from lamina.values import replace, value
@@ -202,27 +201,10 @@ class Creation:
         kept: tuple[int, ...],
     ) -> Launch:
         spec, hooks, found = self.config.spec, self.config.hooks, self._membership
-        early = {
-            "operations": tuple(op.wire() for op in planned.early),
-            "hostname": spec.hostname,
-            "domainname": spec.domainname,
-            "sysctl": dict(spec.sysctl),
-            "capabilities": capability_set(spec.process.capabilities),
-            "new": found.new,
-            "joins": found.joins,
-            "own": found.own,
-            "own_cgroup": bool(cgroups) or self._wish is not None,
-        }
-        late = {
-            "operations": tuple(op.wire() for op in planned.late),
-            "root": None,
-            "process": process_of(spec.process),
-            "bpf": seccomp_filter(self.config),
-            "cgroups": cgroups,
-        }
+        own_cgroup = bool(cgroups) or self._wish is not None
         return oneshot.Launch(
-            early,
-            late,
+            early_part(spec, planned, found, own_cgroup),
+            late_part(spec, planned, None, seccomp_filter(self.config), cgroups),
             found,
             arrange,
             spec.uid_mappings,

@@ -56,7 +56,7 @@ def arranging(
             assembly.filter_loaded = calls.sender(state.CREATING, proc)
             os.close(proc)
             assembly.listener = calls.fd
-        assembly.cgroup_trees = trees
+        assembly.cgroups.trees = trees
         assembly.gate = lambda: _wait_for_start(listener)
         assembly.assembled = lambda: before_root_is_entered(assembly)
         if how:

@@ -1,6 +1,6 @@
 """The mount plan: what a container sees, as data before anything is done.
 
-    plan(spec) -> Plan(early, late)    tuples of Operation, printable by describe()
+    plan(spec) -> Plan(early, late)    tuples of Operation, which `describe` prints
 
 `early` operations build /proc, /dev and /sys apart from any root, so they can be
 carried out before the root is known; `late` ones need it. `runtime/isolation/setup.py`
@@ -21,6 +21,7 @@ from lamina.runtime.isolation.mount_options import (
     meaning,
     unknown_option,
 )
+from lamina.runtime.isolation.operations import Operation
 from lamina.runtime.spec import Device, Mount, Spec
 from lamina.values import replace, value
 
@@ -68,52 +69,6 @@ _OURS = frozenset((*(name for name, _ in _LINKS), "/dev/console"))
 
 
 @value
-class Operation:
-    """One thing to do. `verb` is
-
-    mount    a new file system of `type` with `options` on `target`
-    bind     the mount that is number `index` of the given descriptors
-    node     a device node, with the options device, mode and owner
-    link     a symbolic link to `source`
-    adopt    the tree that was built early as `target` gets its place in the root
-    console  the terminal's slave on /dev/console
-    mask     nothing is to be seen of `target`, where it exists
-    readonly `target`, where it exists; the root itself when it is /
-    """
-
-    verb: str
-    target: str
-    type: str = ""
-    source: str = ""
-    options: tuple[tuple[str, str], ...] = ()
-    attributes: int = 0
-    index: int = -1
-    propagation: int = 0
-    copies_up: bool = False
-
-    def describe(self) -> str:
-        """One line for people: what is done where."""
-        parts = [self.verb, self.target]
-        if self.type:
-            parts.append(self.type)
-        if self.source:
-            parts.append(f"-> {self.source}")
-        if self.index >= 0:
-            parts.append(f"descriptor {self.index}")
-        words = [f"{key}={given}" if given else key for key, given in self.options]
-        if words:
-            parts.append(",".join(words))
-        names = _attribute_names(self.attributes)
-        if names:
-            parts.append(f"({names})")
-        return " ".join(parts)
-
-    def wire(self) -> tuple[object, ...]:
-        """The fields as what marshal can carry."""
-        return tuple(self.__dict__.values())
-
-
-@value
 class Plan:
     """All mounts of a container; `binds` are the mounts that descriptors are for."""
 
@@ -122,7 +77,7 @@ class Plan:
     binds: tuple[Mount, ...]
 
     def describe(self) -> str:
-        return "\n".join(op.describe() for op in (*self.early, *self.late))
+        return "\n".join(map(describe, (*self.early, *self.late)))
 
 
 def plan(spec: Spec, bundle: bool = False) -> Plan:
@@ -282,6 +237,24 @@ def _device_operations(
     for name, target in _LINKS if links else ():
         operations.append(Operation("link", name, source=target))
     return operations
+
+
+def describe(operation: Operation) -> str:
+    """One line for people: what is done where."""
+    parts = [operation.verb, operation.target]
+    if operation.type:
+        parts.append(operation.type)
+    if operation.source:
+        parts.append(f"-> {operation.source}")
+    if operation.index >= 0:
+        parts.append(f"descriptor {operation.index}")
+    words = [f"{key}={given}" if given else key for key, given in operation.options]
+    if words:
+        parts.append(",".join(words))
+    names = _attribute_names(operation.attributes)
+    if names:
+        parts.append(f"({names})")
+    return " ".join(parts)
 
 
 def _attribute_names(attributes: int) -> str:

@@ -19,7 +19,8 @@ import os
 from lamina.runtime import syscalls
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation import children, setup, snapshot, wire
-from lamina.runtime.isolation.assembly import Assembly, read_cgroups
+from lamina.runtime.isolation.assembly import Assembly
+from lamina.runtime.isolation.cgroup_view import read_cgroups
 from lamina.runtime.isolation.execution import keep_only
 from lamina.runtime.isolation.idmaps import write_maps
 from lamina.runtime.isolation.stage import build_stage
@@ -179,7 +180,7 @@ def _be_container(
         assembly.preserved, assembly.kept = given.preserved, given.kept
         given.arrange(assembly)
         if given.place is not None:
-            assembly.cgroups_before, assembly.cgroup_trees = before, placed.trees
+            assembly.cgroups.before, assembly.cgroups.trees = before, placed.trees
         setup.prepare(assembly, {**given.early, "sysctl": {}})
         if given.waits:
             wire.send(line, {"prepared": True})

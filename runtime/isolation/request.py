@@ -7,11 +7,49 @@ from struct import pack
 
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation.privileges import capability_set, rlimit_number
+from lamina.runtime.isolation.snapshot import parts_of
 from lamina.runtime.spec import Process, Scheduler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from lamina.runtime.isolation.mounts import Plan
+    from lamina.runtime.isolation.namespaces import Membership
+    from lamina.runtime.isolation.snapshot import Snapshot
+    from lamina.runtime.spec import Spec
+
+
+def early_part(
+    spec: Spec, planned: Plan, spaces: Membership, own_cgroup: bool
+) -> dict[str, Any]:
+    """What of a launch does not depend on its root (setup.prepare); `own_cgroup`: it
+    will be put into one."""
+    return {
+        "operations": tuple(op.wire() for op in planned.early),
+        "hostname": spec.hostname,
+        "domainname": spec.domainname,
+        "sysctl": dict(spec.sysctl),
+        "capabilities": capability_set(spec.process.capabilities),
+        "new": spaces.new,
+        "joins": spaces.joins,
+        "own": spaces.own,
+        "own_cgroup": own_cgroup,
+    }
+
+
+def late_part(
+    spec: Spec, planned: Plan, snapshot: Snapshot | None, bpf: bytes, cgroups: int
+) -> dict[str, Any]:
+    """The rest of a launch (setup.finish). Without a `snapshot` its root comes as a
+    descriptor, behind those of so many `cgroups`."""
+    return {
+        "operations": tuple(op.wire() for op in planned.late),
+        "root": None if snapshot is None else parts_of(snapshot),
+        "process": process_of(spec.process),
+        "bpf": bpf,
+        "cgroups": cgroups,
+    }
 
 
 def process_of(process: Process) -> dict[str, Any]:

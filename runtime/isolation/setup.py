@@ -18,8 +18,9 @@ from struct import pack
 from lamina.runtime import syscalls
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation import privileges, terminal
-from lamina.runtime.isolation.assembly import Assembly, read_cgroups
+from lamina.runtime.isolation.assembly import Assembly
 from lamina.runtime.isolation.execution import execute
+from lamina.runtime.isolation.operations import Operation
 from lamina.runtime.isolation.snapshot import Snapshot, mount
 from lamina.runtime.isolation.stage import write_proc
 from lamina.runtime.isolation.sysctls import check_sysctl
@@ -46,15 +47,16 @@ def prepare(assembly: Assembly, early: dict[str, Any]) -> None:
         syscalls.setdomainname(early["domainname"].encode())
     assembly.mark("names")
     assembly.host_pids = not early["own"] & syscalls.CLONE_NEWPID
-    for operation in early["operations"]:
-        if early["own_cgroup"] and operation[2] in ("cgroup", "cgroup2"):
+    for fields in early["operations"]:
+        operation = Operation(*fields)
+        if early["own_cgroup"] and operation.type in ("cgroup", "cgroup2"):
             assembly.deferred.append(operation)
         else:
             assembly.perform(operation)
     assembly.mark("proc, dev, sys")
     if early["sysctl"]:
         set_sysctls(early["sysctl"], early["own"])
-    assembly.own_cgroup_view = bool(early["new"] & syscalls.CLONE_NEWCGROUP)
+    assembly.cgroups.by_namespace = bool(early["new"] & syscalls.CLONE_NEWCGROUP)
     privileges.bound(early["capabilities"])
     assembly.mark("bounding set")
 
@@ -68,7 +70,11 @@ def finish(assembly: Assembly, late: dict[str, Any], fds: list[int]) -> NoReturn
     process = late["process"]
     cgroups, mount_fds = fds[: late["cgroups"]], fds[late["cgroups"] :]
     if cgroups:
-        _join_cgroups(assembly, cgroups)
+        assembly.cgroups.join(cgroups)
+        # Now they show this cgroup as the root.
+        for operation in assembly.deferred:
+            assembly.perform(operation)
+        assembly.mark("cgroup")
     root = mount_fds.pop(0) if late["root"] is None else mount(Snapshot(*late["root"]))
     stage = assembly.root
     flags = os.O_PATH | os.O_CLOEXEC
@@ -79,8 +85,8 @@ def finish(assembly: Assembly, late: dict[str, Any], fds: list[int]) -> NoReturn
     assembly.folders.clear()
     assembly.created.clear()  # the mount points in /dev were in a /dev of our own
     assembly.mount_fds = mount_fds
-    for operation in late["operations"]:
-        assembly.perform(operation)
+    for fields in late["operations"]:
+        assembly.perform(Operation(*fields))
     assembly.mark("mounts")
     identity = _identity(root, process)
     if assembly.assembled is not None:
@@ -125,22 +131,6 @@ def join(
         _open_terminal(assembly, process["console_size"])
     identity = _identity(assembly.root, process)
     execute(assembly, process, identity, bpf)
-
-
-def _join_cgroups(assembly: Assembly, cgroups: list[int]) -> None:
-    before = assembly.cgroups_before or read_cgroups()
-    for cgroup in cgroups:
-        os.write(cgroup, b"0")
-    changed = (line for line in read_cgroups() if line not in before)
-    rows = (line.split(":", 2) for line in changed)
-    assembly.cgroups_joined = tuple((name, path) for _, name, path in rows)
-    if assembly.own_cgroup_view:
-        syscalls.unshare(syscalls.CLONE_NEWCGROUP)
-    assembly.own_cgroup = True
-    # Now they show this cgroup as the root.
-    for operation in assembly.deferred:
-        assembly.perform(operation)
-    assembly.mark("cgroup")
 
 
 def _loopback_up() -> None:

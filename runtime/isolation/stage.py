@@ -128,6 +128,11 @@ def write_proc(path: str, text: str) -> None:
         os.close(proc)
 
 
+def empty() -> int:
+    """A view of the empty file system."""
+    return syscalls.open_tree(f"{STAGE}/empty", recursive=False)
+
+
 def attach(mount: int, target: int) -> None:
     """Attach a mount and close both descriptors."""
     try:

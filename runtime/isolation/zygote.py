@@ -24,11 +24,15 @@ from lamina.runtime.isolation.binds import bind_fds
 from lamina.runtime.isolation.booting import Booting, booting
 from lamina.runtime.isolation.mounts import Plan, plan
 from lamina.runtime.isolation.namespaces import Membership, membership, open_joined
-from lamina.runtime.isolation.privileges import capability_set
 from lamina.runtime.isolation.processes import namespaces_of
-from lamina.runtime.isolation.request import open_cgroups, process_of
+from lamina.runtime.isolation.request import (
+    early_part,
+    late_part,
+    open_cgroups,
+    process_of,
+)
 from lamina.runtime.isolation.sandbox import Sandbox, started
-from lamina.runtime.isolation.snapshot import Snapshot, parts_of
+from lamina.runtime.isolation.snapshot import Snapshot
 from lamina.runtime.spec import Process, Spec
 from lamina.values import value
 
@@ -127,13 +131,8 @@ class Zygote:
         """A launch as data; see `launch`, `cgroups` is how many there are."""
         found = membership(spec.namespaces, network)
         planned, early = self._planned(spec, found, bool(cgroups))
-        late = {
-            "operations": tuple(op.wire() for op in planned.late),
-            "root": None if isinstance(snapshot, int) else parts_of(snapshot),
-            "process": process_of(spec.process),
-            "bpf": bpf,
-            "cgroups": cgroups,
-        }
+        layers = None if isinstance(snapshot, int) else snapshot
+        late = late_part(spec, planned, layers, bpf, cgroups)
         return Parts(early, marshal.dumps(late), planned, found)
 
     def launch(  # noqa: PLR0913 (what a container is made of)
@@ -236,29 +235,19 @@ class Zygote:
         self, spec: Spec, found: Membership, own_cgroup: bool
     ) -> tuple[Plan, bytes]:
         """The plan, and the part of a request that many launches share."""
-        spaces = {"new": found.new, "joins": found.joins, "own": found.own}
         # The steps of a build are alike: 0.4 ms each that the last plan can save.
         alike = {
             **spec.__dict__,
             "process": spec.process.terminal,
-            "namespaces": spaces,
+            "namespaces": (found.new, found.joins, found.own),
+            "capabilities": spec.process.capabilities,
+            "own_cgroup": own_cgroup,
         }
-        alike["capabilities"] = spec.process.capabilities
-        alike["own_cgroup"] = own_cgroup
         last = self._last
         if last is not None and last[0] == alike:
             return last[1], last[2]
         planned = plan(spec)
-        early = {
-            "operations": tuple(op.wire() for op in planned.early),
-            "hostname": spec.hostname,
-            "domainname": spec.domainname,
-            "sysctl": dict(spec.sysctl),
-            "capabilities": capability_set(spec.process.capabilities),
-            **spaces,
-            "own_cgroup": own_cgroup,
-        }
-        data = marshal.dumps(early)
+        data = marshal.dumps(early_part(spec, planned, found, own_cgroup))
         self._last = alike, planned, data
         return planned, data
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lamina.runtime.errors import ContainerError
-from lamina.runtime.isolation.mounts import Plan, plan
+from lamina.runtime.isolation.mounts import Plan, describe, plan
 from lamina.runtime.spec import DEFAULT_MOUNTS, Device, Mount, Process, Spec
 from lamina.values import replace
 
@@ -55,7 +55,7 @@ def test_a_volume_over_a_tree_keeps_the_order() -> None:
 def test_the_terminal_and_the_read_only_root_come_last() -> None:
     process = replace(SPEC.process, terminal=True)
     planned = plan(replace(SPEC, process=process, root_readonly=True))
-    assert [op.describe() for op in planned.late[-2:]] == [
+    assert [describe(op) for op in planned.late[-2:]] == [
         "console /dev/console",
         "readonly /",
     ]
