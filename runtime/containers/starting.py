@@ -11,32 +11,30 @@ from __future__ import annotations
 import contextlib
 import os
 
-from lamina.runtime import syscalls
 from lamina.runtime.containers import container as containers
 from lamina.runtime.containers import (
     events,
+    handing,
     health,
     joining,
-    log_settings,
     plan,
     process,
     resolving,
     state,
-    stop,
     streams,
     volumes,
 )
 from lamina.runtime.containers.attached import Attached, Pipes
 from lamina.runtime.containers.connecting import connect
+from lamina.runtime.containers.handing import Ready
 from lamina.runtime.containers.mounting import Mounting
 from lamina.runtime.containers.uplink import Uplink
 from lamina.runtime.errors import ContainerError
-from lamina.runtime.isolation import wire
 from lamina.runtime.isolation.binds import bind_fds
 from lamina.runtime.isolation.namespaces import open_joined
 from lamina.runtime.isolation.request import open_cgroups
 from lamina.runtime.owner import Owner
-from lamina.values import replace, value
+from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,50 +45,14 @@ if TYPE_CHECKING:
     from lamina.runtime.cgroups.cgroup import Cgroup
     from lamina.runtime.containers.connecting import Connecting
     from lamina.runtime.containers.console import Console
-    from lamina.runtime.containers.joining import Joined
     from lamina.runtime.containers.state import Container, State
     from lamina.runtime.isolation.namespaces import Membership
-    from lamina.runtime.isolation.snapshot import Snapshot
-    from lamina.runtime.isolation.zygote import Zygote
+    from lamina.runtime.isolation.zygote import Parts, Zygote
     from lamina.runtime.spec import Spec
 
 
 class AlreadyStarted(ContainerError):
     """The container runs, or somebody else is starting it."""
-
-
-@value
-class _Ready:
-    """What a start is made of. `sources` are what its binds are of; `joined.memory`
-    among them is a mount already."""
-
-    spec: Spec
-    snapshot: Snapshot
-    sources: tuple[int, ...]
-    lendable: tuple[tuple[str, int], ...]
-    joined: Joined
-    pipes: Pipes
-
-    @property
-    def memory_place(self) -> int:
-        """Where the mount for /dev/shm is in `sources`; -1 where it has its own."""
-        memory = self.joined.memory
-        return self.sources.index(memory) if memory >= 0 else -1
-
-    def trees(self) -> tuple[int, ...]:
-        """Detached mounts of the sources; the caller's to close."""
-        memory = self.joined.memory
-        binds = [mount for mount in self.spec.mounts if mount.type == "bind"]
-        return tuple(
-            os.dup(source)
-            if source == memory
-            else syscalls.open_tree(source, recursive="bind" not in mount.options)
-            for source, mount in zip(self.sources, binds, strict=True)
-        )
-
-    def volumes(self) -> tuple[tuple[str, int], ...]:
-        """The volumes that are mounts, and where they are in `sources`."""
-        return tuple((n, self.sources.index(fd)) for n, fd in self.lendable)
 
 
 class Start:
@@ -182,8 +144,8 @@ class Start:
             mounting = Mounting(self.store, container, self._place, stack, lender)
             sources = mounting.sources(found, etc, joined.memory)
             lendable = tuple(mounting.lendable.items())
-            asked = (spec, mounting.snapshot(), sources, lendable)
-            ready = _Ready(*asked, joined, pipes)
+            snapshot = mounting.snapshot()
+            ready = Ready(spec, snapshot, sources, lendable, joined, pipes)
             if console is not None:
                 events.tell(self.store.root, container, "attach")
             line = self._send(ready, stack, detached)
@@ -211,8 +173,8 @@ class Start:
     def _write_etc(self, linked: tuple[tuple[str, str], ...]) -> None:
         """A container that shares another one's network has that one's files, too."""
         if not self._uplink.lender:
-            asked = (self.store.root, self._container, self._uplink, linked)
-            resolving.write_files(*asked)
+            root, container = self.store.root, self._container
+            resolving.write_files(root, container, self._uplink, linked)
 
     def _prepare(self, spec: Spec, namespace: int) -> None:
         """Have the keeper begin with what needs no root and no way out; `namespace` is
@@ -235,8 +197,8 @@ class Start:
         if self._container.options.cgroup_parent:
             from lamina.runtime.containers.placing import cgroup_below
 
-            asked = (self.store.root, self._container, self._owner, spec.resources)
-            return cgroup_below(*asked)
+            root, container = self.store.root, self._container
+            return cgroup_below(root, container, self._owner, spec.resources)
         from lamina.runtime.cgroups.owned import collect, create
 
         collect()
@@ -251,89 +213,78 @@ class Start:
         return group
 
     def _send(
-        self, ready: _Ready, stack: contextlib.ExitStack, detached: bool
+        self, ready: Ready, stack: contextlib.ExitStack, detached: bool
     ) -> _socket.socket:
         """Hand all of it to the keeper; our end of the line to it."""
+        assert self._cgroup is not None
+        root, container, uplink = self.store.root, self._container, self._uplink
+        bpf = process.seccomp_filter(root, container)
+        parts, opened = self._opened(ready, bpf, stack)
+        handed = uplink.hand_over()
+        keep = {
+            **handing.described(root, container),
+            **handing.launch(parts),
+            **handing.connection(handed),
+            **handing.shared(ready, parts.namespaces, uplink.lender),
+            "told": events.tell_taken(root, container, uplink.endpoints),
+            "foreign": self._foreign(ready, parts.namespaces),
+            "state": handing.plain(self._begun()),
+            "detached": detached,
+            "probe": health.probe(self._told, bpf),
+            "cgroup": self._cgroup.path,
+            "owner": str(self._owner),
+        }
+        fds = {
+            **opened,
+            "sources": ready.sources,
+            "serving": handed.serving,
+            "held": handed.held,
+            "resolving": handed.resolving,
+        }
+        line = handing.send(self._zygote, ready.pipes, keep, fds)
+        self._handed_over = True
+        uplink.release()
+        return line
+
+    def _opened(
+        self, ready: Ready, bpf: bytes, stack: contextlib.ExitStack
+    ) -> tuple[Parts, dict[str, tuple[int, ...]]]:
+        """The launch as data, and the descriptors that belong to it, by kind; `stack`
+        closes them."""
         assert self._cgroup is not None
         network: int | str = self._uplink.namespace
         if network == -1:
             network = self._container.options.network
-        bpf = process.seccomp_filter(self.store.root, self._container)
         cgroups = open_cgroups(self._cgroup.directories)
         trees = ready.trees()
         for fd in (*cgroups, *trees):
             stack.callback(os.close, fd)
-        parts = self._zygote.parts(
-            ready.spec, ready.snapshot, network, bpf, len(cgroups)
-        )
+        spec, snapshot = ready.spec, ready.snapshot
+        parts = self._zygote.parts(spec, snapshot, network, bpf, len(cgroups))
         joined = open_joined(parts.namespaces)
         mounts = bind_fds(parts.plan.binds, trees)
         for fd in (*joined, *mounts):
             stack.callback(os.close, fd)
-        handed = self._uplink.hand_over()
-        kinds = (
-            tuple(joined),
-            tuple(cgroups),
-            tuple(mounts),
-            ready.sources,
-            handed.serving,
-            handed.held,
-            handed.resolving,
-        )
-        taken = (self.store.root, self._container, self._uplink.endpoints)
-        lenders = dict(ready.joined.lenders)
-        if self._uplink.lender:
-            lenders["network"] = self._uplink.lender
-        keep = {
-            **_described(self.store, self._container),
-            "told": events.tell_taken(*taken),
-            "lenders": tuple(
-                (kind, lenders.get(kind, "")) for kind, _ in parts.namespaces.joined
-            ),
-            "volumes": ready.volumes(),
-            "memory": (ready.memory_place, ready.joined.memory_of),
-            "foreign": self._foreign(ready, parts.namespaces),
-            "early": parts.early,
-            "late": parts.late,
-            "warm": False,
-            "state": self._begun().__dict__,
-            "detached": detached,
-            "probe": health.probe(self._told, bpf),
-            "binds": tuple(tuple(m.__dict__.values()) for m in parts.plan.binds),
-            "cgroup": self._cgroup.path,
-            "endpoints": handed.endpoints,
-            "ports": handed.ports,
-            "resolver": handed.resolver,
-            "hub": handed.hub,
-            "owner": str(self._owner),
-            "counts": tuple(len(fds) for fds in kinds),
+        return parts, {
+            "namespaces": tuple(joined),
+            "cgroups": tuple(cgroups),
+            "mounts": tuple(mounts),
         }
-        keep["state"] = _plain(keep["state"])
-        line, theirs = wire.pair()
-        request = {"op": "keep", "streams": ready.pipes.streams, "keep": keep}
-        fds = tuple(fd for kind in kinds for fd in kind)
-        try:
-            self._zygote.send(request, (theirs.fileno(), *ready.pipes.theirs, *fds))
-        except BaseException:
-            line.close()
-            raise
-        finally:
-            theirs.close()
-        self._handed_over = True
-        self._uplink.release()
-        return line
 
-    def _foreign(self, ready: _Ready, spaces: Membership) -> dict[str, Any]:
+    def _foreign(self, ready: Ready, spaces: Membership) -> dict[str, Any]:
         """What the keeper is told of another runtime; {} where it launches itself."""
         if self._is_ours:
             return {}
         from lamina.runtime.containers import foreign
 
         assert self._cgroup is not None
-        program = foreign.check(self._container.options)
-        found = (spaces, ready.snapshot, self._cgroup.path)
-        asked = (program, self._place, self._container, ready.spec)
-        return foreign.write_bundle(*asked, found)
+        return foreign.write_bundle(
+            foreign.check(self._container.options),
+            self._place,
+            self._container,
+            ready.spec,
+            (spaces, ready.snapshot, self._cgroup.path),
+        )
 
     def _begun(self) -> State:
         """The container's state while its keeper starts it."""
@@ -378,27 +329,6 @@ class Start:
         state.save_state(self.store.root, self._container.id, failed)
 
 
-def _described(store: Store, container: Container) -> dict[str, Any]:
-    """What of a container does not depend on the start."""
-    options = container.options
-    name, _, most = options.restart.partition(":")
-    return {
-        "id": container.id,
-        "root": store.root,
-        "name": container.name,
-        "actor": events.described(container),
-        "log": log_settings.settings(container),
-        "terminal": options.terminal,
-        "stdin": options.interactive,
-        # A terminal has no end that one of its readers could cause.
-        "once": options.interactive and not (options.detached or options.terminal),
-        "remove": options.remove,
-        "policy": (name, int(most or 0)),
-        "stop": (stop.stop_signal(container), stop.patience_of(container)),
-        "check": health.check_of(container.config),
-    }
-
-
 def wanted_streams(container: Container, console: Console | None) -> tuple[str, ...]:
     """The streams for which a client needs a pipe."""
     if console is None:
@@ -411,12 +341,3 @@ def wanted_streams(container: Container, console: Console | None) -> tuple[str, 
     if console.stderr >= 0 and not container.options.terminal:
         names.append("stderr")
     return tuple(names)
-
-
-def _plain(given: Any) -> Any:
-    """A state's fields as what marshal can carry."""
-    if isinstance(given, tuple):
-        return tuple(map(_plain, given))
-    if isinstance(given, dict):
-        return {name: _plain(inner) for name, inner in given.items()}
-    return _plain(dict(given.__dict__)) if hasattr(given, "__dict__") else given

@@ -29,22 +29,20 @@ if TYPE_CHECKING:
     from lamina.runtime.network.published import Published
 
 _SIGCHLD = 17
-# The descriptors that come with the data, in this order; `keep` counts each.
-KINDS = (
-    *("namespaces", "cgroups", "mounts", "sources"),
-    *("serving", "held", "resolving"),
-)
 
 
 class Given:
-    """One container's data and descriptors; `close` lets go of the latter.
+    """One container's data, as containers/handing.py makes it, and its descriptors by
+    kind; `close` lets go of the latter.
 
     `namespaces`: those it joins, its network first. `cgroups`: the files to write to.
     `sources`: what its binds are of, in the host's mount namespace. `held`: what only
     has to stay open while it lives.
     """
 
-    def __init__(self, data: dict[str, Any], fds: list[int], host: Host) -> None:
+    def __init__(
+        self, data: dict[str, Any], fds: dict[str, list[int]], host: Host
+    ) -> None:
         self.id: str = data["id"]
         self.root: str = data["root"]
         self.place = f"{self.root}/containers/{self.id}"
@@ -58,7 +56,6 @@ class Given:
         # The runtime that is to launch it: its `program` and the `namespaces` to join;
         # {} when this process does.
         self.foreign: dict[str, Any] = data["foreign"]
-        self.warm: bool = data["warm"]
         self.state: dict[str, Any] = data["state"]
         # Limits, attributes, whether rotated files are compressed (log.py).
         self._log: tuple[int, int, str, bool] | None = data["log"]
@@ -82,10 +79,9 @@ class Given:
         assert owner is not None
         self.owner = owner
         self._host = host
-        kinds = _sorted(data["counts"], fds)
-        self.namespaces, self.cgroups = kinds["namespaces"], kinds["cgroups"]
-        self.sources, self._held = kinds["sources"], kinds["held"]
-        self.mounts = kinds["mounts"]
+        self.namespaces, self.cgroups = fds["namespaces"], fds["cgroups"]
+        self.sources, self._held = fds["sources"], fds["held"]
+        self.mounts = fds["mounts"]
         # What others may have of it beside namespaces (lending.py).
         self.lendable = {VOLUME + n: self.sources[at] for n, at in data["volumes"]}
         if data["hub"]:
@@ -94,13 +90,13 @@ class Given:
         if data["ports"] is not None:
             from lamina.runtime.network.published import taken_over
 
-            ports = data["ports"]
+            ports, serving = data["ports"], fds["serving"]
             namespace = self.namespaces[0] if ports["inside"] else None
-            published = taken_over(ports, kinds["serving"], namespace, _socket_inside)
+            published = taken_over(ports, serving, namespace, _socket_inside)
         inside = self.namespaces[0] if self.namespaces else -1
         self.networks = Networks(data["endpoints"], owner, published, inside)
         self.resolver: dict[str, Any] | None = data["resolver"]
-        self.resolving = kinds["resolving"]
+        self.resolving = fds["resolving"]
 
     @property
     def published(self) -> Published | None:
@@ -287,9 +283,10 @@ def _socket_inside(
     return _socket.socket(fileno=fds[0])
 
 
-def _sorted(counts: tuple[int, ...], fds: list[int]) -> dict[str, list[int]]:
+def by_kind(counts: dict[str, int], fds: list[int]) -> dict[str, list[int]]:
+    """Descriptors that came one after the other, so many of each kind."""
     found = {}
-    for kind, count in zip(KINDS, counts, strict=True):
+    for kind, count in counts.items():
         found[kind], fds = fds[:count], fds[count:]
     assert not fds, "descriptors that nobody counted"
     return found

@@ -16,7 +16,7 @@ from lamina.runtime.isolation.server import Server
 from lamina.runtime.keeper import record
 from lamina.runtime.keeper.client import Client
 from lamina.runtime.keeper.control import Control
-from lamina.runtime.keeper.given import Given, Host
+from lamina.runtime.keeper.given import Given, Host, by_kind
 from lamina.runtime.keeper.kept import Kept
 
 TYPE_CHECKING = False
@@ -95,13 +95,14 @@ class Keeper(Server):
             os._exit(0)
 
     def _keep(self, request: dict[str, Any], fds: list[int]) -> None:
-        """Fds: the client's line, its input and its pipes, and those of `KINDS`."""
+        """Fds: the client's line, its input and its pipes, and what `counts` counts."""
         if self.broken is not None:
             raise self.broken
         names = request["streams"]
         count = 1 + len(names)
         line, *pipes = fds[:count]
-        given = Given(request["keep"], fds[count:], self._host)
+        kinds = by_kind(request["counts"], fds[count:])
+        given = Given(request["keep"], kinds, self._host)
         fds[:] = []  # all have an owner now
         if given.detached:
             record.leave_stderr(given.place)

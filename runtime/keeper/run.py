@@ -55,7 +55,7 @@ class Run:
         """
         given, server = self._given, self._server
         try:
-            child = server.pool.child(given.early, given.namespaces, given.warm)
+            child = server.pool.child(given.early, given.namespaces, warm=False)
         except OSError:
             _close(mounts)
             raise
