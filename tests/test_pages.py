@@ -16,7 +16,16 @@ PAGES = [
     *sorted(PROJECT.glob("samples/*/README.md")),
 ]
 
-FOLDERS = ("builder", "lamina/cli", "lang", "oci", "runtime", "samples", "tests")
+FOLDERS = (
+    "builder",
+    "lamina/cli",
+    "lang",
+    "oci",
+    "runtime",
+    "services",
+    "samples",
+    "tests",
+)
 MODULES = [
     str(path.relative_to(PROJECT))
     for folder in FOLDERS

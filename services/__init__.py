@@ -1,0 +1,1 @@
+"""Several services from a compose file: what it says, and making it so."""

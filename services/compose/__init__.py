@@ -1,0 +1,1 @@
+"""The compose file format: files to one canonical tree."""
