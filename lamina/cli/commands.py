@@ -118,6 +118,10 @@ TOPICS = {
             "lamina.cli.system.system",
             "Check and prune the store, start what is to run",
         ),
+        "info": (
+            "lamina.cli.system.info",
+            "Show figures of the store and the machine",
+        ),
         "version": (
             "lamina.cli.system.version",
             "Show the versions of Lamina, Python and the kernel",

@@ -96,7 +96,7 @@ def _failed(error: LaminaError, arguments: list[str]) -> int:
     name, code = _command_name(arguments), error.exit_code
     if isinstance(error, FlagUsage):
         return code
-    if name in ("run", "create"):
+    if name == "run":
         return 125 if code == 1 else code
     about = COMMANDS.get(name, ("",))[0].startswith("lamina.cli.containers.")
     return 1 if about and name != "exec" and code == 125 else code

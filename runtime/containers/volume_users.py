@@ -31,6 +31,16 @@ def mounted(root: str, container: Container) -> tuple[Volume, ...]:
     )
 
 
+def listed(root: str, container: Container) -> tuple[Volume, ...]:
+    """The same without those of `--tmpfs`, which docker's lists of mounts lack."""
+    memory = {volumes.parse_tmpfs(text).destination for text in container.options.tmpfs}
+    return tuple(
+        volume
+        for volume in mounted(root, container)
+        if volume.kind != volumes.TMPFS or volume.destination not in memory
+    )
+
+
 def volume_names(root: str, container: Container) -> set[str]:
     """The volumes that a container has, whether or not it runs."""
     found = mounted(root, container)

@@ -45,10 +45,10 @@ def container_json(store: Store, container: Container, found: State) -> dict[str
     """The whole of it, in the order of Docker's type."""
     from lamina.runtime.containers.process import hostname
     from lamina.runtime.containers.state import directory
-    from lamina.runtime.containers.volume_users import mounted
+    from lamina.runtime.containers.volume_users import listed
 
     place = directory(store.root, container.id)
-    volumes = mounted(store.root, container)
+    volumes = listed(store.root, container)
     lowers = [store.layer_path(content) for content in reversed(container.layers)]
     config = {
         **docker_config(container.config),
@@ -83,11 +83,16 @@ def container_json(store: Store, container: Container, found: State) -> dict[str
         "RestartCount": found.restart_count,
         "Driver": "overlay",
         "Platform": container.config.os,
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": None,
         "HostConfig": host_config(store.root, container),
         "GraphDriver": {
             "Name": "overlay",
             "Data": {
                 "LowerDir": ":".join(lowers),
+                **_merged(found),
                 "UpperDir": f"{place}/upper",
                 "WorkDir": f"{place}/work",
             },
@@ -179,6 +184,11 @@ def _network(store: Store, container: Container, found: State) -> dict[str, Any]
     empty = {name: 0 if name.endswith("Len") else "" for name in names}
     return {
         "Bridge": "",
+        "HairpinMode": False,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "SecondaryIPAddresses": None,
+        "SecondaryIPv6Addresses": None,
         "SandboxID": sandbox_id(container) if _pid(found) else "",
         "SandboxKey": f"/proc/{_pid(found)}/ns/net" if _pid(found) else "",
         "Ports": ports,
@@ -186,6 +196,12 @@ def _network(store: Store, container: Container, found: State) -> dict[str, Any]
         **{name: default.get(name, empty[name]) for name in names},
         "Networks": networks,
     }
+
+
+def _merged(found: State) -> dict[str, str]:
+    """The root as the container sees it; it is mounted for its processes only."""
+    pid = _pid(found)
+    return {"MergedDir": f"/proc/{pid}/root"} if pid else {}
 
 
 def _pid(found: State) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lamina.cli.formats.labels import filter_pair, has_label, truth
+from lamina.cli.formats.labels import filter_pairs, has_label, truth
 from lamina.errors import LaminaError
 from lamina.values import value
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from lamina.oci.store.store import Store
     from lamina.runtime.containers.state import Container, State
+    from lamina.runtime.network.ports import PortMapping
 
     # Whether a container passes a filter with this value.
     Test = Callable[["Seen", str], bool]
@@ -34,8 +35,7 @@ class Seen:
 def parse_filters(texts: list[str]) -> list[tuple[str, str]]:
     """`--filter` as (kind, value); raises LaminaError for what there is not."""
     filters = []
-    for text in texts:
-        key, wanted = filter_pair(text, ", ".join(_TESTS))
+    for key, wanted in filter_pairs(texts, ", ".join(_TESTS)):
         if key not in _TESTS:
             raise LaminaError(f"Invalid filter {key!r}.", hint=", ".join(_TESTS))
         if key == "status" and wanted not in _STATUSES:
@@ -119,19 +119,28 @@ def _has_network(seen: Seen, wanted: str) -> bool:
 
 
 def _publishes(seen: Seen, wanted: str) -> bool:
-    from lamina.runtime.network.ports import parse_port
-
+    """Whether a port of the host is the container's, or is to be when it starts."""
     ports = _ports(wanted)
-    texts = seen.container.options.publish
-    mappings = [mapping for text in texts for mapping in parse_port(text)]
-    return any((m.container_port, m.protocol) in ports for m in mappings)
+    asked = {(one.host_port, one.protocol) for one in _mappings(seen)}
+    found = (text.partition("->") for text in seen.state.ports)
+    held = {
+        (int(host.rpartition(":")[2]), inside.rpartition("/")[2])
+        for host, _, inside in found
+    }
+    return bool(ports & (asked | held))
 
 
 def _exposes(seen: Seen, wanted: str) -> bool:
     ports = _ports(wanted)
-    return any(
-        _ports(text) & ports for text in seen.container.config.exposed_ports
-    ) or _publishes(seen, wanted)
+    published = {(one.container_port, one.protocol) for one in _mappings(seen)}
+    exposed = seen.container.config.exposed_ports
+    return bool(ports & published) or any(_ports(text) & ports for text in exposed)
+
+
+def _mappings(seen: Seen) -> list[PortMapping]:
+    from lamina.runtime.network.ports import parse_port
+
+    return [one for text in seen.container.options.publish for one in parse_port(text)]
 
 
 def _ports(text: str) -> frozenset[tuple[int, str]]:

@@ -45,6 +45,7 @@ def host_config(root: str, container: Container) -> dict[str, Any]:
         "GroupAdd": list(options.groups) or None,
         "OomScoreAdj": options.oom_score_adj,
         "CgroupParent": options.cgroup_parent,
+        "Cgroup": "",
         "CgroupnsMode": options.cgroupns or "private",
         "IpcMode": options.ipc or "private",
         "PidMode": options.pid,
@@ -64,16 +65,26 @@ def host_config(root: str, container: Container) -> dict[str, Any]:
         "CpuQuota": options.cpu_quota,
         "CpusetCpus": options.cpuset_cpus,
         "CpusetMems": options.cpuset_mems,
+        "CpuRealtimePeriod": 0,
+        "CpuRealtimeRuntime": 0,
         "BlkioWeight": options.blkio_weight,
         "Devices": list(map(_device, options.devices)),
         "DeviceCgroupRules": list(options.device_rules) or None,
+        "DeviceRequests": None,
         "MemoryReservation": options.memory_reservation,
-        "MemorySwap": options.memory_swap,
+        # As docker has it, and the kernel: as much swap as memory.
+        "MemorySwap": options.memory_swap or 2 * options.memory,
+        "MemorySwappiness": _given(options.memory_swappiness),
+        "OomKillDisable": options.oom_kill_disabled,
         "PidsLimit": options.pids_limit or None,
         "Ulimits": list(map(_ulimit, options.ulimits)),
-        "Init": options.init,
+        "Init": options.init or None,
         "Runtime": options.runtime or "lamina",
         "Isolation": "",
+        "CpuCount": 0,
+        "CpuPercent": 0,
+        "IOMaximumIOps": 0,
+        "IOMaximumBandwidth": 0,
         "Tmpfs": {
             place: rest
             for place, _, rest in (text.partition(":") for text in options.tmpfs)
@@ -88,6 +99,10 @@ def host_config(root: str, container: Container) -> dict[str, Any]:
 def exposed(published: tuple[str, ...]) -> dict[str, Any]:
     """The container's ports of what is published."""
     return {port: {} for port in _bindings(published)}
+
+
+def _given(number: int) -> int | None:
+    return None if number < 0 else number
 
 
 def _capability(name: str) -> str:

@@ -57,7 +57,7 @@ def _stop(store: Store, identity: str, arguments: argparse.Namespace) -> str:
 def _kill(store: Store, identity: str, arguments: argparse.Namespace) -> str:
     from lamina.runtime.containers import stop
 
-    number = stop.parse_signal(arguments.signal)
+    number = stop.parse_signal(arguments.signal or "KILL")
     stop.kill(store.root, find(store, identity), number)
     return ""
 

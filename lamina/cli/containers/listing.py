@@ -44,18 +44,18 @@ def row(
     """
     from lamina.cli.formats.tables import ago, one_line
     from lamina.runtime.containers.endpoints import names_of
-    from lamina.runtime.containers.volume_users import mounted
+    from lamina.runtime.containers.volume_users import listed
 
-    volumes = mounted(store.root, container)
+    volumes = listed(store.root, container)
     created = container.created / 1e9
-    command = one_line(_command(container.args))
+    command = _command(container.args)
     if not whole and len(command) > _COMMAND_WIDTH:
         command = command[: _COMMAND_WIDTH - 1] + "…"
     labels = sorted(container.config.labels.items())
     return {
         "ID": container.id if whole else container.short,
         "Image": image_name(store, container),
-        "Command": f'"{command}"',
+        "Command": one_line(_quoted(command)),
         "CreatedAt": time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(created)),
         "RunningFor": ago(created),
         "Status": status(state),
@@ -96,6 +96,14 @@ def _command(args: tuple[str, ...]) -> str:
     program."""
     rest = (f"'{arg}'" if " " in arg else arg for arg in args[1:])
     return " ".join((args[0], *rest))
+
+
+def _quoted(text: str) -> str:
+    """As Go quotes it; the rest of what does not print is for one_line."""
+    return f'"{text.translate(_ESCAPES)}"'
+
+
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
 
 
 def image_name(store: Store, container: Container) -> str:

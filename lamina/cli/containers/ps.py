@@ -45,7 +45,7 @@ def list_containers(arguments: argparse.Namespace, settings: Settings) -> int:
                 file=sys.stderr,
             )
         last = 1 if arguments.latest else arguments.last
-        every = arguments.all or last >= 0
+        every = arguments.all or last > 0
         filters = parse_filters(arguments.filter)
         every = every or any(key in ("status", "exited") for key, _ in filters)
         found = [
@@ -53,7 +53,7 @@ def list_containers(arguments: argparse.Namespace, settings: Settings) -> int:
             for container, what in state.containers(store.root)
             if (every or what.is_active) and matches(store, container, what, filters)
         ]
-        if last >= 0:
+        if last > 0:
             found = found[:last]
         if arguments.quiet and not arguments.format:
             for container, _ in found:

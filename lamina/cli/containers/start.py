@@ -193,7 +193,11 @@ def _attach(arguments: argparse.Namespace, settings: Settings) -> int:
     with open_store(settings, enter=False) as store:
         container = find(store, arguments.container)
         check_running(store.root, container)
-        console = _console(arguments, container, not arguments.no_stdin)
+        interactive = not arguments.no_stdin
+        check_terminal(
+            interactive and container.options.interactive and container.options.terminal
+        )
+        console = _console(arguments, container, interactive)
         attached = attach(store.root, container, console)
         code = watch(store, container, attached, console)
         if code is None:
@@ -204,10 +208,9 @@ def _attach(arguments: argparse.Namespace, settings: Settings) -> int:
 def _console(
     arguments: argparse.Namespace, container: Container, interactive: bool
 ) -> Console:
-    """What of ours a container that was made before is shown on."""
+    """What of ours a container that was made before is shown on; `start`, as docker's,
+    types what it reads into a terminal as well."""
     options = container.options
-    typed = interactive and options.interactive
-    check_terminal(options.terminal and typed)
-    console = console_of(options.terminal, typed)
+    console = console_of(options.terminal, interactive and options.interactive)
     keys = detach_keys(arguments)
     return replace(console, detach_keys=keys, proxied=arguments.sig_proxy)

@@ -7,7 +7,7 @@ from lamina.errors import LaminaError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 def pairs(texts: Iterable[str], flag: str) -> dict[str, str]:
@@ -26,22 +26,25 @@ def pairs(texts: Iterable[str], flag: str) -> dict[str, str]:
 def parse_filters(texts: Iterable[str], known: Iterable[str]) -> list[tuple[str, str]]:
     """`--filter KEY=VALUE`; raises LaminaError for a key that there is not."""
     filters = []
-    for text in texts:
-        hint = ", ".join(f"{name}=..." for name in known)
-        key, wanted = filter_pair(text, hint)
+    hint = ", ".join(f"{name}=..." for name in known)
+    for key, wanted in filter_pairs(texts, hint):
         if key not in known:
-            raise LaminaError(f"Invalid filter {text!r}.", hint=hint)
+            raise LaminaError(f"Invalid filter {f'{key}={wanted}'!r}.", hint=hint)
         filters.append((key, wanted))
     return filters
 
 
-def filter_pair(text: str, hint: str) -> tuple[str, str]:
-    """`KEY=VALUE`, with any key; raises RunUsage, as one without a value is a flag that
-    cannot be read, to docker too."""
-    key, equals, wanted = text.partition("=")
-    if not equals:
-        raise RunUsage(f"Invalid filter {text!r}: it is KEY=VALUE.", hint=hint)
-    return key, wanted
+def filter_pairs(texts: Iterable[str], hint: str) -> Iterator[tuple[str, str]]:
+    """`KEY=VALUE` of each, with any key; an empty one is none (docker/cli, opts.go).
+
+    Raises RunUsage, as one without a value is a flag that cannot be read, to docker
+    too.
+    """
+    for text in filter(None, texts):
+        key, equals, wanted = text.partition("=")
+        if not equals:
+            raise RunUsage(f"Invalid filter {text!r}: it is KEY=VALUE.", hint=hint)
+        yield key.strip().lower(), wanted.strip()
 
 
 def has_label(labels: Mapping[str, str], wanted: str) -> bool:

@@ -73,4 +73,4 @@ def _span(text: str) -> int | None:
             digits = ""
         else:
             return None
-    return seconds if seconds and not digits else None
+    return seconds if text and not digits else None

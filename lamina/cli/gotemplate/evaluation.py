@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from lamina.cli.gotemplate import nodes
 from lamina.cli.gotemplate.errors import BadTemplate
 from lamina.cli.gotemplate.functions import is_true
-from lamina.cli.gotemplate.nil import NILS, OPEN_MAPS, Nil, OpenMap
+from lamina.cli.gotemplate.nil import GO_NAMES, NILS, OPEN_MAPS, Nil, OpenMap
 from lamina.cli.gotemplate.printing import shown
 
 TYPE_CHECKING = False
@@ -232,6 +232,8 @@ class _Run:
         if not isinstance(holder, Mapping):
             message = f"{shown(holder)[:40]!r} has no field .{name}"
             raise self._wrong(message, offset)
+        if name in GO_NAMES and name not in holder and GO_NAMES[name] in holder:
+            name = GO_NAMES[name]
         found = holder.get(name)
         if found is not None:
             is_open = name in OPEN_MAPS and isinstance(found, Mapping)

@@ -48,5 +48,11 @@ NILS = {
     )
     for name in names.split()
 }
+# Fields that Go calls otherwise than JSON does: docker takes both.
+GO_NAMES = {
+    **{"ID": "Id", "DNS": "Dns", "DNSOptions": "DnsOptions", "DNSSearch": "DnsSearch"},
+    **{"NanoCPUs": "NanoCpus", "CPUShares": "CpuShares", "CPUPeriod": "CpuPeriod"},
+    "CPUQuota": "CpuQuota",
+}
 # Fields whose names are the user's: a missing one is no mistake.
 OPEN_MAPS = frozenset(_MAPS.split())

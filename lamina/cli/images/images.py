@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from lamina.cli.formats.labels import filter_pair
+from lamina.cli.formats.labels import filter_pairs
 from lamina.cli.formats.tables import ago, human_size, parse_time, show
 from lamina.cli.images.image_list import Listed, listing, print_tree
 from lamina.cli.opened import opened
@@ -80,7 +80,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def images(arguments: argparse.Namespace, settings: Settings) -> int:
     """List images, the youngest first."""
     with opened(settings, adds=False) as store:
-        wanted = [_filter(text, store) for text in arguments.filter]
+        given = filter_pairs(arguments.filter, _FILTERS)
+        wanted = [_filter(name, value, store) for name, value in given]
         if arguments.name:
             wanted.append(_named(arguments.name))
         listed = [
@@ -149,8 +150,7 @@ _FILTERS = (
 )
 
 
-def _filter(text: str, store: Store) -> Callable[[Listed], bool]:
-    name, wanted = filter_pair(text, _FILTERS)
+def _filter(name: str, wanted: str, store: Store) -> Callable[[Listed], bool]:
     if name == "dangling" and wanted in ("true", "false", "1", "0"):
         dangling = wanted in ("true", "1")
         return lambda entry: (entry.name is None) == dangling
@@ -173,7 +173,7 @@ def _filter(text: str, store: Store) -> Callable[[Listed], bool]:
             else key in entry.config.labels
         )
     raise ImagesUsage(
-        f"There is no filter {text!r}.",
+        f"There is no filter {f'{name}={wanted}'!r}.",
         hint=_FILTERS,
     )
 

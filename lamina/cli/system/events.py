@@ -7,7 +7,7 @@ import sys
 import time
 
 from lamina.cli.formats.documents import as_json
-from lamina.cli.formats.labels import filter_pair
+from lamina.cli.formats.labels import filter_pairs
 from lamina.errors import LaminaError
 
 TYPE_CHECKING = False
@@ -137,11 +137,10 @@ def _stamp(nanoseconds: int) -> str:
 def parse_filters(texts: list[str]) -> Filters:
     """`--filter` as values by kind; raises LaminaError for what there is not."""
     filters: Filters = {}
-    for text in texts:
-        hint = f"KEY=VALUE, of {', '.join(_FILTERS)}."
-        key, wanted = filter_pair(text, hint)
+    hint = f"KEY=VALUE, of {', '.join(_FILTERS)}."
+    for key, wanted in filter_pairs(texts, hint):
         if key not in _FILTERS:
-            raise LaminaError(f"Invalid filter {text!r}.", hint=hint)
+            raise LaminaError(f"Invalid filter {f'{key}={wanted}'!r}.", hint=hint)
         filters.setdefault(key, []).append(wanted)
     return filters
 

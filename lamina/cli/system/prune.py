@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from lamina.cli.formats.labels import filter_pair
+from lamina.cli.formats.labels import filter_pairs
 from lamina.cli.formats.measures import parse_bytes, parse_moment
 from lamina.cli.formats.tables import human_size, one_line
 from lamina.cli.opened import opened
@@ -192,8 +192,8 @@ def _wanted(arguments: argparse.Namespace, settings: Settings) -> Wanted:
     found = Wanted(
         arguments.all, space=_space(arguments, settings), mounts=arguments.cache_mounts
     )
-    for text in arguments.filter:
-        name, given = filter_pair(text, f"Write --filter {_FILTERS}.")
+    hint = f"Write --filter {_FILTERS}."
+    for name, given in filter_pairs(arguments.filter, hint):
         if name in ("until", "unused-for"):
             found = replace(found, before=parse_moment(given))
         elif name == "type":
@@ -203,9 +203,7 @@ def _wanted(arguments: argparse.Namespace, settings: Settings) -> Wanted:
         elif name == "label" and given:
             found = replace(found, labels=(*found.labels, given))
         else:
-            raise PruneUsage(
-                f"There is no filter {text!r}.", hint=f"Write --filter {_FILTERS}."
-            )
+            raise PruneUsage(f"There is no filter {f'{name}={given}'!r}.", hint=hint)
     if found.labels and (found.types or found.ids or found.space):
         raise PruneUsage(
             "Labels are of images, and the other filters about the build cache.",

@@ -45,10 +45,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
     from lamina.cli.system.booting import add as add_booting
     from lamina.cli.system.events import add as add_events
+    from lamina.cli.system.info import add as add_info
     from lamina.cli.system.prune import add_prune
 
     add_prune(inner)
     add_events(inner)
+    add_info(inner)
     add_booting(inner)
 
 

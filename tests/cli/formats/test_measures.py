@@ -41,6 +41,7 @@ def test_spans() -> None:
 
 def test_moments() -> None:
     assert abs(parse_moment("24h") - (time.time() - 86400)) < 60
+    assert abs(parse_moment("0s") - time.time()) < 60
     assert parse_moment("1234") == 1234
     assert parse_moment("2026-01-31T00:00:00Z") == 1769817600
     with pytest.raises(NoAmount):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tarfile
 from io import BytesIO
 from pathlib import Path
@@ -123,9 +124,28 @@ def test_inspect_says_what_was_asked_for_in_docker_s_types(lamina: Machine) -> N
     assert "/proc/kcore" in host["MaskedPaths"]
     assert set(found["Config"]["ExposedPorts"]) == {"80/tcp", "90/udp"}
     assert found["Config"]["Labels"] == {}
+    # What `--tmpfs` mounts is in HostConfig alone.
+    assert [one["Destination"] for one in found["Mounts"]] == ["/a", "/b", "/t"]
     lamina("create", "--name", "bare", "--privileged", "busybox", "true")
     shown = lamina.out("inspect", "-f", "{{json .HostConfig.MaskedPaths}}", "bare")
     assert shown == "null"
+
+
+def test_fields_that_scripts_ask_docker_for(lamina: Machine) -> None:
+    """By Go's names as well, and those that are of no use here."""
+    run = ("run", "-d", "--network", "none", "--name", "box", "-m", "64m")
+    lamina(*run, "busybox", "sleep", "1000")
+    style = "{{.ID}} {{.HostConfig.DNS}}{{.HostConfig.NanoCPUs}} {{.AppArmorProfile}}"
+    identity = lamina.out("ps", "-q", "--no-trunc")
+    assert lamina.out("inspect", "-f", style, "box") == f"{identity} []0 "
+    style = "{{json .HostConfig.DeviceRequests}} {{.HostConfig.MemorySwap}}"
+    assert lamina.out("inspect", "-f", style, "box") == f"null {128 << 20}"
+    merged = lamina.out("inspect", "-f", "{{.GraphDriver.Data.MergedDir}}", "box")
+    assert merged.startswith("/proc/")
+    if os.geteuid() == 0:
+        assert "busybox" in os.listdir(f"{merged}/bin")
+    image = lamina.out("inspect", "-f", "{{.ID}}", "busybox")
+    assert image.startswith("sha256:")
 
 
 def test_filters(lamina: Machine) -> None:

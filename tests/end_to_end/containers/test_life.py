@@ -70,6 +70,19 @@ def test_start_passes_input_on(lamina: Machine) -> None:
     assert lamina.out("start", "-ai", "reader", stdin=b"hello") == "hello"
 
 
+def test_start_types_what_is_piped_into_a_terminal(lamina: Machine) -> None:
+    script = ("sh", "-c", "read line; echo got $line; exit 4")
+    lamina("create", *_QUIET, "-it", "--name", "job", "busybox", *script)
+    shown = lamina.out("start", "-ai", "job", stdin=b"hi\n", code=4)
+    assert shown.splitlines()[-1].strip() == "got hi"
+
+
+def test_an_empty_signal_is_the_usual_one(lamina: Machine) -> None:
+    lamina("run", "-d", *_QUIET, "--name", "box", "busybox", "sleep", "1000")
+    lamina("kill", "-s", "", "box")
+    assert lamina.out("wait", "box") == "137"
+
+
 def test_two_starts_at_once_are_one(lamina: Machine) -> None:
     lamina("create", *_QUIET, "--name", "one", "busybox", "sleep", "1000")
     started = [lamina.begin("start", "one") for _ in range(4)]

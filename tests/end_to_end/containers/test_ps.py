@@ -20,7 +20,8 @@ def three(lamina: Machine) -> Machine:
     labels = ("-l", "com.example.tier=web", "-l", "b=c")
     words = ("-v", "/etc:/a/long/place:ro", "--name", "two", "busybox", "sleep", "1000")
     lamina("run", "-d", *flags, *labels, *words)
-    lamina("create", *_QUIET, "--name", "three", "guest", "true")
+    asked = (*_QUIET, "-p", "40080:80", "--tmpfs", "/t")
+    lamina("create", *asked, "--name", "three", "guest", "sh", "-c", 'echo "a\nb"')
     return lamina
 
 
@@ -30,7 +31,8 @@ def test_filters(three: Machine) -> None:
         words = ("ps", "-a", "--format", "{{.Names}}", *flags)
         return " ".join(sorted(three.out(*words).split()))
 
-    identity = three.out("inspect", "-f", "{{.Id}}", "two")
+    identity = three.out("inspect", "-f", "{{.ID}}", "two")
+    port = three.out("port", "two", "80").rpartition(":")[2]
     for filters, found in (
         (("name=^/t",), "three two"),
         (("name=^one$",), "one"),
@@ -52,12 +54,18 @@ def test_filters(three: Machine) -> None:
         (("volume=/vol/",), "two"),
         (("volume=/etc",), "two"),
         (("network=none",), "one three"),
-        (("publish=80",), "two"),
-        (("publish=70-90/tcp",), "two"),
-        (("publish=80/udp",), ""),
+        # Those of the host: what is asked for, and what was free.
+        (("publish=80",), ""),
+        (("publish=40080",), "three"),
+        (("publish=40000-40100/tcp",), "three"),
+        (("publish=40080/udp",), ""),
+        ((f"publish={port}",), "two"),
+        (("expose=80",), "three two"),
         (("expose=91/udp",), "two"),
         (("health=none", "is-task=false"), "one three two"),
         (("is-task=true",), ""),
+        # As docker's client reads them.
+        (("", " STATUS = exited "), "one"),
     ):
         assert names(*filters) == found, filters
 
@@ -103,6 +111,10 @@ def test_sizes_labels_mounts(three: Machine) -> None:
     shown = three.out("ps", "--format", 'table {{.Names}}\t{{.Label "a.my-key"}}')
     assert shown.splitlines()[0].split(maxsplit=1) == ["NAMES", "my key"]
     assert three.out("ps", "--format", '{{ names }}: {{ label("b") }}') == "two: c"
+    # `--tmpfs` is in none of docker's lists, and the command is quoted as in Go.
+    words = ("ps", "-l", "--no-trunc", "--format")
+    assert three.out(*words, "{{.Command}}") == r'''"sh -c 'echo \"a\nb\"'"'''
+    assert "/t" not in three.out(*words, "{{.Mounts}}").split(",")
 
 
 def test_which_ones_and_how_many(three: Machine) -> None:
@@ -111,6 +123,8 @@ def test_which_ones_and_how_many(three: Machine) -> None:
     assert three.out("ps", "-l", *shown) == "three"
     assert three.out("ps", "-n", "2", *shown) == "three\ntwo"
     assert three.out("ps", "-q", *shown) == "two"
+    # As docker has it, none is no limit.
+    assert three.out("ps", "-n", "0", *shown) == "two"
     whole = three.out("ps", "-aq", "--no-trunc").split()
     assert [len(identity) for identity in whole] == [64] * 3
     assert three.out("ps", "-aq").split() == [identity[:12] for identity in whole]
