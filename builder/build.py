@@ -18,7 +18,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from lamina.builder.bases.finder import BaseFinder
     from lamina.builder.events import Emit
+    from lamina.builder.executor import Executor
     from lamina.builder.inputs.build import BuildInputs
     from lamina.builder.inputs.epoch import Epoch
     from lamina.builder.planning.options import PlanOptions
@@ -82,49 +84,31 @@ def _walk(
     cancellation: Cancellation | None,
     ahead: bool,
 ) -> tuple[Built, ...]:
-    from lamina.builder.bases.archived import ArchivedBases
-    from lamina.builder.bases.finder import BaseFinder
     from lamina.builder.checking.recipe_checks import checked
     from lamina.builder.executor import Executor
     from lamina.builder.inputs.recipe import parse_reading, read
     from lamina.builder.planning.plan import plan
     from lamina.builder.solving.cancellation import Cancellation
-    from lamina.builder.solving.graph import BaseOp
     from lamina.builder.traces.recording import Recorder
 
     cache = ParseCache(store)
     recorder = Recorder(store, inputs, emit)
-    emit = recorder
     cancellation = cancellation or Cancellation()
-    asked = (recorder.keep_root, cancellation)
     with (
         recorder,
-        Executor(store, inputs, emit, *asked) as executor,
+        Executor(store, inputs, recorder, recorder.keep_root, cancellation) as executor,
         cancellation.told(executor.stop),
     ):
-        text = inputs.recipe.data.upper()
-        if ahead and (b"RUN" in text or b"TEST" in text):
+        if ahead and _may_run(inputs):
             executor.prepare()
         reading = read(inputs.recipe, cache)
         executor.reads.recipe = reading.files
         recipe = parse_reading(inputs.recipe, reading, cache)
-        checked(recipe, store, inputs, emit)
+        checked(recipe, store, inputs, recorder)
         executor.scrub |= asks_for(recipe, "scrub")
-        finder = BaseFinder(
-            store,
-            emit,
-            pull=inputs.pull,
-            archived=ArchivedBases(store, inputs.context, elsewhere=inputs.elsewhere),
-            registries=inputs.registries,
-            sources=executor.reads.sources,
-        )
+        finder = _finder(store, inputs, recorder, executor)
         graph = plan(recipe, plan_options(inputs), finder)
-        for note in graph.notes:
-            emit(Note(note))
-        emit(Planned(sum(not isinstance(s.operation, BaseOp) for s in graph.steps)))
-        for step in graph.steps:
-            base = isinstance(step.operation, BaseOp)
-            emit(StepPlanned(step.index, step.name, step.inputs, step.span, base))
+        _tell_plan(graph, recorder)
         recorder.begin(graph)
         results = executor.solve(graph)
         # While the executor's workspace is open, nothing collects these layers.
@@ -134,13 +118,50 @@ def _walk(
         ]
         if share is not None:
             share(executor.solved(graph, results))
+    remember_build(store, inputs, graph, _seen(finder, executor), images)
+    return tuple(Built(name, image.id) for name, image in images)
+
+
+def _may_run(inputs: BuildInputs) -> bool:
+    """Whether the recipe may have a RUN or a TEST: it has not been read yet."""
+    text = inputs.recipe.data.upper()
+    return b"RUN" in text or b"TEST" in text
+
+
+def _finder(
+    store: Store, inputs: BuildInputs, emit: Emit, executor: Executor
+) -> BaseFinder:
+    from lamina.builder.bases.archived import ArchivedBases
+    from lamina.builder.bases.finder import BaseFinder
+
+    return BaseFinder(
+        store,
+        emit,
+        pull=inputs.pull,
+        archived=ArchivedBases(store, inputs.context, elsewhere=inputs.elsewhere),
+        registries=inputs.registries,
+        sources=executor.reads.sources,
+    )
+
+
+def _tell_plan(graph: Graph, emit: Emit) -> None:
+    from lamina.builder.solving.graph import BaseOp
+
+    for note in graph.notes:
+        emit(Note(note))
+    emit(Planned(sum(not isinstance(s.operation, BaseOp) for s in graph.steps)))
+    for step in graph.steps:
+        base = isinstance(step.operation, BaseOp)
+        emit(StepPlanned(step.index, step.name, step.inputs, step.span, base))
+
+
+def _seen(finder: BaseFinder, executor: Executor) -> Seen:
+    """What the build has read, for its record."""
     reads = executor.reads
     # What lies elsewhere is asked for every time.
     files = None if finder.has_trees else reads.seen
     keys = tuple(work.key.digest for work in executor.known.values())
-    seen = Seen(finder.found, reads.recipe, files, executor.until, keys)
-    remember_build(store, inputs, graph, seen, images)
-    return tuple(Built(name, image.id) for name, image in images)
+    return Seen(finder.found, reads.recipe, files, executor.until, keys)
 
 
 def plan_options(inputs: BuildInputs) -> PlanOptions:

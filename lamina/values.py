@@ -10,6 +10,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing itself costs 15 ms to import
+    from collections.abc import Mapping
     from typing import Any, TypeVar, dataclass_transform
 
     T = TypeVar("T")
@@ -18,6 +19,9 @@ else:
     def dataclass_transform(**_):
         return lambda function: function
 
+
+# A default for mappings. Its type is types.MappingProxyType, without that import.
+EMPTY: Mapping[str, Any] = type(type.__dict__)({})
 
 _MISSING: Any = object()
 

@@ -7,16 +7,13 @@ Shell, ArgsEscaped) as in moby's image/spec. An image's ID is its config's diges
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from lamina.oci.digest import Digest
-from lamina.values import replace, value
+from lamina.values import EMPTY, replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 @value

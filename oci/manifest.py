@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lamina.oci.config import EMPTY
 from lamina.oci.digest import Digest
 from lamina.oci.errors import NotFound
 from lamina.oci.platforms import (
@@ -17,7 +16,7 @@ from lamina.oci.platforms import (
     normalise,
     runnable,
 )
-from lamina.values import value
+from lamina.values import EMPTY, value
 
 _OCI = "application/vnd.oci.image."
 OCI_MANIFEST = _OCI + "manifest.v1+json"

@@ -6,16 +6,13 @@ spec's names. `runtime/bundles/bundle.py` reads and writes the JSON.
 
 from __future__ import annotations
 
-from types import MappingProxyType
-
-from lamina.values import value
+from lamina.values import EMPTY, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 # Docker's defaults (moby, oci/caps/defaults.go).
 DEFAULT_CAPABILITIES = (

@@ -3,6 +3,7 @@ which tells everything."""
 
 from __future__ import annotations
 
+from lamina.builder.inputs.build import PROXIES
 from lamina.values import replace, value
 
 TYPE_CHECKING = False
@@ -24,12 +25,7 @@ if TYPE_CHECKING:
 # BuildKit's: stands in for the recipe's own `# check=`.
 BUILD_ARG = "BUILDKIT_DOCKERFILE_CHECK"
 # What steps get, or a build follows, without an ARG.
-_READ_ANYWAY = frozenset(
-    (
-        *("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"),
-        "SOURCE_DATE_EPOCH",
-    )
-)
+_READ_ANYWAY = frozenset((*PROXIES, "SOURCE_DATE_EPOCH"))
 # Rules that need all of the recipe: they keep still where some could not be read.
 _NEED_ALL = (
     *("IneffectiveCheckComment", "StageDefinedLater", "UndefinedArgInFrom"),

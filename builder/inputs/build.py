@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 
 from lamina.builder.inputs.epoch import Epoch
 from lamina.builder.inputs.recipe import RecipeInputs
-from lamina.values import value
+from lamina.values import EMPTY, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,74 +14,78 @@ if TYPE_CHECKING:
     from lamina.oci.registry.session import Session
     from lamina.runtime.spec import Rlimit
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
-NO_AGENTS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+# The variables that reach steps without an ARG, and no key.
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 
 
 @value
 class BuildInputs:
     """All that a build's result depends on, and how to carry it out.
 
-    `ignore` is the patterns of what the context leaves out, as they were read;
-    `context` is a folder, "" for none; `platform` is
-    `os/arch[/variant]` of this machine and `platforms` those to build for, () for the
-    same; `squash` makes one layer of what the "build" adds, or of "all"; `secrets` are
-    files by id. `scrub` drops what package
-    managers leave behind; `targets` are stages by name, none for the last one, and
-    `all_targets` is every stage that has a name; `tests` false leaves TEST out;
-    `fresh_stages` are those of which no RUN, COPY or ADD is taken from the cache;
-    `fresh_caches` empties a cache mount before its first use;
-    `explain`: every step is asked for, and told why it ran;
-    `proxies` reach steps and no key; `network` is that of
-    steps that name none. `ssh` are agents' sockets or key files by id; `allow` is what
-    RUN may ask for beyond isolation (planning/entitlements.py); `hosts` are names and
-    addresses for the steps' /etc/hosts; `shm_size` (bytes, 0: 64 MiB) and `ulimits`
-    hold for every step and are in no key, as is `unpack_limit`: the bytes that an ADD
-    may unpack from one archive (0: what sources/unpacking.py thinks reasonable).
-    `registries` opens a session with registries, None: none is asked. `contexts` are
-    further ones by name: an absolute folder, or an address (planning/contexts.py);
-    `tools` are the variables that find git and its agent, `download_limit` is the
-    largest file that is fetched (bytes, 0: sources/remote.py), and `elsewhere` says
-    that the recipe came from elsewhere: it may read no repository of this machine.
-    `memory` (bytes) and `cpus` limit each step, 0: not; with `keep_going` a failure
-    ends only what stands on it. `cache_from` are the caches of other machines, asked
-    in their order for what this one does not know.
+    Maps and lists are by name or id; numbers of bytes are 0 where there is no limit.
     """
 
     recipe: RecipeInputs
+    # A folder, "" for none; and the patterns of what it leaves out, as they were read.
     context: str
     ignore: bytes
+    # Of this machine, `os/arch[/variant]`.
     platform: str
     epoch: Epoch
+
+    # What is built: stages, none for the last one, or every stage that has a name; for
+    # which platforms, () for this machine's; with or without its TESTs.
     targets: tuple[str, ...] = ()
     all_targets: bool = False
+    platforms: tuple[str, ...] = ()
     tests: bool = True
-    build_args: Mapping[str, str] = NOTHING
-    labels: Mapping[str, str] = NOTHING
+    build_args: Mapping[str, str] = EMPTY
+    labels: Mapping[str, str] = EMPTY
+    # Make one layer of what the "build" adds, or of "all".
+    squash: str = ""
+    # Drop what package managers leave behind.
     scrub: bool = False
+
+    # Where things come from. Contexts beside the one: an absolute folder or an address
+    # (planning/contexts.py).
+    contexts: Mapping[str, str] = EMPTY
+    # The recipe is from elsewhere: it may read no repository of this machine.
+    elsewhere: bool = False
+    # Opens a session with registries; None: none is asked. `pull`: even for a base that
+    # is here.
+    registries: Callable[[], Session] | None = None
+    pull: bool = False
+    # Variables that find git and its agent.
+    tools: Mapping[str, str] = EMPTY
+    # The largest file that is fetched (0: sources/remote.py), and what an ADD may
+    # unpack from one archive (0: sources/unpacking.py).
+    download_limit: int = 0
+    unpack_limit: int = 0
+
+    # The cache: which steps run though it has their result, which caches of other
+    # machines are asked, in their order, and whether a step that runs says why.
     no_cache: bool = False
     fresh_stages: tuple[str, ...] = ()
     fresh_caches: bool = False
-    pull: bool = False
-    jobs: int = 2
-    network: str = "default"
-    secrets: Mapping[str, str] = NOTHING
-    proxies: Mapping[str, str] = NOTHING
+    cache_from: tuple[CacheSource, ...] = ()
     explain: bool = False
-    ssh: Mapping[str, tuple[str, ...]] = NO_AGENTS
-    allow: frozenset[str] = frozenset()
+
+    # What steps have. `network` is that of steps that name none; `hosts` are lines for
+    # /etc/hosts; `allow` is what RUN may ask for beyond isolation
+    # (planning/entitlements.py).
+    network: str = "default"
     hosts: tuple[tuple[str, str], ...] = ()
-    shm_size: int = 0
+    allow: frozenset[str] = frozenset()
+    # What reaches steps and no key: files of secrets, sockets or key files of agents,
+    # proxies, and limits of each step (`shm_size` 0: 64 MiB).
+    secrets: Mapping[str, str] = EMPTY
+    ssh: Mapping[str, tuple[str, ...]] = EMPTY
+    proxies: Mapping[str, str] = EMPTY
     ulimits: tuple[Rlimit, ...] = ()
-    unpack_limit: int = 0
-    platforms: tuple[str, ...] = ()
-    squash: str = ""
-    contexts: Mapping[str, str] = NOTHING
-    tools: Mapping[str, str] = NOTHING
-    download_limit: int = 0
-    elsewhere: bool = False
-    registries: Callable[[], Session] | None = None
+    shm_size: int = 0
     memory: int = 0
     cpus: float = 0
+
+    # So many steps at once; and whether a failure ends only what stands on it.
+    jobs: int = 2
     keep_going: bool = False
-    cache_from: tuple[CacheSource, ...] = ()

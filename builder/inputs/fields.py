@@ -41,7 +41,7 @@ def flag_field(
 
 
 def compression_fields(fields: Mapping[str, str]) -> tuple[str, int | None]:
-    """`compression` as oci.compression calls it, "" for the type's own, and
+    """`compression` as oci/streams/compression.py calls it, "" for the type's own, and
     `compression-level`."""
     given, level = fields.get("compression", ""), fields.get("compression-level", "")
     if given == "estargz":

@@ -11,7 +11,7 @@ A step holds flock(2) on the directory that it uses, exclusively for `locked` an
 `private`, which the kernel ends with the process. An id is hashed and never a path
 (CVE-2024-9675); mode and owner are no part of it, so that two steps that differ in
 them share one cache. Only `remove_cache_mount` takes a directory away: no garbage
-collection and no `--no-cache` does. dockerfile.md section 1.7.
+collection and no `--no-cache` does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What COPY means: chosen files into a new layer (dockerfile.md section 1.8).
+"""What COPY means: chosen files into a new layer (docs/language.md).
 
 The destination is found in the view of the layers below, links followed inside it,
 the last component too. A file goes into a directory or becomes the destination; of a

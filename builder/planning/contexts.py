@@ -1,7 +1,8 @@
 """NamedContexts: what `--build-context NAME=…` puts in the place of stages and images.
 
 A folder is read where it lies; an image (`docker-image://`, `oci-layout://`) is a base
-like those of FROM; all else, repositories and archives, is a tree (`sources.py`).
+like those of FROM; all else, repositories and archives, is a tree
+(sources/elsewhere.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What `history` says of each instruction, in BuildKit's words.
 
-BuildKit's dockerfile2llb/convert.go, commitToHistory; dockerfile.md 1.10.
+BuildKit's dockerfile2llb/convert.go, commitToHistory.
 """
 
 from __future__ import annotations

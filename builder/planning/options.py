@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lamina.builder.planning.state import NOTHING
-from lamina.values import value
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
+from lamina.values import EMPTY, value
 
 
 @value
@@ -22,10 +17,10 @@ class PlanOptions:
     targets: tuple[str, ...] = ()
     all_targets: bool = False
     tests: bool = True
-    build_args: Mapping[str, str] = NOTHING
-    labels: Mapping[str, str] = NOTHING
+    build_args: Mapping[str, str] = EMPTY
+    labels: Mapping[str, str] = EMPTY
     network: str = "default"
     allow: frozenset[str] = frozenset()
     hosts: tuple[tuple[str, str], ...] = ()
     platforms: tuple[str, ...] = ()
-    contexts: Mapping[str, str] = NOTHING
+    contexts: Mapping[str, str] = EMPTY

@@ -1,7 +1,7 @@
 """plan: a Recipe to a Graph. Words are expanded, stages unrolled; nothing is done.
 
-Bases are asked for through one callable, which pins them: `resolve(name, flags, span)`
-gives the config and layers of an image. Only what the target needs is planned.
+Bases are asked for through one callable, which pins them: `resolve(request)` gives the
+config and layers of an image (base.py). Only what the target needs is planned.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lamina.builder.planning.base import Base, BaseRequest, scratch
 from lamina.builder.planning.contexts import NamedContexts
 from lamina.builder.planning.options import PlanOptions
 from lamina.builder.planning.stage import apply, base_state
-from lamina.builder.planning.state import NOTHING, StageState, layered
+from lamina.builder.planning.state import StageState, layered
 from lamina.builder.planning.step_list import StepList
 from lamina.builder.planning.targets import targets
 from lamina.builder.solving.graph import BaseOp, CopyOp, Graph, Operation, Product
@@ -31,7 +31,7 @@ from lamina.lang.suggest import did_you_mean
 from lamina.lang.variables import variables
 from lamina.oci.config import ImageConfig, with_whole_history
 from lamina.oci.digest import Digest
-from lamina.values import replace
+from lamina.values import EMPTY, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -163,11 +163,11 @@ class Planner:
     def _request(self, name: str, named: str, span: Span) -> BaseRequest:
         """The base that a name means, which may be that of a context."""
         if not named:
-            return BaseRequest(name, NOTHING, span, self._required)
+            return BaseRequest(name, EMPTY, span, self._required)
         image = self._contexts.image(named)
         place = image or self._contexts.address(named)
         tree = not image
-        return BaseRequest(place, NOTHING, span, self._required, tree, named=True)
+        return BaseRequest(place, EMPTY, span, self._required, tree, named=True)
 
     def _base(self, request: BaseRequest) -> Base:
         """The pinned base; of a name that is nowhere, perhaps a stage's is meant."""

@@ -1,7 +1,7 @@
 """apply: how instructions change what a stage is.
 
 Each function takes a state and an instruction and gives the next state; those that
-make a layer (`builder.steps`) add a step to the graph through `scope.add`. Nothing
+make a layer (steps.py) add a step to the graph through `scope.add`. Nothing
 here touches a disk.
 """
 

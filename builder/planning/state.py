@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from lamina.builder.planning import history
 from lamina.lang.expand import expand
 from lamina.oci.config import History, ImageConfig
-from lamina.values import replace, value
+from lamina.values import EMPTY, replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_SHELL = ("/bin/sh", "-c")
-NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @value
@@ -31,8 +29,8 @@ class StageState:
     title: str
     config: ImageConfig
     tip: int
-    env: Mapping[str, str] = NOTHING
-    args: Mapping[str, str | None] = MappingProxyType({})
+    env: Mapping[str, str] = EMPTY
+    args: Mapping[str, str | None] = EMPTY
     has_cmd: bool = False
     variables: Mapping[str, str] | None = None
     size: int = 0

@@ -27,10 +27,8 @@ one. Everything is sorted: the same cache is the same bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from lamina.oci.config import EMPTY
 from lamina.oci.digest import Digest
 from lamina.oci.manifest import Descriptor
 from lamina.oci.manifest_json import descriptor_json, parse_descriptor
@@ -46,7 +44,7 @@ from lamina.oci.strict_json import (
     text_of,
     texts_of,
 )
-from lamina.values import value
+from lamina.values import EMPTY, value
 
 if TYPE_CHECKING:
     from typing import Any
@@ -59,7 +57,6 @@ CONFIG = _KIND + "config.v1+json"
 TIMES = _KIND + "times.v1"
 LIST = _KIND + "files.v1"
 VERSION = 1
-NO_LISTS: Mapping[str, Descriptor] = MappingProxyType({})
 # A thousand steps with long environments have some megabytes.
 MAX_SIZE = 32 << 20
 _WHAT = "the cache's config"
@@ -116,7 +113,7 @@ class Document:
     records: tuple[Record, ...]
     layers: tuple[SharedLayer, ...]
     files: Mapping[str, str] = EMPTY
-    lists: Mapping[str, Descriptor] = NO_LISTS
+    lists: Mapping[str, Descriptor] = EMPTY
     mounts: tuple[SharedMount, ...] = ()
 
     @property

@@ -29,12 +29,11 @@ from lamina.builder.sharing.outlets import open_outlet
 from lamina.builder.sharing.packing import Compression, Packing, describe
 from lamina.builder.sharing.places import LEAST_TOLD
 from lamina.errors import LaminaError
-from lamina.oci.config import EMPTY
 from lamina.oci.digest import Digest
 from lamina.oci.manifest import EMPTY_BLOB, Descriptor, Manifest
 from lamina.oci.manifest_json import to_json
 from lamina.oci.registry.progress import nothing
-from lamina.values import replace, value
+from lamina.values import EMPTY, replace, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

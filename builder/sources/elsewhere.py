@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 from lamina.builder.errors import DownloadFailed, MissingSource
 from lamina.builder.events import Note
-from lamina.builder.inputs.build import NOTHING
 from lamina.builder.sources.git_source import is_git, parse_git
 from lamina.builder.sources.meter import Meters
 from lamina.oci.digest import Digest
-from lamina.values import value
+from lamina.values import EMPTY, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,7 +39,7 @@ class Origins:
     proxies: Mapping[str, str]
     download_limit: int = 0
     unpack_limit: int = 0
-    secrets: Mapping[str, str] = NOTHING
+    secrets: Mapping[str, str] = EMPTY
 
 
 @value

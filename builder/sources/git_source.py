@@ -2,7 +2,7 @@
 
 `URL#REF:SUBDIR`, or BuildKit's `URL?ref=…&subdir=…`. An address is a repository's when
 its scheme is git, ssh or file, when it is `user@host:path`, or when the path of an
-http(s) address ends in `.git` (dockerfile.md 1.8).
+http(s) address ends in `.git`, as in BuildKit.
 """
 
 from __future__ import annotations

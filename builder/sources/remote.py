@@ -1,6 +1,6 @@
 """What ADD fetches: files by http and https, each once in a build.
 
-dockerfile.md 1.8: mode 0600, owner 0:0, the mtime that the server tells (none: 1970).
+As with BuildKit: mode 0600, owner 0:0, the mtime that the server tells (none: 1970).
 With `--checksum` the key of the step is known without the network; without it, the
 server is asked whether the file that is here is still the one (validator.py).
 """
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from lamina import __version__
 from lamina.builder.errors import DownloadFailed, Stopped
-from lamina.builder.inputs.build import NOTHING
 from lamina.builder.sources.connections import Connections
 from lamina.builder.sources.fetched import Fetched
 from lamina.builder.sources.git_source import is_git, shown
@@ -22,7 +21,7 @@ from lamina.builder.sources.meter import Meter, Meters
 from lamina.builder.sources.validator import seconds, validator
 from lamina.oci.digest import Digest
 from lamina.oci.files.workspace import space_error
-from lamina.values import value
+from lamina.values import EMPTY, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +66,7 @@ class Downloads:
         proxies: Mapping[str, str],
         limit: int = 0,
         memos: Memos | None = None,
-        secrets: Mapping[str, str] = NOTHING,
+        secrets: Mapping[str, str] = EMPTY,
         *,
         meters: Meters | None = None,
     ) -> None:

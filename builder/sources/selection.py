@@ -1,9 +1,9 @@
 """select: which files a COPY or ADD means, and the digest of exactly those.
 
 The digest covers each entry under the name that it will arrive with: renaming the
-source directory of `COPY dir /x` changes nothing. dockerfile.md section 1.8 and
-BuildKit's fsutil/copy: wildcards are Go's filepath.Match, a component at a time; a
-source that is a link is followed, inside the tree; links below a source stay links.
+source directory of `COPY dir /x` changes nothing. As in BuildKit's fsutil/copy:
+wildcards are Go's filepath.Match, a component at a time; a source that is a link is
+followed, inside the tree; links below a source stay links.
 """
 
 from __future__ import annotations

@@ -18,17 +18,15 @@ import fcntl
 import json
 import os
 import time
-from types import MappingProxyType
 
 from lamina.errors import LaminaError
-from lamina.values import value
+from lamina.values import EMPTY, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-EMPTY: Mapping[str, Any] = MappingProxyType({})
 JOURNAL = "trace"
 ROOT = "root"
 LOGS = "logs"

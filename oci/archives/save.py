@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from lamina.oci.archives.docker_archive import MANIFEST, manifest_entry
 from lamina.oci.archives.layout import IMAGE_NAME, INDEX, LAYOUT, LAYOUT_JSON
-from lamina.oci.config import EMPTY
 from lamina.oci.digest import Digest
 from lamina.oci.manifest import (
     DOCKER_CONFIG,
@@ -37,7 +36,7 @@ from lamina.oci.manifest import (
 from lamina.oci.manifest_json import to_json
 from lamina.oci.platforms import Member, choose, platform_of
 from lamina.oci.strict_json import dump_json
-from lamina.values import replace, value
+from lamina.values import EMPTY, replace, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

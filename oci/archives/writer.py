@@ -17,7 +17,8 @@ from typing import Protocol
 from lamina.oci.errors import InvalidArchive
 from lamina.oci.files.removal import remove_tree
 from lamina.oci.files.workspace import space_error
-from lamina.oci.tar.header import BLOCK, NO_XATTRS, REGULAR, Entry, format_header
+from lamina.oci.tar.header import BLOCK, REGULAR, Entry, format_header
+from lamina.values import EMPTY
 
 Write = Callable[[bytes], object]
 # Writes a member's bytes, and returns its name.
@@ -292,7 +293,7 @@ def _is_patchable(descriptor: int) -> bool:
 def _header(name: str, size: int) -> bytes:
     entry = Entry(
         *(name.encode(), REGULAR, 0o644, 0, 0, size, 0, b"", (0, 0)),
-        *(NO_XATTRS, size, None),
+        *(EMPTY, size, None),
     )
     return format_header(entry, 0)[0]
 

@@ -28,14 +28,13 @@ from lamina.oci.tar.header import (
     DIRECTORY,
     FIFO,
     HARD_LINK,
-    NO_XATTRS,
     REGULAR,
     SYMLINK,
     Entry,
     format_header,
 )
 from lamina.oci.tar.member_name import OPAQUE_MARKER, WHITEOUT
-from lamina.values import replace, value
+from lamina.values import EMPTY, replace, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -254,7 +253,7 @@ class _Packer:
     def _marker(self, path: bytes) -> None:
         """A whiteout: an empty file whose name is all that counts."""
         self.entries += 1
-        entry = Entry(path, REGULAR, 0o600, 0, 0, 0, 0, b"", (0, 0), NO_XATTRS, 0, None)
+        entry = Entry(path, REGULAR, 0o600, 0, 0, 0, 0, b"", (0, 0), EMPTY, 0, None)
         self._sink.header(*format_header(entry, 0))
 
 
@@ -278,7 +277,7 @@ def _entry(member: Member, name: bytes, found: dict[str, bytes]) -> Entry:
         device,
         {name: data for name, data in found.items() if is_exported(name)}
         if found
-        else NO_XATTRS,
+        else EMPTY,
         size,
         None,
     )

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 from struct import Struct
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 from zlib import adler32
 
 from lamina.oci.errors import InvalidArchive
-from lamina.values import value
+from lamina.values import EMPTY, value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +37,6 @@ MAX_SIZE = 0o77777777777
 # name mode uid gid size mtime checksum type link magic+version, names of the owner,
 # major minor prefix, padding.
 _FIELDS = Struct("100s8s8s8s12s12s8sc100s8s64x8s8s155s12x")
-NO_XATTRS: Mapping[str, bytes] = MappingProxyType({})
 _PAX_NAME = b"././@PaxHeader"
 
 
@@ -95,7 +93,7 @@ def parse_header(block: bytes) -> Entry:
         parse_number(mtime) * 10**9,
         link.partition(b"\0")[0],
         _device(fields[10], fields[11]) if kind in b"34" else (0, 0),
-        NO_XATTRS,
+        EMPTY,
         stored,
         None,
     )

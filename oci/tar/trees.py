@@ -19,13 +19,12 @@ from lamina.oci.tar.header import (
     DIRECTORY,
     FIFO,
     HARD_LINK,
-    NO_XATTRS,
     REGULAR,
     SYMLINK,
     Entry,
     format_header,
 )
-from lamina.values import value
+from lamina.values import EMPTY, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -146,7 +145,7 @@ class TreeTar:
             names = [n for n in os.listxattr(fd) if _is_wanted(n, wanted)]
             return {name: os.getxattr(fd, name) for name in names}
         except OSError:
-            return NO_XATTRS  # a file system without, or one that went meanwhile
+            return EMPTY  # a file system without, or one that went meanwhile
 
     def _header(
         self,
@@ -156,7 +155,7 @@ class TreeTar:
         *,
         size: int = 0,
         link: bytes = b"",
-        xattrs: Mapping[str, bytes] = NO_XATTRS,
+        xattrs: Mapping[str, bytes] = EMPTY,
     ) -> bytes:
         rdev = status.st_rdev if kind in (CHARACTER, BLOCK_DEVICE) else 0
         entry = Entry(

@@ -7,7 +7,7 @@ error that names the field, and nothing else.
 from __future__ import annotations
 
 from lamina.runtime.bundles.json_text import InvalidJson
-from lamina.runtime.spec import EMPTY
+from lamina.values import EMPTY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -22,8 +22,7 @@ from lamina.runtime.cgroups.cgroup import Cgroup
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.keeper import record
 from lamina.runtime.owner import Owner
-from lamina.runtime.spec import EMPTY
-from lamina.values import value
+from lamina.values import EMPTY, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -46,26 +46,26 @@ _SCARCE = {errno.EMFILE: "ulimit -n", errno.EAGAIN: "ulimit -u"}
 
 @value
 class Options:
-    """How a zygote is set up.
+    """How a zygote is set up."""
 
-    `keep`: the host's paths that layers lie below; other mounts of the host are left
-    out of containers' beginnings, which is faster. `cgroups`: cgroup directories to
-    join. `warm`: keep children waiting that are like those launched before.
-    `overlay`: "string" for the way that old kernels need, see snapshot.py. `program`
-    is the module that it runs; `network`: one that keeps containers will have some on
-    a network. `own_pids`: it is PID 1 of a pid namespace, so that the kernel ends all
-    that it started when it ends; without, it can launch into the pid namespaces of
-    others, and who relies on that end asks for `parent_death` (Process). `foreign`: it
-    launches nothing itself, and has all of the host's mounts for who does.
-    """
-
+    # The host's paths that layers lie below; other mounts of the host are left out of
+    # containers' beginnings, which is faster.
     keep: tuple[str, ...] = ()
+    # The directories of cgroups to join.
     cgroups: tuple[str, ...] = ()
+    # Keep children waiting that are like those launched before.
     warm: bool = True
+    # "string" for the way that old kernels need, see snapshot.py.
     overlay: str = ""
+    # The module that it runs.
     program: str = "lamina.runtime.isolation.init"
+    # One that keeps containers will have some on a network.
     network: bool = False
+    # It is PID 1 of a pid namespace, so that the kernel ends all that it started when
+    # it ends; without, it can launch into the pid namespaces of others, and who relies
+    # on that end asks for `parent_death` (Process).
     own_pids: bool = True
+    # It launches nothing itself, and has all of the host's mounts for who does.
     foreign: bool = False
 
 

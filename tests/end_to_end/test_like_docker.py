@@ -73,7 +73,7 @@ QUIRKS = {
     "malformed-json": "FROM scratch\nCOPY f /\nCMD ['a', 'b']",
     "signal-numbers": "FROM scratch\nCOPY f /\nSTOPSIGNAL 65",
 }
-# Entries that BuildKit words in another way today (dockerfile.md 1.10), and what
+# Entries that BuildKit words in another way today, and what
 # dockerd adds for layers of images that it loaded.
 OTHER_WORDS = ("EXPOSE ", "HEALTHCHECK ", "ARG ", "from local", "fileop", "mount / ")
 

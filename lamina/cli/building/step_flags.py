@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from lamina.builder.inputs.build import PROXIES
 from lamina.errors import LaminaError
 
 TYPE_CHECKING = False
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from lamina.runtime.spec import Rlimit
 
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 _SECRET_FIELDS = ("id", "type", "src", "source", "env")
 
 
@@ -219,4 +219,4 @@ def proxies_for(
 
 
 def _is_proxy(name: str) -> bool:
-    return name.upper() in _PROXIES
+    return name.upper() in PROXIES

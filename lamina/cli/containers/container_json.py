@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, Any
 
+from lamina.cli.containers.endpoint_json import moment, networks_json, sandbox_id
 from lamina.cli.containers.host_json import exposed, host_config
 from lamina.cli.images.image_json import docker_config
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from lamina.oci.store.store import Store
     from lamina.runtime.containers.state import Container, State
     from lamina.runtime.containers.volumes import Volume
-
-_NEVER = "0001-01-01T00:00:00Z"
 
 
 def find_container_json(store: Store, name: str, size: bool) -> dict[str, Any] | None:
@@ -70,7 +68,7 @@ def container_json(store: Store, container: Container, found: State) -> dict[str
         config["StopTimeout"] = container.options.stop_timeout
     return {
         "Id": container.id,
-        "Created": _moment(container.created),
+        "Created": moment(container.created),
         "Path": container.args[0],
         "Args": list(container.args[1:]),
         "State": _state(found),
@@ -115,8 +113,8 @@ def _state(found: State) -> dict[str, Any]:
         "Pid": pid,
         "ExitCode": found.exit_code,
         "Error": found.error,
-        "StartedAt": _moment(found.started),
-        "FinishedAt": _moment(found.finished),
+        "StartedAt": moment(found.started),
+        "FinishedAt": moment(found.finished),
     }
     return document | ({"Health": _health(found.health)} if found.health else {})
 
@@ -128,22 +126,14 @@ def _health(health: Mapping[str, Any]) -> dict[str, Any]:
         "FailingStreak": health["failing_streak"],
         "Log": [
             {
-                "Start": _moment(result["start"]),
-                "End": _moment(result["end"]),
+                "Start": moment(result["start"]),
+                "End": moment(result["end"]),
                 "ExitCode": result["exit_code"],
                 "Output": result["output"],
             }
             for result in health["results"]
         ],
     }
-
-
-def _moment(nanoseconds: int) -> str:
-    if not nanoseconds:
-        return _NEVER
-    seconds, fraction = divmod(nanoseconds, 10**9)
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    return f"{whole}.{fraction:09d}Z"
 
 
 def _mount(store: Store, volume: Volume) -> dict[str, Any]:
@@ -173,8 +163,6 @@ def _network(store: Store, container: Container, found: State) -> dict[str, Any]
         address, _, number = host.rpartition(":")
         entry = {"HostIp": address.strip("[]"), "HostPort": number}
         ports[port] = [*(ports.get(port) or ()), entry]
-    from lamina.cli.containers.endpoint_json import networks_json, sandbox_id
-
     networks = networks_json(store, container, found)
     default = networks.get("bridge", {})
     names = (

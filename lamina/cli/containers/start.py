@@ -68,7 +68,6 @@ def add(commands: Commands) -> None:
 
 
 def _start(arguments: argparse.Namespace, settings: Settings) -> int:
-
     if arguments.attach or arguments.interactive:
         return _start_attached(arguments, settings)
     with open_store(settings) as store:

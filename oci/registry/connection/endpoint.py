@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from lamina.oci.config import EMPTY
 from lamina.oci.registry.connection.address import (
     is_web,
     joined,
@@ -24,7 +23,7 @@ from lamina.oci.registry.connection.request import Body, Request, Tls
 from lamina.oci.registry.connection.retry import persistently
 from lamina.oci.registry.errors import NoTls, Refused, Unreachable
 from lamina.oci.threads import NEVER, Stop
-from lamina.values import replace, value
+from lamina.values import EMPTY, replace, value
 
 if TYPE_CHECKING:
     from lamina.oci.registry.connection.hosts import Host

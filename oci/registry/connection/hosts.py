@@ -25,11 +25,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from lamina.oci.config import EMPTY
 from lamina.oci.registry.connection.address import is_loopback, is_web
 from lamina.oci.registry.connection.request import Tls
 from lamina.oci.registry.errors import RegistryError
-from lamina.values import replace, value
+from lamina.values import EMPTY, replace, value
 
 # Where docker.io is served: the one name that is not its own host's.
 _HUB_HOST = "registry-1.docker.io"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
-from lamina.oci.config import EMPTY
 from lamina.oci.registry.connection.address import is_exempt, origin, shown
-from lamina.values import value
+from lamina.values import EMPTY, value
 
 
 @value

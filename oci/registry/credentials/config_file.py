@@ -10,9 +10,9 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lamina.oci.config import EMPTY
 from lamina.oci.registry.credentials.credential import same_server
 from lamina.oci.registry.errors import CredentialError
+from lamina.values import EMPTY
 
 
 def read(path: str) -> Mapping[str, Any]:

@@ -12,7 +12,6 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lamina.oci.config import EMPTY
 from lamina.oci.registry.credentials import helper, keychain
 from lamina.oci.registry.credentials.config_file import change, read
 from lamina.oci.registry.credentials.credential import (
@@ -24,7 +23,7 @@ from lamina.oci.registry.credentials.credential import (
     server_key,
 )
 from lamina.oci.registry.errors import CredentialError
-from lamina.values import value
+from lamina.values import EMPTY, value
 
 KEYRING = "keyring"
 # Docker's choice on Linux, in its order.

@@ -14,7 +14,6 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lamina.oci.config import EMPTY
 from lamina.oci.digest import Digest
 from lamina.oci.errors import InvalidArchive
 from lamina.oci.files.workspace import space_error
@@ -48,7 +47,7 @@ from lamina.oci.store.annotations import (
     annotated,
 )
 from lamina.oci.threads import NEVER, Stop, side_by_side
-from lamina.values import replace, value
+from lamina.values import EMPTY, replace, value
 
 if TYPE_CHECKING:
     from lamina.oci.files.workspace import Workspace

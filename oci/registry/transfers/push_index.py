@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lamina.oci.config import EMPTY
 from lamina.oci.digest import Digest
 from lamina.oci.errors import InvalidImage
 from lamina.oci.manifest import OCI_INDEX, Descriptor, Index, Manifest, is_image
@@ -23,7 +22,7 @@ from lamina.oci.registry.transfers.referrers import publish
 from lamina.oci.registry.transfers.sender import Sender, repository_at
 from lamina.oci.store.annotations import INDEX, MANIFEST_DESCRIPTOR, annotated
 from lamina.oci.store.image_index import members, source_of
-from lamina.values import replace
+from lamina.values import EMPTY, replace
 
 if TYPE_CHECKING:
     from lamina.oci.reference import Reference

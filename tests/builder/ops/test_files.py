@@ -1,4 +1,4 @@
-"""What COPY does to a new layer (the table in dockerfile.md 1.8)."""
+"""What COPY does to a new layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""BuildKit's rules (dockerfile.md 1.4 to 1.8), and where only compat keeps them."""
+"""BuildKit's rules, and where only compat keeps them."""
 
 from __future__ import annotations
 

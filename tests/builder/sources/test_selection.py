@@ -1,4 +1,4 @@
-"""Which files a COPY means (dockerfile.md 1.8 and 1.11)."""
+"""Which files a COPY means."""
 
 from __future__ import annotations
 

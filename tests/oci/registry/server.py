@@ -18,8 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
-from lamina.oci.config import EMPTY
-from lamina.values import value
+from lamina.values import EMPTY, value
 
 
 @value
