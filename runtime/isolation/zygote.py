@@ -228,7 +228,7 @@ class Zygote:
                 raise self.died() from None
             raise ContainerError(
                 f"Cannot ask for a container: {error.strerror}.",
-                hint="A container can have some 120 volumes and bind mounts.",
+                hint="Each of its volumes is an open file: raise `ulimit -n`.",
             ) from error
 
     def _planned(

@@ -6,6 +6,7 @@ ordinary process. One of them serves one namespace: a container's, or a build's.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import fcntl
 import os
@@ -193,7 +194,6 @@ class _Helper:
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         given = {0: null, 1: null, 2: log}
         given |= {_OWNER: watched, _READY: tell, _NAMESPACE: namespace}
-        _reap()
         try:
             self._pid = _spawn(("sh", "-c", _WATCH, "sh", *command), given)
             os.close(tell)
@@ -215,7 +215,9 @@ class _Helper:
         """Leave the helper to who else has the pipe."""
         os.close(self._alive)
         self._alive = -1
-        _released.add(self._pid)
+        # Where there can be no more threads it stays a zombie until this process ends.
+        with contextlib.suppress(RuntimeError):
+            _thread.start_new_thread(_bury, (self._pid,))
 
     def close(self) -> None:
         """Break the pipe, and wait until the helper is gone."""
@@ -226,17 +228,11 @@ class _Helper:
         os.waitpid(self._pid, 0)
 
 
-# Helpers that were left to others and are children of this process all the same.
-_released: set[int] = set()
-
-
-def _reap() -> None:
-    """Forget those that have ended: `lamina watch` starts one with each swap."""
-    for pid in tuple(_released):
-        with contextlib.suppress(ChildProcessError):
-            if os.waitpid(pid, os.WNOHANG)[0] == 0:
-                continue
-        _released.discard(pid)
+def _bury(pid: int) -> None:
+    """Wait for a child that was left to another process: `lamina watch` has one for
+    each container that it runs, and lives on when they end."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
 
 
 def _spawn(command: tuple[str, ...], given: dict[int, int]) -> int:

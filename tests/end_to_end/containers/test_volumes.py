@@ -177,3 +177,18 @@ def test_volumes_of_another_container(lamina: Machine) -> None:
     lamina("rm", "-f", "-v", "two")
     assert len(lamina.out("volume", "prune", "-f").splitlines()) == 4
     assert lamina.left() == []
+
+
+def test_hundreds_of_them(lamina: Machine, tmp_path: Path) -> None:
+    """More than one message has room for (SCM_MAX_FD, 253), also when it starts again."""
+    flags: list[str] = []
+    for number in range(300):
+        folder = tmp_path / f"of{number}"
+        folder.mkdir()
+        flags += ("-v", f"{folder}:/v/{number}")
+    script = "grep -c ' /v/' /proc/mounts; echo x >> /v/299/seen"
+    lamina("run", "--name", "many", *flags, "busybox", "sh", "-c", script)
+    lamina("start", "-a", "many")
+    assert lamina.out("logs", "many") == "300\n300"
+    assert (tmp_path / "of299/seen").read_text() == "x\nx\n"
+    lamina("rm", "many")

@@ -157,6 +157,31 @@ def test_the_helper_ends_with_its_owner(helper: str) -> None:
     raise AssertionError(f"{helper} is still there")
 
 
+HANDED_OVER = """
+import os, signal, sys, time
+from lamina.runtime.network.network import new_namespace
+from lamina.runtime.network.user_network import attach
+network = attach(new_namespace(), (), sys.argv[1])
+keeper = os.fork()
+if keeper == 0:
+    signal.pause()
+pid = network._helper._pid
+network.release()
+os.kill(keeper, signal.SIGKILL)
+os.waitpid(keeper, 0)
+for _ in range(500):
+    if not os.path.exists(f"/proc/{pid}"):
+        sys.exit(0)
+    time.sleep(0.02)
+sys.exit(open(f"/proc/{pid}/status").read())
+"""
+
+
+@pytest.mark.parametrize("helper", HELPERS)
+def test_who_handed_it_over_has_no_zombie_of_it(helper: str) -> None:
+    subprocess.run(as_a_user(HANDED_OVER, helper), check=True, timeout=60)
+
+
 @pytest.mark.parametrize("helper", HELPERS)
 def test_a_port_that_is_taken_says_so(helper: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
