@@ -93,6 +93,12 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.005)
 
 
+def is_inside(group: Cgroup, process: subprocess.Popen[bytes]) -> bool:
+    """Whether it has entered the cgroup in each hierarchy, one after the other."""
+    entered = (Path(place, "cgroup.procs") for place in group.directories)
+    return all(str(process.pid) in path.read_text().split() for path in entered)
+
+
 def close(process: subprocess.Popen[bytes]) -> int:
     process.communicate()
     return process.returncode
@@ -102,7 +108,7 @@ class TestTheLifeOfACgroup:
     def test_holds_who_enters(self, create: Maker) -> None:
         group = create()
         process = inside(group, "/bin/sleep", "1000")
-        until(lambda: process.pid in group.procs())
+        until(lambda: is_inside(group, process))
         group.kill()
         assert close(process) == -signal.SIGKILL
         group.delete()
@@ -129,7 +135,7 @@ class TestTheLifeOfACgroup:
     def test_kills_those_who_stand_still(self, create: Maker) -> None:
         group = create()
         process = inside(group, "/bin/sleep", "1000")
-        until(lambda: process.pid in group.procs())
+        until(lambda: is_inside(group, process))
         group.freeze()
         group.kill()
         group.delete()
@@ -169,7 +175,7 @@ class TestTheLifeOfACgroup:
     def test_the_living_are_not_left_behind(self, create: Maker) -> None:
         group = create()
         process = inside(group, "/bin/sleep", "1000")
-        until(lambda: process.pid in group.procs())
+        until(lambda: is_inside(group, process))
         with pytest.raises(ContainerError, match=str(process.pid)):
             group.delete(patience=0.02)
         assert group.exists
@@ -179,7 +185,7 @@ class TestTheLifeOfACgroup:
     def test_is_found_again_by_its_path(self, create: Maker, mount: str) -> None:
         group = create()
         process = inside(group, "/bin/sleep", "1000")
-        until(lambda: process.pid in group.procs())
+        until(lambda: is_inside(group, process))
         assert Cgroup(group.path, mount).procs() == (process.pid,)
         cgroup.remove(group.path, mount)
         assert close(process) == -signal.SIGKILL
@@ -299,7 +305,7 @@ class TestLimits:
     def test_a_new_limit_takes_those_inside_along(self, create: Maker) -> None:
         group = create()
         process = inside(group, "/bin/sleep", "1000")
-        until(lambda: process.pid in group.procs())
+        until(lambda: is_inside(group, process))
         group.limit(Resources(cpu_quota=50_000, cpu_period=100_000))
         for h in hierarchies():
             if "cpu" in h.controllers:
