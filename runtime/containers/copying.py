@@ -179,7 +179,20 @@ def place(from_: Source, end: End) -> tuple[str, str]:
         )
     if end.is_directory_by_name and not from_.found.is_directory:
         raise NotCopied(f"no such directory: {end.label}")
+    if found.status is not None and not end.container:
+        _check_replaceable(end, found.status.st_mode)
     return found.parent, found.name
+
+
+def _check_replaceable(end: End, mode: int) -> None:
+    """A copy takes the place of what is there: not that of the host's /dev/null."""
+    if not stat.S_ISREG(mode):
+        device = stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
+        raise NotCopied(
+            f"invalid output path: {end.label} must be a directory or a regular file: "
+            f"got {'a device' if device else 'an irregular file'}.",
+            hint="`lamina cp ... -` writes a tar to standard output.",
+        )
 
 
 # From a root to a tar, and back

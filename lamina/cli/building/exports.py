@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 from lamina.builder.errors import InvalidOption
@@ -11,6 +10,7 @@ from lamina.builder.events import Transfer
 from lamina.builder.exports.annotations import Annotation, by_place, require_index
 from lamina.builder.exports.export import Product, export
 from lamina.cli.building.wanted import Made, placed
+from lamina.oci.files.replacing import write_whole
 from lamina.oci.manifest_json import descriptor_json
 from lamina.oci.platforms import platform_of
 from lamina.oci.reference import parse_reference
@@ -149,11 +149,8 @@ def write_metadata(path: str, made: Sequence[Made], *, several: bool) -> None:
     document: dict[str, Any] = dict(made[0].metadata)
     if several:
         document = {one.name: dict(one.metadata) for one in made}
-    temporary = f"{path}.{os.urandom(4).hex()}"
+    text = json.dumps(document, indent=2) + "\n"
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=2)
-            file.write("\n")
-        os.rename(temporary, path)
+        write_whole(path, text.encode())
     except OSError as error:
         raise InvalidOption(f"{path!r} cannot be written: {error.strerror}.") from error

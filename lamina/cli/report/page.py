@@ -20,6 +20,7 @@ from lamina.cli.report.layers import layers_section
 from lamina.cli.report.steps import steps_section
 from lamina.cli.report.timeline import timeline_section
 from lamina.cli.report.view import critical_path, precise
+from lamina.oci.files.replacing import write_whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -168,7 +169,4 @@ def _vertices(steps: Collection[StepView]) -> list[Vertex]:
 def write_page(build: BuildView, path: str) -> None:
     """Write the page to `path`, whole or not at all; OSError."""
     text = joined(Markup(page(build)))
-    temporary = f"{path}.{os.getpid()}.new"
-    with open(temporary, "w", encoding="utf-8", errors="replace") as file:
-        file.write(text)
-    os.replace(temporary, path)
+    write_whole(path, text.encode(errors="replace"))

@@ -145,6 +145,18 @@ def test_what_cannot_be_copied(
     assert done.stdout == b""
 
 
+def test_no_device_of_the_host_is_replaced(lamina: Machine, tmp_path: Path) -> None:
+    """/dev/null is no file either; as docker says it."""
+    lamina("create", *_QUIET, "--name", "box", "busybox", "true")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to("pipe")
+    for path in (pipe, tmp_path / "link"):
+        done = lamina("cp", "box:/etc/passwd", str(path), code=1)
+        assert b"must be a directory or a regular file" in done.stderr
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
 def symlink(name: str, target: str) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.type, info.linkname = tarfile.SYMTYPE, target

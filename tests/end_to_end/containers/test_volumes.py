@@ -180,7 +180,7 @@ def test_volumes_of_another_container(lamina: Machine) -> None:
 
 
 def test_hundreds_of_them(lamina: Machine, tmp_path: Path) -> None:
-    """More than one message has room for (SCM_MAX_FD, 253), also when it starts again."""
+    """More than one message has room for (SCM_MAX_FD), also at its next start."""
     flags: list[str] = []
     for number in range(300):
         folder = tmp_path / f"of{number}"
