@@ -78,8 +78,13 @@ def parse_bootstrap(
     if mirror:
         _check_mirror(mirror)
     return Bootstrap(
-        *(distribution, suite, variant, include, mirror, snapshot),
-        _foreign(platform),
+        distribution=distribution,
+        suite=suite,
+        variant=variant,
+        include=include,
+        mirror=mirror,
+        snapshot=snapshot,
+        platform=_foreign(platform),
     )
 
 

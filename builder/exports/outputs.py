@@ -136,14 +136,21 @@ def _output(
             hint="Leave oci-mediatypes=false out.",
         )
     names = tuple(name for name in fields.get("name", "").split(",") if name)
+    force = flag_field(fields, "force-compression") is True
     return Output(
-        *(kind, dest, names, is_folder, compression, level, docker_types),
-        annotations,
-        flag_field(fields, "platform-split"),
-        flag_field(fields, "rewrite-timestamp"),
-        _keeps_owners(fields),
-        flag_field(fields, "push") is True,
-        kind == "image" and flag_field(fields, "force-compression") is True,
+        type=kind,
+        dest=dest,
+        names=names,
+        is_folder=is_folder,
+        compression=compression,
+        level=level,
+        docker_types=docker_types,
+        annotations=annotations,
+        split=flag_field(fields, "platform-split"),
+        rewrites_times=flag_field(fields, "rewrite-timestamp"),
+        keeps_owners=_keeps_owners(fields),
+        pushes=flag_field(fields, "push") is True,
+        recompress=kind == "image" and force,
     )
 
 

@@ -79,6 +79,8 @@ class StepLimits:
                 self._scope = ""
                 if asked := scoped.manager():
                     name = f"lamina-build-{os.getpid()}"
-                    given = (asked, name, scoped.USUAL, (self._starter,))
-                    self._scope = scoped.begin(*given, "lamina build")
+                    pids = (self._starter,)
+                    self._scope = scoped.begin(
+                        asked, name, scoped.USUAL, pids, "lamina build"
+                    )
             return self._scope

@@ -227,8 +227,7 @@ class _Frontier:
         work = self._work(step, digests)
         found = self._solver.lookup(work)
         if found is not None:
-            told = (step.index, step.name, work.key.digest)
-            self._solver.emit(StepCached(*told, found.layers, found.source))
+            self._solver.emit(_cached(work, found))
             return self._settle(step, (*work.below, *found.layers))
         self._solver.missed(work)
         (self._tests if step.is_test else self._steps).append(work)
@@ -307,8 +306,7 @@ class _Frontier:
 
     def _execute(self, work: Work) -> Layers:
         emit, step = self._solver.emit, work.step
-        told = (step.index, step.name, work.key.digest)
-        emit(StepStarted(*told))
+        emit(StepStarted(step.index, step.name, work.key.digest))
         began = time.monotonic()
         try:
             made = self._solver.execute(work)
@@ -319,7 +317,7 @@ class _Frontier:
             raise
         seconds = time.monotonic() - began
         if isinstance(made, Hit):
-            emit(StepCached(*told, made.layers, made.source))
+            emit(_cached(work, made))
             return made.layers
         added, changed = made
         emit(StepDone(step.index, step.name, seconds, changed, added))
@@ -342,3 +340,8 @@ def _reads_files(step: Step) -> bool:
     return isinstance(operation, RunOp) and any(
         mount.origin != CACHE_ORIGIN for mount in operation.mounts
     )
+
+
+def _cached(work: Work, found: Hit) -> StepCached:
+    step, key = work.step, work.key.digest
+    return StepCached(step.index, step.name, key, found.layers, found.source)

@@ -185,8 +185,9 @@ class Reads:
                     given.unpack_limit,
                     given.secrets,
                 )
-                told = (self._emit, self._cancelled)
-                self._sources = Sources(self._store, origins, *told)
+                self._sources = Sources(
+                    self._store, origins, self._emit, self._cancelled
+                )
             return self._sources
 
     def _opened_downloads(self) -> Downloads:

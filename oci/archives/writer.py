@@ -292,8 +292,18 @@ def _is_patchable(descriptor: int) -> bool:
 
 def _header(name: str, size: int) -> bytes:
     entry = Entry(
-        *(name.encode(), REGULAR, 0o644, 0, 0, size, 0, b"", (0, 0)),
-        *(EMPTY, size, None),
+        name=name.encode(),
+        kind=REGULAR,
+        mode=0o644,
+        uid=0,
+        gid=0,
+        size=size,
+        mtime=0,
+        link=b"",
+        device=(0, 0),
+        xattrs=EMPTY,
+        stored=size,
+        extents=None,
     )
     return format_header(entry, 0)[0]
 

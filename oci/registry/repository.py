@@ -182,8 +182,12 @@ class Repository:
         headers = {"Range": f"bytes={start}-"} if start else {}
         # Each try is one of whoever reads: a cut is followed by another open.
         call = Call(
-            *("GET", self._blob(digest), self.scope, f"blob {digest}"),
-            *((200, 206) if start else (200,), headers),
+            "GET",
+            self._blob(digest),
+            self.scope,
+            f"blob {digest}",
+            expect=(200, 206) if start else (200,),
+            headers=headers,
             repeatable=False,
         )
         return self._call(call)
@@ -278,10 +282,8 @@ class Repository:
         """Let the registry forget an upload; that may fail."""
         from lamina.oci.registry.errors import RegistryError
 
-        call = Call(
-            *("DELETE", location, self.scope, "upload", (200, 202, 204)),
-            repeatable=False,
-        )
+        expect = (200, 202, 204)
+        call = Call("DELETE", location, self.scope, "upload", expect, repeatable=False)
         try:
             self._call(call).close()
         except RegistryError:

@@ -156,8 +156,8 @@ def _run(line: Line) -> int:
     from lamina.runtime.bundles.log import Log
 
     log = Log(line)
-    stays = line.on("detach"), line.on("keep")
-    return run(_root(line), _request(line), *stays, log.warn)
+    detached, keep = line.on("detach"), line.on("keep")
+    return run(_root(line), _request(line), detached, keep, log.warn)
 
 
 def _start(line: Line) -> int:

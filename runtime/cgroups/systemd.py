@@ -66,9 +66,9 @@ def start(
                 f"systemd could not start {scope.unit}: {result}.",
                 hint=f"`{_journal(manager)}` says why.",
             )
-        interface = f"{_NAME}.Scope"
-        asked_for = ((_path_of(scope.unit), _PROPERTIES), "Get", "ss")
-        ((_, path),) = line.call(*asked_for, (interface, "ControlGroup"))
+        place = (_path_of(scope.unit), _PROPERTIES)
+        wanted = (f"{_NAME}.Scope", "ControlGroup")
+        ((_, path),) = line.call(place, "Get", "ss", wanted)
         return str(path)
 
 

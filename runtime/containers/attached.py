@@ -63,7 +63,7 @@ class Attached:
         if not data:
             raise ContainerError(
                 "The process that keeps the container was killed.",
-                hint="the kernel may have run out of memory: see `dmesg`",
+                hint="The kernel may have run out of memory: see `dmesg`.",
             )
         message = wire.load(data)
         if "error" in message:

@@ -31,8 +31,8 @@ def cgroup_below(
         from lamina.runtime.containers import scoping
 
         if asked := manager():
-            given = (asked, container, owner, resources)
-            return scoping.in_scope(*given, options.cgroup_parent)
+            above = options.cgroup_parent
+            return scoping.in_scope(asked, container, owner, resources, above)
     path = path_below(options.cgroup_parent, container.id, hierarchies())
     known = state.load_state(root, container.id)
     state.save_state(root, container.id, replace(known, keeper=owner, cgroup=path))

@@ -83,7 +83,7 @@ class Start:
         with state.locked(root):
             known = state.load_state(root, identity)
             if known.keeper is not None and known.keeper.alive:
-                raise AlreadyStarted("the container is running already")
+                raise AlreadyStarted("The container is running already.")
             claimed = replace(state.unseen(known), keeper=Owner.of(identity))
             state.save_state(root, identity, claimed)
         writers.wait(self._place)

@@ -255,7 +255,7 @@ def _adopt(assembly: Assembly, operation: Operation) -> None:
     if place < 0 or not stat.S_ISDIR(os.fstat(place).st_mode):
         raise ContainerError(
             f"The image's {target} is not a directory.",
-            hint="it has to be one, and no link to one, for the kernel's files",
+            hint="It has to be one, and no link to one, for the kernel's files.",
         )
     tree = os.open(STAGE + target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     attach(tree, place)
@@ -322,7 +322,7 @@ _WORDS = {
 
 def _hint(error: OSError, target: str) -> str:
     if error.errno == errno.EROFS:
-        return f"{target} does not exist in the image, and the root is read-only"
+        return f"{target} does not exist in the image, and the root is read-only."
     if error.errno == errno.EPERM:
-        return "user namespaces may not be allowed to do this here; try as root"
+        return "User namespaces may not be allowed to do this here; try as root."
     return ""

@@ -58,7 +58,7 @@ def clone_source(mount: Mount, bundle: bool = False) -> int:
     except FileNotFoundError:
         raise ContainerError(
             f"Cannot mount {mount.source} on {mount.destination}: it does not exist.",
-            hint="create it first; `-v` creates missing directories, a mount doesn't",
+            hint="Create it first; `-v` creates missing directories, a mount doesn't.",
         ) from None
     except OSError as error:
         raise ContainerError(
@@ -111,11 +111,11 @@ def _change_bundled(fd: int, mount: Mount) -> None:
         if found.idmap or mount.uid_mappings:
             from lamina.runtime.isolation.idmaps import mapped_namespace
 
-            maps = mount.uid_mappings, mount.gid_mappings
-            namespace = mapped_namespace(*maps)
+            namespace = mapped_namespace(mount.uid_mappings, mount.gid_mappings)
             try:
                 syscalls.mount_setattr(
-                    *(fd, syscalls.MOUNT_ATTR_IDMAP),
+                    fd,
+                    syscalls.MOUNT_ATTR_IDMAP,
                     recursive=found.idmap == "ridmap",
                     userns=namespace,
                 )

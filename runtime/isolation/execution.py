@@ -164,7 +164,7 @@ def _become(process: dict[str, Any], identity: Identity) -> None:
     except OSError as error:
         raise ContainerError(
             f"Cannot become user {identity.uid}:{identity.gid}: {error.strerror}.",
-            hint="rootless containers have the ids that /etc/subuid gives the user",
+            hint="Rootless containers have the ids that /etc/subuid gives the user.",
         ) from error
     if identity.uid:
         # KEEPCAPS keeps the permitted set; the next steps need it effective.
@@ -218,7 +218,7 @@ def _limit(number: int, soft: int, hard: int) -> None:
         name = privileges.RLIMITS[number].lower()
         raise ContainerError(
             f"Cannot set the limit {name}={soft}:{hard}: {error.strerror}.",
-            hint="a limit above the present one takes CAP_SYS_RESOURCE",
+            hint="A limit above the present one takes CAP_SYS_RESOURCE.",
         ) from error
 
 
@@ -241,7 +241,7 @@ def _find_program(name: str, environment: dict[str, str]) -> str:
         raise NotExecutable(f"{name!r} is not executable: permission denied.")
     raise CommandNotFound(
         f"{name!r} was not found in $PATH.",
-        hint=f"PATH is {environment['PATH']}",
+        hint=f"PATH is {environment['PATH']}.",
     )
 
 
@@ -262,7 +262,7 @@ def _cannot_execute(path: str, name: str, error: OSError) -> ContainerError:
         if os.path.exists(path):
             return CommandNotFound(
                 f"{name!r} cannot start: its interpreter or loader does not exist.",
-                hint="see the first line of a script, or the libraries of a program",
+                hint="See the first line of a script, or the libraries of a program.",
             )
         return CommandNotFound(f"{name!r} does not exist in the container.")
     if error.errno == errno.ENOTDIR:
@@ -270,8 +270,8 @@ def _cannot_execute(path: str, name: str, error: OSError) -> ContainerError:
     if error.errno == errno.ENOEXEC:
         return NotExecutable(
             f"{name!r} is not a program for this machine.",
-            hint="a script needs a first line such as #!/bin/sh; "
-            "a program has to be built for this architecture",
+            hint="A script needs a first line such as #!/bin/sh; a program has to be "
+            "built for this architecture.",
         )
     if error.errno == errno.E2BIG:
         return NotExecutable(

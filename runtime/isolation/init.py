@@ -17,9 +17,9 @@ import os
 import sys
 
 from lamina.runtime import syscalls
-from lamina.runtime.errors import NotPermitted
 from lamina.runtime.isolation import reaper, snapshot, wire
 from lamina.runtime.isolation.execution import keep_only
+from lamina.runtime.isolation.failures import not_permitted
 from lamina.runtime.isolation.server import Server
 from lamina.runtime.isolation.stage import leave_the_host, set_the_stage
 
@@ -77,11 +77,7 @@ def _begin(fd: int, make: Callable[[_socket.socket], Server]) -> None:
     try:
         _settle(options, cgroups)
     except OSError as error:
-        server.broken = NotPermitted(
-            f"This process may not create containers: {error}.",
-            hint="run as root, or allow user namespaces (sysctl "
-            "kernel.unprivileged_userns_clone, user.max_user_namespaces)",
-        )
+        server.broken = not_permitted(error)
     sys.path.clear()
     sys.meta_path.clear()
     # A collection would write to all objects, and each child would get copies.

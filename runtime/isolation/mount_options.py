@@ -166,5 +166,5 @@ def unknown_option(
     known = (*ATTRIBUTES, *PROPAGATIONS, *own)
     return ContainerError(
         f"The mount on {mount.destination} has an unknown option {option!r}.",
-        hint="known: " + ", ".join(known),
+        hint=f"The known ones are {', '.join(known)}.",
     )

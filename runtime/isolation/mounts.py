@@ -150,7 +150,7 @@ def _operation(mount: Mount, target: str, index: int) -> Operation:
     if mount.type not in _FILE_SYSTEMS:
         raise ContainerError(
             f"Cannot mount {mount.type!r} on {target}: not a type that containers get.",
-            hint=f"types: bind, {', '.join(_FILE_SYSTEMS)}",
+            hint=f"The types are bind, {', '.join(_FILE_SYSTEMS)}.",
         )
     attributes = 0
     data: list[tuple[str, str]] = []

@@ -75,7 +75,7 @@ def membership(
         if kind not in (_FLAGS if bundle else _POSSIBLE):
             raise ContainerError(
                 f"A container cannot have a {kind!r} namespace.",
-                hint=f"there are {', '.join(sorted(_POSSIBLE))}",
+                hint=f"There are {', '.join(sorted(_POSSIBLE))}.",
             )
     if not bundle and wanted.get("mount", "joined"):
         raise ContainerError("A container needs a new mount namespace.")

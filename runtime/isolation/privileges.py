@@ -44,7 +44,7 @@ def capability_set(names: tuple[str, ...]) -> int:
         if plain not in CAPABILITIES:
             raise ContainerError(
                 f"{name!r} is not a capability.",
-                hint="see capabilities(7); Docker's spelling is NET_ADMIN",
+                hint="See capabilities(7); Docker's spelling is NET_ADMIN.",
             )
         bits |= 1 << CAPABILITIES.index(plain)
     return bits

@@ -30,6 +30,6 @@ def namespaces_of(pidfd: int) -> int:
     except OSError as error:
         raise ContainerError(
             f"Cannot enter the container: {error.strerror}.",
-            hint="it has ended, or it belongs to another user",
+            hint="It has ended, or it belongs to another user.",
         ) from error
     return flags

@@ -64,7 +64,7 @@ class Sandbox:
                 if not data:
                     raise ContainerError(
                         "The process that containers are started from was killed.",
-                        hint="the kernel may have run out of memory: see `dmesg`",
+                        hint="The kernel may have run out of memory: see `dmesg`.",
                     )
                 self._status = _exit_status(wire.load(data)["status"])
             return self._status

@@ -75,7 +75,7 @@ def mount(snapshot: Snapshot | tuple[str, ...], method: str = "") -> int:
         raise ContainerError(
             f"The image has {len(snapshot.lowers)} layers; "
             f"the kernel's overlay takes {MAX_LOWERS}.",
-            hint="merge layers: `lamina export` and `lamina import` make one of all",
+            hint="Merge layers: `lamina export` and `lamina import` make one of all.",
         )
     try:
         if not snapshot.lowers or (len(snapshot.lowers) == 1 and not snapshot.upper):
@@ -262,7 +262,7 @@ def _explained(error: OSError, snapshot: Snapshot) -> ContainerError:
     if error.errno == errno.EPERM:
         return NotPermitted(
             "This process may not mount file systems.",
-            hint="run as root, or see `lamina system check` for user namespaces",
+            hint="Run as root; docs/rootless.md says what else users need.",
         )
     for path in (*snapshot.lowers, snapshot.upper, snapshot.work):
         if path and not os.path.isdir(path):

@@ -165,8 +165,8 @@ def _enter_with_ids(uids: tuple[str, str], gids: tuple[str, str]) -> None:
         _, status = os.waitpid(helper, 0)
     if status:
         raise NotPermitted(
-            "your subordinate ids cannot be mapped: "
-            + (complaint or "newuidmap or newgidmap failed"),
+            "Your subordinate ids cannot be mapped: "
+            f"{complaint or 'newuidmap or newgidmap failed'}.",
             hint="Check /etc/subuid and /etc/subgid, and that both tools are setuid "
             "root (`sudo apt-get install --reinstall uidmap`).",
         )

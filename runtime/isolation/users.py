@@ -54,7 +54,7 @@ def resolve_user(root: int, user: str, extra: tuple[int | str, ...] = ()) -> Ide
     else:
         raise ContainerError(
             f"There is no user {name!r} in the container's /etc/passwd.",
-            hint="create it in the image (`RUN useradd ...`) or give a number",
+            hint="Create it in the image (`RUN useradd ...`), or give a number.",
         )
     groups = {g if isinstance(g, int) else _group(root, g, user) for g in extra}
     if colon and group:
@@ -90,7 +90,7 @@ def _group(root: int, group: str, user: str) -> int:
         return _id(group, user)
     raise ContainerError(
         f"There is no group {group!r} in the container's /etc/group.",
-        hint="create it in the image (`RUN groupadd ...`) or give a number",
+        hint="Create it in the image (`RUN groupadd ...`), or give a number.",
     )
 
 
@@ -129,6 +129,6 @@ def _id(text: str, user: str) -> int:
     if not _is_number(text) or len(text) > 10 or int(text) >= _TOO_LARGE:
         raise ContainerError(
             f"User {user!r}: {text!r} is not an id.",
-            hint=f"ids are numbers from 0 to {_TOO_LARGE - 1}",
+            hint=f"Ids are numbers from 0 to {_TOO_LARGE - 1}.",
         )
     return int(text)

@@ -18,10 +18,11 @@ import marshal
 import os
 import select
 
-from lamina.runtime.errors import ContainerError, NotPermitted
+from lamina.runtime.errors import ContainerError
 from lamina.runtime.isolation import wire
 from lamina.runtime.isolation.binds import bind_fds
 from lamina.runtime.isolation.booting import Booting, booting
+from lamina.runtime.isolation.failures import not_permitted
 from lamina.runtime.isolation.mounts import Plan, plan
 from lamina.runtime.isolation.namespaces import Membership, membership, open_joined
 from lamina.runtime.isolation.processes import namespaces_of
@@ -280,24 +281,20 @@ class Zygote:
                 hint=f"Raise `{_SCARCE[failure.errno]}`.",
             )
         if failure is not None:
-            return NotPermitted(
-                f"This process may not create containers: {failure}.",
-                hint="run as root, or allow user namespaces (sysctl "
-                "kernel.unprivileged_userns_clone, user.max_user_namespaces)",
-            )
+            return not_permitted(failure)
         with self._lock:
             if not _hung_up(self._process.line):
                 # It could not take the descriptors; or another thread has replaced it.
                 return ContainerError(
                     "The container was not started.",
-                    hint="if it happens again: are too many files open (`ulimit -n`)?",
+                    hint="If it happens again: are too many files open (`ulimit -n`)?",
                 )
             if not self._closed:
                 self._process.end()
                 self._process = self._begin()
         return ContainerError(
             "The process that containers are started from was killed.",
-            hint="the kernel may have run out of memory: see `dmesg`",
+            hint="The kernel may have run out of memory: see `dmesg`.",
         )
 
 

@@ -101,7 +101,7 @@ class Control:
         """Watch the container; fds: the pipes that `streams` names."""
         kept = self._kept
         if kept.status != "running":
-            raise ContainerError("the container does not run")
+            raise ContainerError("The container does not run.")
         client = Client(self._server.loop, line, False, kept.clients.gone)
         ends = dict(zip(request["streams"], fds, strict=True))
         fds[:] = []
@@ -150,7 +150,7 @@ class Control:
         paused = request["paused"]
         expected = "running" if paused else "paused"
         if self._kept.status != expected:
-            raise ContainerError(f"the container is not {expected}")
+            raise ContainerError(f"The container is not {expected}.")
         self._kept.pause(paused)
         self._kept.tell("pause" if paused else "unpause")
         _done(line)

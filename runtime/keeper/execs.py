@@ -54,7 +54,7 @@ class Executed:
         Raises ContainerError; what the child itself cannot do it reports.
         """
         if self._kept.status != "running":
-            raise ContainerError("the container does not run")
+            raise ContainerError("The container does not run.")
         command = " ".join(self._request["process"]["args"])
         self._kept.tell(f"exec_create: {command}", **self._about)
         pid, pidfd = self._kept.enter(self._request, fds)

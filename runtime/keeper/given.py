@@ -166,7 +166,7 @@ class Given:
         group = self.cgroup
         if group is None:
             raise ContainerError(
-                "the container has no cgroup, so it cannot be paused",
+                "The container has no cgroup, so it cannot be paused.",
                 hint=DELEGATION,
             )
         if frozen:

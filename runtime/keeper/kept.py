@@ -164,7 +164,7 @@ class Kept:
             lend(line, -1, kinds, self.given.lendable)
             return
         if self._run is None or self.status not in ("running", "paused"):
-            raise ContainerError("the container does not run")
+            raise ContainerError("The container does not run.")
         lend(line, self._run.pidfd, kinds, self.given.lendable)
 
     def join(self, asked: dict[str, Any], fds: list[int]) -> None:

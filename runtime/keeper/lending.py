@@ -71,9 +71,9 @@ def borrow(place: str, kinds: tuple[str, ...]) -> list[int]:
     except OSError:
         pass  # as if nothing had come
     if len(fds) != len(kinds):
-        refused = wire.load(data)["text"] if data else "it does not run"
+        refused = wire.load(data)["text"] if data else "It does not run."
         name = os.path.basename(place)[:12]
-        raise ContainerError(f"the namespaces of {name} cannot be joined: {refused}")
+        raise ContainerError(f"The namespaces of {name} cannot be joined. {refused}")
     return fds
 
 
@@ -98,7 +98,7 @@ def connect(place: str) -> _socket.socket:
 
 def _held(held: Mapping[str, int], kind: str) -> int:
     if kind not in held:
-        raise ContainerError(f"it has no {kind}")
+        raise ContainerError(f"It has no {kind}.")
     return os.dup(held[kind])
 
 

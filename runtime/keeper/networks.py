@@ -70,8 +70,8 @@ class Networks:
         if "lamina.runtime.network.network" not in sys.modules:
             # What that takes is not here to be imported any more.
             raise ContainerError(
-                "it runs without a network, and can be put on one only while it does "
-                "not run"
+                "It runs without a network, and can be put on one only while it does "
+                "not run."
             )
         from lamina.runtime.network import addresses
         from lamina.runtime.network.endpoint import Endpoint
@@ -83,7 +83,7 @@ class Networks:
         with Lock(network):
             known = addresses.read(network.leases, endpoint.address)
             if known is None:
-                raise ContainerError("the lease of the new address is gone")
+                raise ContainerError("The lease of the new address is gone.")
             addresses.write(network.leases, replace(known, owner=self._owner))
         self._endpoints.append(endpoint)
         self._tell_resolver()

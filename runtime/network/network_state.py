@@ -74,9 +74,9 @@ def network_of(state_dir: str) -> Network:
     place, identity = os.path.split(directory)
     if os.path.basename(place) == _NETWORKS:
         found = layout.read(directory)
-        bridge = found.bridge if found else ""
-        names = (bridge or f"lm{identity[:12]}", f"lamina_{identity[:12]}")
-        return Network(directory, *names, found.subnet if found else "", found)
+        bridge = (found.bridge if found else "") or f"lm{identity[:12]}"
+        subnet = found.subnet if found else ""
+        return Network(directory, bridge, f"lamina_{identity[:12]}", subnet, found)
     number = binascii.crc32(os.fsencode(directory))
     mark, subnet = f"{number:08x}", f"10.201.{number % 256}.0/24"
     return Network(directory, f"lam{mark}", f"lamina_{mark}", subnet)

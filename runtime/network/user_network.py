@@ -134,8 +134,16 @@ def _endpoint(namespace: int, network: str) -> Endpoint:
     """What the helper made of the namespace."""
     with netns.inside(namespace, lambda: netlink.Socket(netlink.ROUTE)) as route:
         address, prefix, gateway, mtu, mac = links.find_endpoint(route)
-    asked = (address, prefix, gateway, links.INTERFACE, mtu, mac, network)
-    return Endpoint(*asked, name="bridge")
+    return Endpoint(
+        address=address,
+        prefix=prefix,
+        gateway=gateway,
+        interface=links.INTERFACE,
+        mtu=mtu,
+        mac=mac,
+        network=network,
+        name="bridge",
+    )
 
 
 def _find() -> str:

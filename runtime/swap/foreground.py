@@ -104,11 +104,11 @@ class Foreground:
         store, options = self._store, service.options
         found = store.image(image)
         config = configure(found.config, service.overrides)
-        asked = (service.image_name, service.name, config, options)
-        given = (options.network, options.pid, options.runtime)
-        zygote = start_keeper(store.root, *given)
+        zygote = start_keeper(store.root, options.network, options.pid, options.runtime)
         try:
-            container = create(store, found, *asked)
+            container = create(
+                store, found, service.image_name, service.name, config, options
+            )
             attached = Start(store, zygote, container).run(
                 self._console, detached=False
             )

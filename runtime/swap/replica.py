@@ -181,8 +181,8 @@ class Replica:
         if self._attached is None:
             return
         with contextlib.suppress(ContainerError):
-            asked = (self._store.root, self.container, patience)
-            stopping.stop(*asked, remove=not keep)
+            root, container = self._store.root, self.container
+            stopping.stop(root, container, patience, remove=not keep)
         if not self.ended.wait(_SETTLING):
             # Its record may be gone, by which others find it. We hold its line.
             self._attached.kill()
@@ -219,9 +219,11 @@ def replica_of(
     """A replica of an image, in a spare sandbox that is its own from now on; to be
     started. `names` are the image's and the container's ("": any). Raises
     ContainerError."""
-    asked = (image, *names, config, options)
+    image_name, name = names
     try:
-        container = containers.create(store, *asked, identity=spare.identity)
+        container = containers.create(
+            store, image, image_name, name, config, options, identity=spare.identity
+        )
     except BaseException:
         spare.close()
         raise

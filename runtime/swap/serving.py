@@ -134,8 +134,7 @@ class Serving:
         name = service.name if self.current is None else ""
         spare = self._spares.take()
         names = (service.image_name, name)
-        asked = (found, names, gate_config, service.options, spare)
-        new = replica_of(self._store, *asked)
+        new = replica_of(self._store, found, names, gate_config, service.options, spare)
         try:
             ports = self._held_for(new)
         except BaseException:

@@ -78,8 +78,15 @@ def created(
     except NoSuchContainer as error:
         raise RunUsage(error.message, hint=error.hint) from error
     cidfile = _open_cidfile(arguments.cidfile)
-    asked = (arguments.image, arguments.name, config, options)
-    container = create(store, image, *asked, identity=identity)
+    container = create(
+        store,
+        image,
+        arguments.image,
+        arguments.name,
+        config,
+        options,
+        identity=identity,
+    )
     if cidfile is not None:
         with cidfile:
             cidfile.write(container.id)

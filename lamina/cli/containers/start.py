@@ -169,8 +169,8 @@ def _restart_one(store: Store, identity: str, arguments: argparse.Namespace) -> 
 def _stop(store: Store, container: Container, arguments: argparse.Namespace) -> None:
     from lamina.runtime.containers import stop
 
-    how = (arguments.timeout, arguments.signal)
-    stop.stop(store.root, container, *how, remove=False)
+    patience, signal = arguments.timeout, arguments.signal
+    stop.stop(store.root, container, patience, signal, remove=False)
 
 
 def _start_again(store: Store, identity: str, _: argparse.Namespace) -> str:

@@ -187,8 +187,12 @@ def what_to_save(
 
     def one(image: Digest, references: tuple[Reference, ...]) -> Saved:
         notes = annotated(store, image)
-        pair = (notes.get(MANIFEST, {}), notes.get(MANIFEST_DESCRIPTOR, {}))
-        return Saved(store.image(image), references, *pair)
+        return Saved(
+            store.image(image),
+            references,
+            notes.get(MANIFEST, {}),
+            notes.get(MANIFEST_DESCRIPTOR, {}),
+        )
 
     if platform:
         return one(require_platform(store, identity, platform), names)
@@ -196,8 +200,12 @@ def what_to_save(
     if not inside:
         return one(identity, names)
     notes = annotated(store, identity)
-    pair = (notes.get(INDEX, {}), notes.get(INDEX_DESCRIPTOR, {}))
-    return SavedIndex(tuple(one(m.id, ()) for m in inside), names, *pair)
+    return SavedIndex(
+        tuple(one(m.id, ()) for m in inside),
+        names,
+        notes.get(INDEX, {}),
+        notes.get(INDEX_DESCRIPTOR, {}),
+    )
 
 
 @contextlib.contextmanager

@@ -48,7 +48,11 @@ def listing(store: Store) -> list[Listed]:
         config = _config(store, chosen)
         inside = tuple((m, store.bytes_of(m.id)) for m in index.members)
         row = ImageRow(
-            *(index.id, index.references, 0, index.bytes, index.source_digest)
+            id=index.id,
+            references=index.references,
+            created=0,
+            bytes=index.bytes,
+            manifest_digest=index.source_digest,
         )
         found += _by_name(row, config, inside)
     for row in store.images():

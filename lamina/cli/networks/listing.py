@@ -70,14 +70,10 @@ def _rows(store: Store) -> list[dict[str, Any]]:
         for name, identity in PREDEFINED.items()
     ]
     for found in definitions(store.root):
-        made = (found.name, found.id, "bridge", found.created, found.labels)
-        rows.append(
-            {
-                **_row(*made),
-                "IPv6": str(bool(found.layout.subnet6)).lower(),
-                "Internal": str(found.layout.internal).lower(),
-            }
-        )
+        row = _row(found.name, found.id, "bridge", found.created, found.labels)
+        row["IPv6"] = str(bool(found.layout.subnet6)).lower()
+        row["Internal"] = str(found.layout.internal).lower()
+        rows.append(row)
     return sorted(rows, key=lambda row: str(row["Name"]))
 
 

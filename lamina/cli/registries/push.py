@@ -39,7 +39,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     about = "of layers that the registry lacks (default: gzip)"
     flag("--compression", choices=("gzip", "zstd", "none"), default="gzip", help=about)
     about = "compress layers anew that came from a registry, too"
-    flag(*("--force-compression",), action="store_true", help=about)
+    flag("--force-compression", action="store_true", help=about)
     parser.set_defaults(call=push_images)
 
 

@@ -55,11 +55,12 @@ class Session:
         what is wrong with the flags or files that are there to begin with."""
         inputs = self._wanted.inputs()
         heard = self._wanted.once or hears(self._wanted.context)
-        told = (self._watched.wants, self._watched.limited)
-        with Changes(*told, events=heard) as changes:
-            self._watched.watch(changes, inputs)
-            asked = (self._store, self._wanted, self._tell, self._watched.wants)
-            work = Work(*asked, self._left)
+        watched = self._watched
+        with Changes(watched.wants, watched.limited, events=heard) as changes:
+            watched.watch(changes, inputs)
+            work = Work(
+                self._store, self._wanted, self._tell, watched.wants, self._left
+            )
             try:
                 return self._watch(changes, work)
             finally:
