@@ -1,0 +1,260 @@
+"""The files of a project as one tree: substituted, extended, included, merged."""
+
+from __future__ import annotations
+
+import os
+
+from lamina.services.compose.finding import unset
+from lamina.services.compose.kinds import Context
+from lamina.services.compose.merging import merge, settled
+from lamina.services.compose.nodes import Node, same
+from lamina.services.compose.reading import read_file
+from lamina.services.compose.schema import project
+from lamina.services.compose.substitution import Unresolved, substitute
+from lamina.services.compose.variables import with_files
+from lamina.services.compose.yaml_reader import parse_yaml
+from lamina.services.errors import ComposeError
+from lamina.values import replace, value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# How many files include or extend each other.
+DEEPEST = 40
+RESOURCES = ("services", "networks", "volumes", "secrets", "configs", "models")
+EMPTY = Node({})
+
+
+@value
+class Scope:
+    """Where a file is read: `folder` is what its paths are relative to; `warnings`
+    grows; `parsed` are the documents of files that were read before; `inside` are the
+    files that include each other down to here. Messages name files from `cwd` on."""
+
+    cwd: str
+    folder: str
+    environment: Mapping[str, str]
+    warnings: dict[str, None]
+    parsed: dict[str, list[Node]]
+    inside: tuple[str, ...] = ()
+
+    def warn(self, message: str) -> None:
+        """Tell something once."""
+        self.warnings.setdefault(message)
+
+    def context(self) -> Context:
+        return Context(self.folder, self.environment, self.warn)
+
+    def documents(self, path: str) -> list[Node]:
+        """What a file holds, read once."""
+        if path not in self.parsed:
+            data = read_file(path, "compose file")
+            self.parsed[path] = parse_yaml(shown(path, self.cwd), data)
+        return self.parsed[path]
+
+
+def shown(path: str, cwd: str) -> str:
+    """A path as messages have it: below the current folder without it."""
+    return path.removeprefix(cwd.rstrip("/") + "/")
+
+
+def model(files: tuple[str, ...], scope: Scope) -> Node:
+    """The merged tree of files. Raises ComposeError."""
+    merged = EMPTY
+    for path in files:
+        for document in scope.documents(path):
+            tree = canonical(document, scope)
+            tree = _extended(tree, path, scope)
+            tree = _included(tree, path, scope)
+            merged = merge(merged, tree) if merged is not EMPTY else settled(tree)
+    return merged
+
+
+def canonical(document: Node, scope: Scope) -> Node:
+    """A document with its variables resolved, checked, and written out in full."""
+    if not isinstance(document.value, dict):
+        raise document.error("A compose file is a mapping with the key `services`.")
+    return project(resolved(document, scope), "", scope.context())
+
+
+def resolved(node: Node, scope: Scope) -> Node:
+    """A tree with the variables in its values resolved. Keys stay as they are."""
+
+    def missing(name: str) -> None:
+        scope.warn(unset(name))
+
+    def walk(at: Node) -> Node:
+        inner = at.value
+        if type(inner) is str:
+            return replace(at, value=here(at, inner)) if "$" in inner else at
+        if type(inner) is dict:
+            return at.holding({key: walk(item) for key, item in inner.items()})
+        if type(inner) is list:
+            return at.holding([walk(item) for item in inner])
+        return at
+
+    def here(at: Node, text: str) -> str:
+        try:
+            return substitute(text, scope.environment.get, missing)
+        except Unresolved as error:
+            raise at.error(error.message, hint=error.hint) from None
+
+    return walk(node)
+
+
+# Extending
+
+
+def _extended(tree: Node, path: str, scope: Scope) -> Node:
+    services = tree.get("services")
+    if services is None or not isinstance(services.value, dict):
+        return tree
+    if not any(service.get("extends") for service in services.value.values()):
+        return tree
+    extended = {
+        name: _whole_service(name, (tree, path, scope), ())
+        for name in services.value
+        if services.value[name].tag != "reset"
+    }
+    return tree.holding({**tree.value, "services": services.holding(extended)})
+
+
+def _whole_service(
+    name: str, where: tuple[Node, str, Scope], chain: tuple[tuple[str, str], ...]
+) -> Node:
+    """A service of a tree, over those that it extends."""
+    tree, path, scope = where
+    service = tree.value["services"].value[name]
+    extends = service.get("extends")
+    if extends is None or extends.value is None or extends.tag == "reset":
+        return _without(service, "extends")
+    step = (path, name)
+    if step in chain or len(chain) > DEEPEST:
+        circle = " → ".join(said for _, said in (*chain, step))
+        raise extends.error(f"Services extend each other in a circle: {circle}.")
+    base_name = extends.value["service"].value
+    file = extends.get("file")
+    if file is not None:
+        where = _other_file(file, path, scope)
+    known = where[0].get("services")
+    if known is None or known.get(base_name) is None:
+        there = f" in {file.value}" if file is not None else ""
+        raise extends.value["service"].error(
+            f"There is no service {base_name!r}{there} to extend."
+        )
+    base = _whole_service(base_name, where, (*chain, step))
+    own = _without(service, "extends")
+    at = ("services", name)
+    merged = merge(settled(base, at), own, at)
+    # Its own tags have done their work on the base, and still have to on other files.
+    tagged = {key: item for key, item in own.value.items() if item.tag}
+    return replace(merged, value={**merged.value, **tagged}, tag=own.tag)
+
+
+def _without(service: Node, key: str) -> Node:
+    if not isinstance(service.value, dict) or key not in service.value:
+        return service
+    kept = {name: item for name, item in service.value.items() if name != key}
+    return service.holding(kept)
+
+
+def _other_file(file: Node, path: str, scope: Scope) -> tuple[Node, str, Scope]:
+    """The tree of a file that is named in `extends`, whose paths are its own."""
+    other = file.value
+    inner = scope
+    if other != path:
+        inner = replace(scope, folder=os.path.dirname(other))
+    tree = EMPTY
+    try:
+        for document in inner.documents(other):
+            tree = _joined(tree, canonical(document, inner))
+    except ComposeError as error:
+        raise error if error.place else file.error(error.message) from None
+    return tree, other, inner
+
+
+def _joined(tree: Node, more: Node) -> Node:
+    """Two documents of one file; what they extend is looked for in both."""
+    return more if tree is EMPTY else merge(tree, more)
+
+
+# Including
+
+
+def _included(tree: Node, path: str, scope: Scope) -> Node:
+    include = tree.get("include")
+    if include is None:
+        return tree
+    inside = (*scope.inside, path)
+    if len(inside) > DEEPEST:
+        raise include.error(f"More than {DEEPEST} files include each other.")
+    base = EMPTY
+    for entry in include.value:
+        found = _included_model(entry, inside, scope)
+        base = found if base is EMPTY else _imported(base, found, entry)
+    own = _without(tree, "include")
+    if base is EMPTY:
+        return own
+    return _imported(own, base, include, over=True)
+
+
+def _included_model(entry: Node, inside: tuple[str, ...], scope: Scope) -> Node:
+    paths = [item.value for item in entry.value["path"].value]
+    for given, item in zip(paths, entry.value["path"].value, strict=True):
+        if given in inside:
+            names = (*inside[inside.index(given) :], given)
+            circle = " → ".join(shown(name, scope.cwd) for name in names)
+            raise item.error(f"Files include each other in a circle: {circle}.")
+    if not paths:
+        raise entry.error("An include names at least one file.")
+    directory = entry.get("project_directory")
+    folder = directory.value if directory else os.path.dirname(paths[0])
+    listed = entry.get("env_file")
+    files = [item.value for item in listed.value] if listed else []
+    if not files:
+        own = os.path.join(folder, ".env")
+        files = [own] if os.path.isfile(own) else []
+    try:
+        environment = with_files(
+            scope.environment, files, lambda name: scope.warn(unset(name))
+        )
+        inner = replace(scope, folder=folder, environment=environment, inside=inside)
+        found = model(tuple(paths), inner)
+    except ComposeError as error:
+        raise error if error.place else entry.error(error.message) from None
+    kept = {key: item for key, item in found.value.items() if key in RESOURCES}
+    return found.holding(kept)
+
+
+def _imported(to: Node, found: Node, entry: Node, over: bool = False) -> Node:
+    """The resources of an included model beside those of a tree. What both have must be
+    the same, unless the tree's says `!override` or `!reset` somewhere."""
+    merged = dict(to.value)
+    for section in RESOURCES:
+        theirs = found.get(section)
+        if theirs is None or not isinstance(theirs.value, dict):
+            continue
+        ours = to.get(section)
+        if ours is None or not isinstance(ours.value, dict):
+            merged[section] = theirs
+            continue
+        for name in theirs.value.keys() & ours.value.keys():
+            mine = ours.value[name]
+            tagged = over and _tagged(mine)
+            if not tagged and not same(mine, theirs.value[name]):
+                raise mine.error(
+                    f"`{section}.{name}` is in an included file too, "
+                    f"and differs: {theirs.value[name].place or entry.place}.",
+                    hint="A file of its own (compose.override.yaml) may change it.",
+                )
+        merged[section] = merge(theirs, ours, (section,))
+    return to.holding(merged)
+
+
+def _tagged(node: Node) -> bool:
+    if node.tag:
+        return True
+    inner = node.value
+    items = inner.values() if isinstance(inner, dict) else inner
+    return isinstance(inner, dict | list) and any(_tagged(item) for item in items)
