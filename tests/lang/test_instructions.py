@@ -2,41 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from lamina.lang import words
-from lamina.lang.dialect import DOCKERFILE, EXTENDED, Dialect
+from lamina.lang.dialect import EXTENDED, Dialect
 from lamina.lang.instructions import TABLE
-from lamina.lang.nodes import Instruction
-from lamina.lang.parser import examine, parse
-from lamina.lang.source import RecipeError, Source
-from lamina.lang.words import ShellForm, Word
-
-
-def one(text: str, dialect: Dialect = DOCKERFILE) -> Any:
-    """The node of one instruction in a stage."""
-    source = Source("Dockerfile", f"FROM a AS a\nFROM b\n{text}\n")
-    (node,) = parse(source, dialect=dialect).stages[1].instructions
-    return node
-
-
-def error(text: str, dialect: Dialect = DOCKERFILE) -> RecipeError:
-    with pytest.raises(RecipeError) as caught:
-        one(text, dialect)
-    return caught.value
-
-
-def said(node: Any) -> str | tuple[str, ...]:
-    """What a command says: a shell's text, or arguments."""
-    command: words.Command = node.command
-    return command.text if isinstance(command, ShellForm) else command.args
-
-
-def texts(words: tuple[Word, ...]) -> list[str]:
-    return [word.text for word in words]
-
+from tests.lang.single import error, one, said, texts
 
 # The flags of each instruction, as the reference's table has them.
 FLAGS = {
@@ -372,100 +342,3 @@ def test_healthcheck_none() -> None:
 @pytest.mark.parametrize("inner", ["FROM a", "ONBUILD RUN x", "MAINTAINER x", "x", ""])
 def test_triggers_that_cannot_be(inner: str) -> None:
     assert error(f"ONBUILD {inner}").message
-
-
-# Lamina's own
-
-
-def test_unset() -> None:
-    unset = one("UNSET env A $B", EXTENDED)
-    assert (unset.what, texts(unset.names)) == ("ENV", ["A", "$B"])
-    assert one("UNSET CMD", EXTENDED).names == ()
-    assert error("UNSET ENVS", EXTENDED).hint == "Did you mean ENV?"
-    assert "no names" in error("UNSET USER root", EXTENDED).message
-
-
-def test_a_test_has_all_of_run() -> None:
-    node = one("TEST --mount=type=tmpfs,target=/x --network=none <<E\nx\nE", EXTENDED)
-    assert node.test and node.network == "none" and len(node.mounts) == 1
-    assert node.heredocs[0].content == "x\n"
-    assert not one("RUN x").test
-
-
-@pytest.mark.parametrize(
-    ("written", "hours"),
-    [("12h", 12), ("7d", 168), ("1d12h", 36), ("90m", 1.5), ("1.5d", 36)],
-)
-def test_max_age(written: str, hours: float) -> None:
-    node = one(f"RUN --max-age={written} x", EXTENDED)
-    assert node.max_age == hours * 3600 * 10**9
-
-
-def test_steps_with_few_variables() -> None:
-    assert one("RUN x").env is None
-    assert one("RUN --env=A --env=B_1 --env=A x", EXTENDED).env == ("A", "B_1")
-    assert "cannot name a variable" in error("RUN --env=A=b x", EXTENDED).message
-    assert one("RUN --no-cache x", EXTENDED).no_cache
-    assert "exclude" in error("RUN --no-cache --max-age=1h x", EXTENDED).message
-
-
-def test_sources_that_may_be_missing_and_a_stage_in_a_variable() -> None:
-    copy = one("COPY --if-exists --from=${WHICH:-a} x /y", EXTENDED)
-    assert copy.if_exists and copy.from_.text == "${WHICH:-a}"
-    assert copy.from_.parts is not None and copy.from_.span.text == "${WHICH:-a}"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("UNSET CMD", "TEST x", "RUN --no-cache x", "RUN --max-age=1h x"),
-        *("RUN --env=A x", "COPY --if-exists a b", "COPY --from=$A a b"),
-        "ONBUILD TEST x",
-    ],
-)
-def test_a_dockerfile_has_none_of_it_and_says_how_to_get_it(text: str) -> None:
-    assert "# lamina: extended" in error(text).hint
-    assert one(text, EXTENDED)
-
-
-# Several errors at once
-
-
-def found(text: str) -> list[tuple[int, str]]:
-    return [(e.span.line, e.message) for e in examine(Source("D", text)).errors]
-
-
-def test_examine_goes_on_behind_an_error() -> None:
-    text = "FROM a\nRUNN x\nENV A=b\nCOPY x\nUSER\nWORKDIR ${\nCMD x\n"
-    examined = examine(Source("Dockerfile", text))
-    assert [e.span.line for e in examined.errors] == [2, 4, 5, 6]
-    assert examined.recipe is not None
-    kept: tuple[Instruction, ...] = examined.recipe.stages[0].instructions
-    assert [type(i).__name__ for i in kept] == ["Env", "Cmd"]
-
-
-def test_a_recipe_without_errors() -> None:
-    source = Source("Dockerfile", "FROM a\nRUN x\n")
-    assert examine(source).errors == ()
-    assert examine(source).recipe == parse(source)
-
-
-@pytest.mark.parametrize(
-    ("text", "lines"),
-    [
-        ("FRM a\nRUN x\nCOPY y z\n", [1]),
-        ("FROM a\nFROM\nRUN x\nBAD\nFROM b AS c\nCOPY --from=9 a b\n", [2, 4]),
-        ("RUN x\nRUN y\nFROM a\n", [1]),
-        ("FROM a\nRUN <<E\nbad\nFROM b\n", [2]),
-        ("FROM a\nRUN a\0b\nBAD\n", [2, 3]),
-        ("# escape=x\nFROM a\nBAD\n", [1, 3]),
-        ("# lamina: nothing\nFROM a\nBAD\n", [1, 3]),
-        ("# escape=`\n# escape=`\nFROM a\nBAD", [2, 4]),
-        ("FROM a\n" + "RUN x" * 20_000 + "\nBAD", [2, 3]),
-        ("", [1]),
-        ("# nothing\n", [1]),
-        ("// syntax=some/frontend\nwhatever {\n}\n", [1]),
-    ],
-)
-def test_one_mistake_is_one_error(text: str, lines: list[int]) -> None:
-    assert [line for line, _ in found(text)] == lines

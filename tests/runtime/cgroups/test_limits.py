@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from lamina.runtime.cgroups.limits import controllers, v1_settings, v2_settings
+import pytest
+
+from lamina.runtime.cgroups.limits import (
+    Setting,
+    controllers,
+    v1_settings,
+    v2_settings,
+    weight,
+)
 from lamina.runtime.spec import Resources, Throttle
+from tests.runtime.cgroups.inside import MIB
 
 ALL = Resources(
     cpu_burst=1000,
@@ -72,3 +81,36 @@ def test_swap_is_derived_only_where_that_is_asked_for() -> None:
     assert both["memory.memsw.limit_in_bytes"] == "20"
     alone = written(v1_settings(Resources(memory=10, derive_swap=False)))
     assert alone == {"memory.limit_in_bytes": "10"}
+
+
+class TestUnits:
+    """What is asked for, in the words of each version."""
+
+    asked = Resources(memory=64 * MIB, cpu_quota=150_000, cpu_period=100_000, pids=-1)
+
+    def test_version_1(self) -> None:
+        assert v1_settings(self.asked) == (
+            Setting("memory", "memory.limit_in_bytes", str(64 * MIB)),
+            Setting("memory", "memory.memsw.limit_in_bytes", str(128 * MIB), True),
+            Setting("cpu", "cpu.cfs_period_us", "100000"),
+            Setting("cpu", "cpu.cfs_quota_us", "150000"),
+            Setting("pids", "pids.max", "max"),
+        )
+
+    def test_version_2(self) -> None:
+        assert v2_settings(self.asked) == (
+            Setting("memory", "memory.max", str(64 * MIB)),
+            Setting("memory", "memory.swap.max", str(64 * MIB), True),
+            Setting("cpu", "cpu.max", "150000 100000"),
+            Setting("pids", "pids.max", "max"),
+        )
+
+    def test_swap_without_end(self) -> None:
+        asked = Resources(memory=64 * MIB, memory_swap=-1)
+        assert Setting("memory", "memory.swap.max", "max") in v2_settings(asked)
+
+    @pytest.mark.parametrize(
+        ("shares", "expected"), [(2, 1), (1024, 100), (262144, 10000), (512, 59)]
+    )
+    def test_shares_as_weight(self, shares: int, expected: int) -> None:
+        assert weight(shares) == expected
