@@ -135,6 +135,8 @@ TOPICS = {
             "Containers, in docker's other spelling",
         ),
         "image": ("lamina.cli.groups.image", "Images, in docker's other spelling"),
+        "builder": ("lamina.cli.groups.builder", "Builds, in docker's other spelling"),
+        "buildx": ("lamina.cli.groups.builder", "Builds, in docker's other spelling"),
     },
 }
 

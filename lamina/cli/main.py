@@ -15,7 +15,7 @@ from _signal import getsignal, signal  # type: ignore[import-not-found]
 from lamina import __version__
 from lamina.cli.commands import COMMANDS
 from lamina.cli.settings import settings_from
-from lamina.cli.spellings import position_of_command, spelled_out
+from lamina.cli.spellings import GROUPS, HELP, position_of_command, spelled_out
 from lamina.cli.untranslated import argparse
 from lamina.errors import LaminaError, visible
 
@@ -62,7 +62,7 @@ def _run(arguments: list[str]) -> int:
     if getsignal(_SIGHUP) == _DEFAULT:
         signal(_SIGHUP, _terminated)
     name = _command_name(arguments)
-    if name in ("container", "image"):
+    if name in GROUPS or name == HELP:
         arguments = spelled_out(name, arguments)
     try:
         return _main(arguments)

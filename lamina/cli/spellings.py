@@ -16,6 +16,13 @@ _SAME_OF_CONTAINERS = (
     *("stop", "top", "unpause", "update", "wait"),
 )
 _SAME_OF_IMAGES = ("build", "history", "import", "load", "pull", "push", "save", "tag")
+# The build cache alone, and no images.
+_PRUNE = tuple(
+    word
+    for kind in ("regular", "download", "git")
+    for word in ("--filter", f"type={kind}")
+)
+_BUILDING = {"build": ("build",), "prune": ("system", "prune", *_PRUNE)}
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "container": {
         **{name: (name,) for name in _SAME_OF_CONTAINERS},
@@ -29,7 +36,22 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         **dict.fromkeys(("rm", "remove"), ("rmi",)),
         "inspect": ("inspect", "--type", "image"),
     },
+    "builder": _BUILDING,
+    "buildx": _BUILDING,
 }
+
+
+HELP = "help"
+
+
+def about(words: tuple[str, ...]) -> str:
+    """What a command line is for that something is another spelling of."""
+    from lamina.cli.commands import COMMANDS
+
+    return _CACHE if words[:2] == ("system", "prune") else COMMANDS[words[0]][1]
+
+
+_CACHE = "Remove build cache that nothing needs"
 
 
 def position_of_command(words: Sequence[str]) -> int:
@@ -41,8 +63,11 @@ def position_of_command(words: Sequence[str]) -> int:
 
 
 def spelled_out(group: str, arguments: list[str]) -> list[str]:
-    """`container ls -a` as `ps -a`; what is the group's own stays as it is."""
+    """`container ls -a` as `ps -a`; what is the group's own stays as it is. `help ps`
+    is `ps --help`."""
     at = arguments.index(group)
+    if group == HELP:
+        return [*arguments[:at], *arguments[at + 1 :], "--help"]
     words = GROUPS[group].get(arguments[at + 1]) if at + 1 < len(arguments) else None
     if words is None:
         return arguments

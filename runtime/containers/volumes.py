@@ -305,7 +305,7 @@ def _tmpfs_options(given: list[str]) -> tuple[str, ...]:
             options = [o for o in options if o.removeprefix("no") != bare]
             if option.startswith("no"):
                 options.append(option)
-        elif equals and key in _TMPFS_KEYS and amount.isalnum():
+        elif equals and key in _TMPFS_KEYS and amount.removesuffix("%").isalnum():
             options.append(option)
         elif option not in ("ro", "rw"):
             raise ContainerError(f"Invalid tmpfs option {option!r}.")

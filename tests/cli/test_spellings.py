@@ -1,11 +1,11 @@
-"""`lamina container` and `lamina image`: another spelling, and what is only there."""
+"""`lamina container`, `image`, `builder`: another spelling, and what is only there."""
 
 from __future__ import annotations
 
 import pytest
 
 from lamina.cli.commands import COMMANDS
-from lamina.cli.spellings import GROUPS, spelled_out
+from lamina.cli.spellings import GROUPS, about, position_of_command, spelled_out
 
 
 @pytest.mark.parametrize(
@@ -21,12 +21,22 @@ from lamina.cli.spellings import GROUPS, spelled_out
         ("container prune -f", "container prune -f"),
         ("container", "container"),
         ("image nothing", "image nothing"),
+        ("builder build -t a .", "build -t a ."),
+        ("buildx build --load .", "build --load ."),
+        ("help run", "run --help"),
+        ("--root /x help", "--root /x --help"),
     ],
 )
 def test_what_is_spelled_otherwise(words: str, plain: str) -> None:
     arguments = words.split()
-    group = "image" if "image" in arguments else "container"
+    group = arguments[position_of_command(arguments)]
     assert spelled_out(group, arguments) == plain.split()
+
+
+def test_pruning_a_builder_leaves_images() -> None:
+    words = spelled_out("builder", ["builder", "prune", "-af"])
+    assert words[:4] == ["system", "prune", "--filter", "type=regular"]
+    assert words[-1] == "-af" and about(tuple(words)).startswith("Remove build cache")
 
 
 def test_every_spelling_means_a_command() -> None:

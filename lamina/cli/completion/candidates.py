@@ -10,7 +10,7 @@ import argparse
 from lamina.cli.commands import COMMANDS
 from lamina.cli.completion.values import NOTHING, Candidates, values_of, with_prefix
 from lamina.cli.main import Parser
-from lamina.cli.spellings import GROUPS, spelled_out
+from lamina.cli.spellings import GROUPS, about, spelled_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def complete(words: list[str], settings: Settings) -> Candidates:
         return Candidates(with_prefix(current, [*listed, *_OWN]))
     if before[0] in GROUPS:
         if len(before) == 1:
-            listed = [(n, COMMANDS[w[0]][1]) for n, w in GROUPS[before[0]].items()]
-            offered = [*listed, ("prune", "Remove what is not used")]
-            return Candidates(with_prefix(current, offered))
+            spelled = {"prune": "Remove what is not used"}
+            spelled |= {name: about(words) for name, words in GROUPS[before[0]].items()}
+            return Candidates(with_prefix(current, list(spelled.items())))
         before = spelled_out(before[0], before)
     if before[0] not in COMMANDS:
         return NOTHING

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from lamina.errors import LaminaError
+from lamina.cli.usage import FlagUsage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 STREAMS = ("stdin", "stdout", "stderr")
 
 
-class NoTerminal(LaminaError):
+class NoTerminal(FlagUsage):
     """Something is to be typed where nobody can type."""
+
+    exit_code = 1
 
 
 def check_terminal(typed: bool) -> None:

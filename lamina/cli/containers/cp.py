@@ -184,6 +184,7 @@ def _transfer(
         copying.write(copying.Stream(pieces).read, target, parent, overrides)
     if tar.skipped:
         print(f"lamina: warning: devices left out: {tar.skipped}", file=sys.stderr)
-    if not arguments.quiet:
+    # As docker: what a script copies is told nobody.
+    if not arguments.quiet and os.isatty(1):
         size = human_size(tar.bytes)
         print(f"Successfully copied {size} to {target.label}", file=sys.stderr)

@@ -74,7 +74,8 @@ def options_of(arguments: argparse.Namespace) -> Options:
         device_write_bps=tuple(arguments.device_write_bps),
         device_read_iops=tuple(arguments.device_read_iops),
         device_write_iops=tuple(arguments.device_write_iops),
-        ulimits=tuple(arguments.ulimit),
+        # The last one of a kind counts.
+        ulimits=tuple({text.split("=")[0]: text for text in arguments.ulimit}.values()),
         shm_size=size(arguments.shm_size, "--shm-size") or DEFAULT_SHM_SIZE,
         cap_add=tuple(arguments.cap_add),
         cap_drop=tuple(arguments.cap_drop),
@@ -94,7 +95,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
         init=arguments.init,
         oom_score_adj=_oom_score(arguments.oom_score_adj),
         stop_timeout=integer(arguments.stop_timeout, "--stop-timeout"),
-        restart=amounts.restart_policy(arguments.restart),
+        restart=amounts.restart_policy(arguments.restart or "no"),
         **log_options(arguments.log_driver, arguments.log_opt),
     )
 
@@ -103,7 +104,7 @@ def _check(arguments: argparse.Namespace) -> None:
     """Raises RunUsage for flags that do not go together, or never."""
     if arguments.detach and arguments.rm and arguments.attach:
         raise RunUsage("`--attach` and `--detach` do not go together.")
-    if arguments.rm and arguments.restart != "no":
+    if arguments.rm and arguments.restart not in ("", "no"):
         raise RunUsage(
             "Conflicting options: cannot specify both --restart and --rm.",
             hint="What is removed at its end cannot be started again.",
@@ -117,6 +118,24 @@ def _check(arguments: argparse.Namespace) -> None:
             "`--gpus` needs NVIDIA's runtime, which Lamina does not drive.",
             hint="`--device /dev/dri` gives a container the devices themselves.",
         )
+    _check_modes(arguments)
+    for text in arguments.storage_opt:
+        _refuse_storage(text)
+    if arguments.stop_signal:
+        from lamina.runtime.containers.stop import parse_signal
+
+        parse_signal(arguments.stop_signal)
+    for text in arguments.dns:
+        _check_address(text)
+
+
+def _check_modes(arguments: argparse.Namespace) -> None:
+    """Raises RunUsage for namespaces that there are not."""
+    if arguments.isolation not in ("", "default"):
+        raise RunUsage(
+            f"Invalid isolation {arguments.isolation!r}.",
+            hint="On Linux there is `default` alone.",
+        )
     if arguments.userns.startswith("keep-id"):
         raise RunUsage(
             "`--userns keep-id`: the files of an image would need other owners.",
@@ -129,14 +148,6 @@ def _check(arguments: argparse.Namespace) -> None:
             hint="It is `host`, as it is anyway: ids are the host's for root, and an "
             "ordinary user's own for that user.",
         )
-    for text in arguments.storage_opt:
-        _refuse_storage(text)
-    if arguments.stop_signal:
-        from lamina.runtime.containers.stop import parse_signal
-
-        parse_signal(arguments.stop_signal)
-    for text in arguments.dns:
-        _check_address(text)
 
 
 def _refuse_storage(text: str) -> None:

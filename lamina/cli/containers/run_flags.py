@@ -99,6 +99,7 @@ _TEXTS = (
     (("--cgroupns",), "MODE", "", "private or host"),
     (("--cgroup-parent",), "CGROUP", "", "put its cgroup into this one"),
     (("--userns",), "MODE", "", "host, as it is anyway"),
+    (("--isolation",), "MODE", "", "default, as it is anyway"),
     (("--restart",), "POLICY", "no", "no, always, unless-stopped, on-failure[:MOST]"),
     (("--stop-signal",), "SIGNAL", "", "what `stop` sends"),
     (("--stop-timeout",), "SECONDS", "-1", "how long `stop` waits before it kills"),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from lamina.cli.commands import COMMANDS
-from lamina.cli.spellings import GROUPS
+from lamina.cli.spellings import GROUPS, about
 from lamina.cli.subcommands import add_subcommands
 
 TYPE_CHECKING = False
@@ -13,9 +12,9 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
-def add_group(commands: Commands, name: str, about: str) -> Commands:
+def add_group(commands: Commands, name: str, text: str) -> Commands:
     """Register a group, with its spellings for `--help`; where its own are added."""
-    inner = add_subcommands(commands, name, about)
+    inner = add_subcommands(commands, name, text)
     for spelling, words in GROUPS[name].items():
-        inner.add_parser(spelling, help=COMMANDS[words[0]][1])
+        inner.add_parser(spelling, help=about(words))
     return inner

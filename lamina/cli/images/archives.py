@@ -43,7 +43,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     flag = parser.add_argument
     flag("-i", "--input", metavar="FILE", help="read from FILE, not from stdin")
-    flag("-q", "--quiet", action="store_true", help="print nothing")
+    flag("-q", "--quiet", action="store_true", help="say nothing of its progress")
     flag("--platform", metavar="OS/ARCH", help="of several platforms, load this one")
     parser.set_defaults(call=load_images)
 
@@ -107,7 +107,7 @@ def load_images(arguments: argparse.Namespace, settings: Settings) -> int:
             for name in names or [identity]:
                 journal.note_image(store.root, "load", identity, name)
     lines: dict[str, None] = {}
-    for loaded in found if not arguments.quiet else ():
+    for loaded in found:
         for reference in loaded.references:
             lines[f"Loaded image: {reference.familiar()}"] = None
         if not loaded.references:

@@ -80,10 +80,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def images(arguments: argparse.Namespace, settings: Settings) -> int:
     """List images, the youngest first."""
     with opened(settings, adds=False) as store:
-        given = filter_pairs(arguments.filter, _FILTERS)
-        wanted = [_filter(name, value, store) for name, value in given]
-        if arguments.name:
-            wanted.append(_named(arguments.name))
+        wanted = _wanted(arguments, store)
         listed = [
             entry for entry in listing(store) if all(test(entry) for test in wanted)
         ]
@@ -131,17 +128,35 @@ def _moment(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(seconds))
 
 
-def _named(pattern: str) -> Callable[[Listed], bool]:
+def _wanted(
+    arguments: argparse.Namespace, store: Store
+) -> list[Callable[[Listed], bool]]:
+    """What an image has to pass; of several references it need have one only."""
+    given = list(filter_pairs(arguments.filter, _FILTERS))
+    wanted = [_filter(*pair, store) for pair in given if pair[0] != "reference"]
+    patterns = [value for name, value in given if name == "reference"]
+    if patterns:
+        wanted.append(lambda entry: any(_is_named(entry, one) for one in patterns))
+    if arguments.name:
+        wanted.append(lambda entry: _is_named(entry, arguments.name))
+    return wanted
+
+
+def _is_named(entry: Listed, pattern: str) -> bool:
+    """Whether it has a name that is so when people write it, with a tag or without;
+    `*` goes over no slash. Raises nothing: what is no pattern is a name."""
+    if entry.name is None:
+        return False
+    if pattern in (entry.name.name, str(entry.name)):
+        return True
     from fnmatch import fnmatchcase
 
-    def test(entry: Listed) -> bool:
-        if entry.name is None:
-            return False
-        shown = (entry.name.familiar_name, entry.name.familiar())
-        whole = (entry.name.name, str(entry.name))
-        return any(fnmatchcase(name, pattern) for name in (*shown, *whole))
-
-    return test
+    wanted = pattern.split("/")
+    for name in (entry.name.familiar_name, entry.name.familiar()):
+        parts = name.split("/")
+        if len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted)):
+            return True
+    return False
 
 
 _FILTERS = (
@@ -154,8 +169,6 @@ def _filter(name: str, wanted: str, store: Store) -> Callable[[Listed], bool]:
     if name == "dangling" and wanted in ("true", "false", "1", "0"):
         dangling = wanted in ("true", "1")
         return lambda entry: (entry.name is None) == dangling
-    if name == "reference":
-        return _named(wanted)
     if name == "since":
         after = _created(store, wanted)
         return lambda entry: parse_time(entry.config.created) > after

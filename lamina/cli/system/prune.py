@@ -92,12 +92,14 @@ def add_prune(inner: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="Remove what nothing needs",
         description="Remove images without a name, build cache, fetched sources and "
         "what failed steps left unused for a week, and layers that nothing needs then. "
-        "Containers, volumes and cache mounts stay.",
+        "Containers, networks and cache mounts stay, and volumes without `--volumes`.",
     )
     flag = prune.add_argument
     flag("-a", "--all", action="store_true", help=_ALL)
     flag("-f", "--force", action="store_true", help="do not ask")
     flag("--filter", action="append", default=[], metavar="NAME=VALUE", help=_FILTERS)
+    about = "anonymous volumes that no container has, as well"
+    flag("--volumes", action="store_true", help=about)
     flag("--cache-mounts", action="store_true", help="empty cache mounts as well")
     flag("--max-used-space", metavar="SIZE", help="let the build cache be no larger")
     flag("--min-free-space", metavar="SIZE", help="let so much of the disk be free")
@@ -142,6 +144,10 @@ def run_prune(arguments: argparse.Namespace, settings: Settings) -> int:
         print("Deleted Networks:\nlamina0\n")
     for name in mounts:
         print(f"emptied the cache mount {one_line(name)}")
+    if arguments.volumes:
+        from lamina.cli.volumes.removing import remove_anonymous
+
+        freed += remove_anonymous(settings)
     tell(collected, freed)
     return 0
 

@@ -68,7 +68,6 @@ def _prune(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.formats.confirming import confirmed
     from lamina.cli.formats.labels import parse_filters, truth
     from lamina.cli.formats.tables import human_size
-    from lamina.oci.store import journal
 
     filters = parse_filters(arguments.filter, ("label", "label!", "all"))
     everything = arguments.all or any(
@@ -77,13 +76,27 @@ def _prune(arguments: argparse.Namespace, settings: Settings) -> int:
     kind = "all" if everything else "anonymous"
     if not arguments.force and not confirmed(_WARNING.format(kind)):
         return 1
+    freed = _remove_told(settings, everything, filters)
+    print(f"Total reclaimed space: {human_size(freed)}")
+    return 0
+
+
+def remove_anonymous(settings: Settings) -> int:
+    """Remove the anonymous volumes that no container has; the bytes of them."""
+    return _remove_told(settings, False, [])
+
+
+def _remove_told(
+    settings: Settings, everything: bool, filters: list[tuple[str, str]]
+) -> int:
+    from lamina.oci.store import journal
+
     with open_store(settings) as store:
         removed, freed = _remove_unused(store, everything, filters)
         journal.note_prune(store.root, "volume", freed)
-        if removed:
-            print("\n".join(("Deleted Volumes:", *removed, "")))
-        print(f"Total reclaimed space: {human_size(freed)}")
-        return 0
+    if removed:
+        print("\n".join(("Deleted Volumes:", *removed, "")))
+    return freed
 
 
 def _remove_unused(

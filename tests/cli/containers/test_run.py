@@ -88,6 +88,7 @@ def test_no_image_is_1(words: tuple[str, ...]) -> None:
         ("--security-opt", "label=x"),
         ("--ulimit", "nofile"),
         ("--rm", "--restart", "always"),
+        ("--isolation", "hyperv"),
         ("--gpus", "all"),
         ("--userns", "private"),
         ("--userns", "auto"),
@@ -197,6 +198,16 @@ def test_docker_s_driver_local_limits_its_files() -> None:
     rest = ("mode=non-blocking", "max-buffer-size=4m", "compress=false", "env=A,B")
     words = [word for text in rest for word in ("--log-opt", text)]
     assert options(*words) == (rest[0], f"max-buffer-size={4 << 20}", *rest[2:])
+
+
+def test_the_last_limit_of_a_kind_counts() -> None:
+    words = ("--ulimit", "core=0", "--ulimit", "nofile=9", "--ulimit", "core=1:2")
+    assert options_from(parsed(*words, "b")).ulimits == ("core=1:2", "nofile=9")
+
+
+def test_words_that_say_what_is_so_anyway() -> None:
+    words = ("--rm", "--restart", "", "--isolation", "default", "--userns", "host")
+    assert options_from(parsed(*words, "b")).restart == "no"
 
 
 def test_an_unknown_log_option_is_told_the_known_ones() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.containers.machine import PATIENCE, Machine, until
+from tests.end_to_end.containers.machine import PATIENCE, Machine, Terminal, until
 
 _QUIET = ("--network", "none")
 _SLEEP = ("sleep", "1000")
@@ -64,11 +64,17 @@ def content(lamina: Machine, path: str) -> bytes:
         return file.read()
 
 
+def test_who_watches_is_told_what_was_copied(lamina: Machine, source: Path) -> None:
+    lamina("create", *_QUIET, "--name", "box", "busybox")
+    terminal = Terminal(lamina, "cp", f"{source}/sub", "box:/new")
+    terminal.wait_for(b"Successfully copied ")
+    assert terminal.exit_code() == 0
+
+
 def test_a_directory_goes_in_and_comes_back(
     lamina: Machine, box: str, source: Path, tmp_path: Path
 ) -> None:
-    done = lamina("cp", str(source), f"{box}:/new")
-    assert done.stderr.startswith(b"Successfully copied ")
+    assert lamina("cp", str(source), f"{box}:/new").stderr == b""
     found = listed(lamina, "/new")
     file = found["new/f"]
     # An ordinary user's own files are root's inside.

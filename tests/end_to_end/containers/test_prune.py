@@ -58,7 +58,7 @@ def test_codes_are_those_of_the_command_that_is_meant(lamina: Machine) -> None:
         (("container", "run", "--rm", "--cpus", "x", "busybox"), 125),
         (("container", "run", "--rm", *_QUIET, "busybox", "nothing"), 127),
         (("run", "--rm", *_QUIET, "busybox", "/etc"), 126),
-        (("create", "--name", "box", "busybox"), 125),
+        (("create", "--name", "box", "busybox"), 1),
         (("rename", "box", "no name"), 1),
         (("logs", "--tail", "x", "box"), 1),
         (("exec", "box"), 1),

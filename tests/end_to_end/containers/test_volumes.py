@@ -61,6 +61,16 @@ def test_prune_asks_and_takes_the_nameless(lamina: Machine) -> None:
     assert lamina.out("volume", "ls", "-q") == "named"
 
 
+def test_a_prune_of_the_system_takes_the_nameless_if_asked(lamina: Machine) -> None:
+    lamina("volume", "create", "named")
+    nameless = lamina.out("volume", "create")
+    lamina("system", "prune", "-f")
+    assert len(lamina.out("volume", "ls", "-q").split()) == 2
+    said = lamina.out("system", "prune", "-f", "--volumes")
+    assert said.startswith(f"Deleted Volumes:\n{nameless}\n")
+    assert lamina.out("volume", "ls", "-q") == "named"
+
+
 def test_memory_is_shared_by_those_that_have_it(lamina: Machine) -> None:
     options = ("-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m")
     lamina("volume", "create", *options, "mem")

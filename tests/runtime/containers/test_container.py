@@ -165,6 +165,7 @@ def test_a_mount_is_read_as_it_was_written() -> None:
 def test_tmpfs_options_are_from_a_list() -> None:
     assert parse_tmpfs("/t").options == ("nosuid", "nodev", "noexec")
     assert "noexec" not in parse_tmpfs("/t:exec,size=5m").options
+    assert "size=10%" in parse_tmpfs("/t:size=10%").options
     for bad in ("/t:size", "/t:lowerdir=/", "/t:size=1,x"):
         with pytest.raises(ContainerError):
             parse_tmpfs(bad)
