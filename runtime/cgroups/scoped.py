@@ -37,12 +37,17 @@ def begin(asked: str, name: str, above: str, pids: tuple[int, ...], text: str) -
     path = systemd.start(asked, scope, pids, text)
     if not path:
         raise LimitError(f"{scope.unit} ended before it was used.")
+    settle(path, pids[0])
+    return path
+
+
+def settle(path: str, first: int) -> None:
+    """Have who starts others in its own cgroup of a scope, if it is not there yet."""
     if _unified():
         # Only the leaves of a tree of version 2 may hold processes.
         own = f"{MOUNT}{path}/keeper"
-        os.mkdir(own)
-        write(f"{own}/cgroup.procs", str(pids[0]))
-    return path
+        os.makedirs(own, exist_ok=True)
+        write(f"{own}/cgroup.procs", str(first))
 
 
 def _unified() -> bool:

@@ -36,3 +36,13 @@ def _is_in(pid: int, space: int) -> bool:
         return os.stat(f"/proc/{pid}/ns/pid").st_ino == space
     except OSError:
         return False  # it ended, or is another user's
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or a zombie: those are in no cgroup, and cannot be put
+    into one."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:
+            return stat.read(4096).rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
