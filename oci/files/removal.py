@@ -36,9 +36,17 @@ def remove_tree(path: str) -> None:
 
 def remove_later(paths: Iterable[str]) -> None:
     """Start `remove_tree` of each in a process of its own, and do not wait."""
+    run_later((sys.executable, "-I", "-S", os.path.realpath(__file__), *paths))
+
+
+def run_later(program: tuple[str, ...]) -> int:
+    """Start a program that nobody waits for: its process, or 0 where it cannot be
+    started, and what it would have done is left for who comes next."""
     quiet = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
-    program = [sys.executable, "-I", "-S", os.path.realpath(__file__), *paths]
-    os.posix_spawn(sys.executable, program, {}, file_actions=quiet, setsid=True)
+    try:
+        return os.posix_spawn(program[0], program, {}, file_actions=quiet, setsid=True)
+    except OSError:
+        return 0
 
 
 def _remove(parent: int, name: bytes) -> None:

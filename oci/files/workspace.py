@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # MNT_DETACH and UMOUNT_NOFOLLOW of umount(2).
 _DETACH = 2 | 8
+_COLLECT = (
+    "import sys; sys.path.insert(0, {!r}); "
+    "from lamina.oci.files.workspace import collect; collect(sys.argv[1])"
+)
 
 
 class Workspace:
@@ -127,6 +131,25 @@ def collect(parent: str) -> int:
                 remove_tree(f"{parent}/{name}")
                 count += 1
     return count
+
+
+def collect_later(parent: str) -> None:
+    """Start `collect` in a process of its own, if there is something for it: what a
+    process left that was killed may be large, and nobody waits for its removal."""
+    try:
+        with held(parent, alone=True):
+            dead = names(parent)[1]
+    except OSError:
+        return
+    if not dead:
+        return
+    import sys
+
+    import lamina
+    from lamina.oci.files.removal import run_later
+
+    package = os.path.dirname(os.path.dirname(os.path.abspath(lamina.__file__)))
+    run_later((sys.executable, "-I", "-c", _COLLECT.format(package), parent))
 
 
 def made(name: str) -> int:

@@ -44,10 +44,11 @@ def settle(root: str) -> int:
 
 
 def settle_later(root: str) -> int:
-    """Start `settle` in a process of its own, and do not wait: that process."""
-    quiet = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
-    program = [sys.executable, "-I", "-S", os.path.realpath(__file__), root]
-    return os.posix_spawn(sys.executable, program, {}, file_actions=quiet, setsid=True)
+    """Start `settle` in a process of its own, and do not wait: that process, 0 where it
+    cannot be started."""
+    from lamina.oci.files.removal import run_later
+
+    return run_later((sys.executable, "-I", "-S", os.path.realpath(__file__), root))
 
 
 def _main(root: str) -> None:

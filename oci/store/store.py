@@ -54,13 +54,18 @@ class Store(Images):
 
     def close(self) -> None:
         """Close the index; what was published is brought to the disk behind us, and
-        what was discarded deleted."""
+        what was discarded deleted, or left by who was killed."""
         self.index.close()
         if self._discarded:
             from lamina.oci.files.removal import remove_later
 
             remove_later(self._discarded)
         self.settle()
+        with contextlib.suppress(OSError):
+            if os.listdir(f"{self.root}/tmp"):
+                from lamina.oci.files.workspace import collect_later
+
+                collect_later(f"{self.root}/tmp")
 
     def settle(self) -> None:
         """Bring what was published to the disk, behind us: a crash of the machine would
@@ -70,8 +75,8 @@ class Store(Images):
         if self.published:
             from lamina.oci.store.durability import settle_later
 
-            self.published = False
             self._settling = settle_later(self.root)
+            self.published = not self._settling
 
     def workspace(self) -> Workspace:
         """A private directory on the store's file system; use it with `with`.

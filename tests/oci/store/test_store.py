@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -119,6 +121,38 @@ def test_closing_a_store_settles_it_in_the_background(store: Store) -> None:
     while store.index.rows("SELECT 1 FROM layer WHERE boot IS NOT NULL"):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_closing_a_store_removes_what_the_killed_left(store: Store) -> None:
+    program = (
+        "import os, sys; from lamina.oci.store.store import Store;"
+        "store = Store.open(sys.argv[1]); space = store.workspace();"
+        "os.mkdir(f'{space.path}/inner'); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", program, store.root], check=False)
+    (dead,) = os.listdir(f"{store.root}/tmp")
+    with store.workspace() as living:
+        # It has removed the dead one; as it was killed then:
+        os.mkdir(f"{store.root}/tmp/{dead}")
+        Store.open(store.root).close()
+        deadline = time.monotonic() + 60
+        while os.path.exists(f"{store.root}/tmp/{dead}"):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert os.path.isdir(living.path)
+
+
+def test_a_store_is_closed_where_no_program_can_be_started(
+    store: Store, tmp_path: Path
+) -> None:
+    """As when Python was replaced by a newer one meanwhile."""
+    program = (
+        "import sys; from lamina.oci.store.store import Store;"
+        "store = Store.open(sys.argv[1]); sys.executable = '/nowhere/python';"
+        "store.published = True; store._discarded.append(sys.argv[2]); store.close()"
+    )
+    words = [sys.executable, "-c", program, store.root, str(tmp_path / "gone")]
+    subprocess.run(words, check=True)
 
 
 def test_images_are_found_as_docker_finds_them(store: Store) -> None:
