@@ -2,7 +2,6 @@
 
     <root>/containers/ID/container.json   what was asked for (Container)
     <root>/containers/ID/state.json       what became of it (State)
-    <root>/containers/ID/config.json      the OCI spec that it was started with
     <root>/containers/ID/log              runtime/containers/logs.py
     <root>/containers/ID/upper, work      what it changed
     <root>/names/NAME                     a link whose text is the ID
