@@ -18,6 +18,11 @@ from lamina.cli.building.contexts import (
     context_inputs,
     is_elsewhere,
 )
+from lamina.cli.building.docker_flags import (
+    add_docker_flags,
+    check_docker_flags,
+    other_command,
+)
 from lamina.cli.building.execution_flags import add_execution_flags, execution_inputs
 from lamina.cli.building.products import (
     add_product_flags,
@@ -86,6 +91,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_step_flags(parser)
     add_execution_flags(parser)
     add_context_flags(parser)
+    add_docker_flags(parser)
     flag("--source-date-epoch", metavar="SECONDS", help="the time of all new files")
     flag("--scrub", action="store_true", help="drop what package managers leave behind")
     flag("--report", metavar="FILE", help="write a page about the build (HTML)")
@@ -108,6 +114,10 @@ _PROGRESS = "how it is told (auto: tty on a terminal, else plain)"
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Build; the image's ID, or a `TARGET ID` line for each, goes to stdout."""
+    check_docker_flags(arguments)
+    code = other_command(arguments, settings)
+    if code is not None:
+        return code
     show = _console(arguments, settings)
     with Closing(show) as closing:
         try:
@@ -199,7 +209,11 @@ def _console(arguments: argparse.Namespace, settings: Settings) -> Console | Non
     """Who shows events; nobody, and nothing to import, when all is to be quiet."""
     if arguments.quiet or arguments.progress == "quiet":
         return None
-    return console(arguments.progress, settings.environment, sys.stderr)
+    progress = arguments.progress
+    wanted = settings.environment.get("BUILDKIT_PROGRESS", "")
+    if progress == "auto" and wanted in PROGRESS:
+        progress = wanted
+    return console(progress, settings.environment, sys.stderr)
 
 
 def _brought(

@@ -28,7 +28,7 @@ def add_execution_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="steps side by side (default: 8, or twice the cores)",
     )
-    flag("--memory", metavar="SIZE", help="what each step may use, as in 512m")
+    flag("-m", "--memory", metavar="SIZE", help="what each step may use, as in 512m")
     flag("--cpus", metavar="N", help="processors for each step, as in 1.5")
     going = {"dest": "keep_going", "default": False}
     flag("--fail-fast", action="store_false", help=_FAST, **going)  # type: ignore[arg-type]
