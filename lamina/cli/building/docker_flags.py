@@ -1,4 +1,4 @@
-"""Flags of docker's build that ask for what is so anyway, or has a command of its own."""
+"""Flags of docker's build that ask for what is so anyway, or for other commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flags of docker's build that change nothing here, are refused, or do something else."""
+"""Flags of docker's build: no-ops, what is refused, and other commands."""
 
 from __future__ import annotations
 
