@@ -10,13 +10,9 @@ import os
 import re
 
 from lamina.services.compose.nodes import Node
-from lamina.services.compose.quantities import (
-    byte_count,
-    go_duration,
-    go_number,
-    nanoseconds,
-)
+from lamina.services.compose.quantities import go_duration, go_number, nanoseconds
 from lamina.services.errors import ComposeError
+from lamina.sizes import byte_count
 from lamina.values import value
 
 TYPE_CHECKING = False

@@ -1,4 +1,4 @@
-"""Times, sizes and numbers as compose files write them, and as Docker does."""
+"""Times and numbers as compose files write them, and as Docker does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ _UNITS = {
 _PART = re.compile(
     r"(\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})(ns|us|µs|μs|ms|s|m|h|d|w)", re.ASCII
 )
-_SIZE = re.compile(r"(\d{1,30}(?:\.\d{1,30})?) ?([kKmMgGtTpP]?)[iI]?[bB]?", re.ASCII)
 _LARGEST = (1 << 63) - 1
 
 
@@ -65,19 +64,6 @@ def _decimal(length: int, unit: int) -> str:
     whole, rest = divmod(length, unit)
     digits = str(rest).rjust(len(str(unit)) - 1, "0").rstrip("0") if rest else ""
     return f"{whole}.{digits}" if digits else str(whole)
-
-
-def byte_count(text: str) -> int | None:
-    """How many bytes `512m` or `1.5GiB` are, or None where the text says no size."""
-    found = _SIZE.fullmatch(text)
-    if not found:
-        return None
-    factor = 1024 ** "kmgtp".index(found[2].lower()) * 1024 if found[2] else 1
-    whole, _, fraction = found[1].partition(".")
-    count = int(whole) * factor
-    if fraction:
-        count += int(fraction) * factor // 10 ** len(fraction)
-    return count if count <= _LARGEST else None
 
 
 def go_number(number: int | float) -> str:

@@ -6,6 +6,7 @@ import os
 
 from lamina.builder.inputs.build import PROXIES
 from lamina.errors import LaminaError
+from lamina.sizes import byte_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -188,14 +189,11 @@ def _path(text: str) -> str:
 
 
 def size(flag: str, text: str) -> int:
-    """`64m`, `1g`, or bytes."""
-    number = text.lower().removesuffix("b")
-    units = {"k": 10, "m": 20, "g": 30}
-    shift = units.get(number[-1:], 0)
-    digits = number[:-1] if shift else number
-    if not digits.isdecimal() or not int(digits):
+    """`64m` in bytes, and not none of them."""
+    amount = byte_count(text)
+    if not amount:
         raise StepUsage(f"{text!r} is no size.", hint=f"As in {flag} 128m.")
-    return int(digits) << shift
+    return amount
 
 
 def _limits(given: list[str]) -> tuple[Rlimit, ...]:

@@ -49,7 +49,7 @@ def logs(arguments: argparse.Namespace, settings: Settings) -> int:
                 hint="Leave out `--log-driver none`.",
             )
         tail = _tail(arguments.tail)
-        since = moment(arguments.since, "--since")
+        since = moment(arguments.since, "--since") if arguments.since else 0
         until = moment(arguments.until, "--until") if arguments.until else None
         timed = bool(arguments.since or arguments.until)
         place = state.directory(store.root, container.id)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lamina.cli.usage import FlagUsage
+from lamina.sizes import byte_count
 
-_SIZES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 # Go's time.ParseDuration, in ns.
 _TIMES = {
     "h": 3600 * 10**9,
@@ -26,20 +26,13 @@ class RunUsage(FlagUsage):
 
 
 def size(text: str, flag: str) -> int:
-    """`512m` in bytes; "" is 0. Units b, k, m, g, t, of 1024, as Docker's."""
-    lowered = text.strip().lower().removesuffix("ib").removesuffix("b") or text
-    if not text:
-        return 0
-    unit = lowered[-1:] if not lowered[-1:].isdecimal() else ""
-    try:
-        amount = float(lowered.removesuffix(unit)) * _SIZES[unit]
-        if amount < 0 or amount >= _MOST:
-            raise ValueError
-    except (KeyError, ValueError, OverflowError):
+    """`512m` in bytes; "" is 0."""
+    amount = byte_count(text or "0")
+    if amount is None:
         raise RunUsage(
             f"Invalid size {text!r} for {flag}.", hint="As in 512m, 2g or 65536."
-        ) from None
-    return int(amount)
+        )
+    return amount
 
 
 def memory(text: str) -> int:

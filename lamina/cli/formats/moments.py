@@ -13,19 +13,15 @@ _LENGTHS = (19, 16, 13, 10)
 
 
 def moment(text: str, flag: str = "") -> int:
-    """In ns since 1970; 0 for "".
+    """In ns since 1970.
 
-    `10m`, `1h30m` or `2d` ago, Unix seconds, or RFC 3339 to the day, the hour, the
-    minute or the second, which is local time where no zone is given. Raises
+    `10m`, `1h30m`, `2d` or `1w` ago, Unix seconds, or RFC 3339 to the day, the hour,
+    the minute or the second, which is local time where no zone is given. Raises
     LaminaError: to docker it is an argument, and no flag that cannot be read.
     """
-    if not text:
-        return 0
     try:
-        if text[-1] in "hms":
-            return time.time_ns() - duration(text, flag)
-        if text[-1] == "d":
-            return time.time_ns() - int(float(text[:-1]) * 86400 * _NANO)
+        if text.endswith(("w", "d", "h", "m", "s")):
+            return time.time_ns() - _age(text)
         if "-" in text[1:]:
             return _date(text)
         seconds, _, fraction = text.partition(".")
@@ -34,6 +30,15 @@ def moment(text: str, flag: str = "") -> int:
         name = f" for {flag}" if flag else ""
         hint = "As in 10m, 1700000000 or 2026-11-23T12:00:00Z."
         raise LaminaError(f"Invalid time {text!r}{name}.", hint=hint) from None
+
+
+def _age(text: str) -> int:
+    days = 0.0
+    for unit, worth in (("w", 7), ("d", 1)):
+        if unit in text:
+            count, _, text = text.partition(unit)
+            days += float(count) * worth
+    return int(days * 86400 * _NANO) + duration(text, "")
 
 
 def _date(text: str) -> int:

@@ -34,14 +34,14 @@ def _prune(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.containers.finding import open_store
     from lamina.cli.formats.confirming import confirmed
     from lamina.cli.formats.labels import parse_filters
-    from lamina.cli.formats.measures import parse_moment
+    from lamina.cli.formats.moments import moment
     from lamina.cli.formats.tables import human_size
     from lamina.oci.store import journal
 
     filters = parse_filters(arguments.filter, ("until", "label", "label!"))
     for key, wanted in filters:
         if key == "until":
-            parse_moment(wanted)  # what is none is told before anything is asked
+            moment(wanted)  # what is none is told before anything is asked
     if not arguments.force and not confirmed(_WARNING):
         return 1
     with open_store(settings) as store:
@@ -78,12 +78,12 @@ def _remove_stopped(
 
 def _passes(container: Container, found: State, filters: list[tuple[str, str]]) -> bool:
     from lamina.cli.formats.labels import has_label
-    from lamina.cli.formats.measures import parse_moment
+    from lamina.cli.formats.moments import moment
 
     labels = container.config.labels
     for key, wanted in filters:
         if key == "until":
-            good = container.created < parse_moment(wanted) * 10**9
+            good = container.created < moment(wanted)
         else:
             good = has_label(labels, wanted) == (key == "label")
         if not good:

@@ -57,14 +57,14 @@ def _prune(arguments: argparse.Namespace, settings: Settings) -> int:
 def _policy(arguments: argparse.Namespace) -> Policy:
     """What the flags let go: images alone, and nothing of the build cache."""
     from lamina.cli.formats.labels import parse_filters, truth
-    from lamina.cli.formats.measures import parse_moment
+    from lamina.cli.formats.moments import moment
     from lamina.oci.garbage.policy import Policy
 
     before, everything = int(time.time()) + 1, arguments.all
     labels = []
     for key, given in parse_filters(arguments.filter, ("until", "label", "dangling")):
         if key == "until":
-            before = parse_moment(given)
+            before = moment(given) // 10**9
         elif key == "label":
             labels.append(given)
         else:

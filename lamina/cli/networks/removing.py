@@ -77,14 +77,14 @@ def add_prune(inner: Commands) -> None:
 def _prune(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.formats.confirming import confirmed
     from lamina.cli.formats.labels import has_label, parse_filters
-    from lamina.cli.formats.measures import parse_moment
+    from lamina.cli.formats.moments import moment
     from lamina.cli.networks.listing import used_by
     from lamina.oci.store import journal
     from lamina.runtime.network import making
     from lamina.runtime.network.definitions import definitions
 
     filters = parse_filters(arguments.filter, ("label", "label!", "until"))
-    before = [parse_moment(given) for key, given in filters if key == "until"]
+    before = [moment(given) for key, given in filters if key == "until"]
     if not arguments.force and not confirmed(_WARNING):
         return 1
     with open_store(settings) as store:
@@ -96,7 +96,7 @@ def _prune(arguments: argparse.Namespace, settings: Settings) -> int:
                 for key, given in filters
                 if key != "until"
             )
-            young = any(found.created >= moment * 10**9 for moment in before)
+            young = any(found.created >= end for end in before)
             if not wanted or young or used_by(store, found.name):
                 continue
             try:

@@ -19,7 +19,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lamina.cli.formats.measures import parse_bytes, parse_span
+from lamina.cli.system.measures import parse_bytes, parse_span
 from lamina.errors import LaminaError
 from lamina.oci.garbage.policy import Space
 from lamina.values import value

@@ -8,9 +8,10 @@ import time
 from typing import TYPE_CHECKING
 
 from lamina.cli.formats.labels import filter_pairs
-from lamina.cli.formats.measures import parse_bytes, parse_moment
+from lamina.cli.formats.moments import moment
 from lamina.cli.formats.tables import human_size, one_line
 from lamina.cli.opened import opened
+from lamina.cli.system.measures import parse_bytes
 from lamina.errors import LaminaError
 from lamina.oci.garbage.policy import Collected, Policy, Space
 from lamina.oci.reference import parse_reference
@@ -201,7 +202,7 @@ def _wanted(arguments: argparse.Namespace, settings: Settings) -> Wanted:
     hint = f"Write --filter {_FILTERS}."
     for name, given in filter_pairs(arguments.filter, hint):
         if name in ("until", "unused-for"):
-            found = replace(found, before=parse_moment(given))
+            found = replace(found, before=moment(given) // 10**9)
         elif name == "type":
             found = replace(found, types=(*found.types, *_kinds(given)))
         elif name == "id":

@@ -91,7 +91,7 @@ def test_filters_are_read_before_anything_is_looked_at(lamina: Machine) -> None:
         done = lamina(*words, code=None)
         assert done.returncode in (1, 125), words
         assert done.stderr.startswith(b"lamina: "), done.stderr
-        assert b"is no time" in done.stderr or b"Invalid " in done.stderr
+        assert b"Invalid " in done.stderr
 
 
 def test_a_filter_by_another_needs_that_one(three: Machine) -> None:
