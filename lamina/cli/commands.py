@@ -36,6 +36,14 @@ TOPICS = {
         ),
         "lsp": ("lamina.cli.editor.lsp", "Serve an editor: errors, completion, hover"),
     },
+    "Services": {
+        "up": ("lamina.cli.services.up", "Run the services of a compose file"),
+        "down": ("lamina.cli.services.down", "Stop them, and remove what they had"),
+        "compose": (
+            "lamina.cli.services.compose",
+            "What else is done with services, as with docker compose",
+        ),
+    },
     "Containers": {
         "run": ("lamina.cli.containers.run", "Run a command in a new container"),
         "create": (

@@ -126,6 +126,12 @@ def _main(arguments: list[str]) -> int:
     return code
 
 
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """The words of a command, as this command itself would read them: for one command
+    that is carried out by another."""
+    return _parser(_command_name(arguments)).parse_args(arguments)
+
+
 def _command_name(arguments: list[str]) -> str:
     """The first argument that is no option of `lamina` itself."""
     return next(iter(arguments[position_of_command(arguments) :]), "")

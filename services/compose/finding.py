@@ -7,7 +7,7 @@ import re
 
 from lamina.services.compose.reading import exists
 from lamina.services.compose.variables import env_files, with_files
-from lamina.services.errors import ComposeError
+from lamina.services.errors import ComposeError, NoComposeFile
 from lamina.values import value
 
 TYPE_CHECKING = False
@@ -92,7 +92,7 @@ def _discovered(start: str, warn: Callable[[str], None]) -> list[str]:
             break
         parent = os.path.dirname(folder)
         if parent == folder:
-            raise ComposeError(
+            raise NoComposeFile(
                 f"There is no compose file in {start}, nor in a folder above it.",
                 hint="Call it compose.yaml, or name it with `-f`.",
             )

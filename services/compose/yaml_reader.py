@@ -1,4 +1,4 @@
-"""YAML to Nodes, and a door to PyYAML.
+"""YAML to Nodes, and a plain tree to YAML: a door to PyYAML.
 
 PyYAML's parser (libyaml where it was built with it) gives events; what they mean is
 decided here, as the reference implementation's library does: the scalars of YAML 1.2,
@@ -60,6 +60,16 @@ def parse_yaml(name: str, data: bytes) -> list[Node]:
         raise Node("", source, line, column).error(
             f"The character U+{shown:04X} cannot be in YAML."
         ) from None
+
+
+def write_yaml(tree: Any) -> str:
+    """A tree of plain values as YAML that `parse_yaml` reads back."""
+    import yaml
+
+    text: str = yaml.safe_dump(
+        tree, sort_keys=False, allow_unicode=True, default_flow_style=False, width=1000
+    )
+    return text
 
 
 def _decode(name: str, data: bytes) -> tuple[Source, str]:

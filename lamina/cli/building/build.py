@@ -118,6 +118,15 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
     code = other_command(arguments, settings)
     if code is not None:
         return code
+    code, text = carry_out(arguments, settings)
+    if text:
+        print(text)
+    return code
+
+
+def carry_out(arguments: argparse.Namespace, settings: Settings) -> tuple[int, str]:
+    """Build: the exit code, and what goes to stdout, "" when a file goes there. An
+    error is told, or raised as LaminaError where nobody shows any."""
     show = _console(arguments, settings)
     with Closing(show) as closing:
         try:
@@ -132,14 +141,12 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
                 after_failure(inputs, settings, error, show)
             elif not tell_error(show, error):
                 raise
-            return error.exit_code
+            return error.exit_code, ""
     _collect(settings)
     text = identities(made, wanted)
     if wanted.iidfile:
         _write(wanted.iidfile, text)
-    if not wanted.takes_stdout:
-        print(text)
-    return 0
+    return 0, "" if wanted.takes_stdout else text
 
 
 def _made(

@@ -63,16 +63,16 @@ def _kill(store: Store, identity: str, arguments: argparse.Namespace) -> str:
 
 
 def _pause(store: Store, identity: str, _: argparse.Namespace) -> str:
-    _freeze(store, identity, True)
+    freeze(store, identity, True)
     return ""
 
 
 def _unpause(store: Store, identity: str, _: argparse.Namespace) -> str:
-    _freeze(store, identity, False)
+    freeze(store, identity, False)
     return ""
 
 
-def _freeze(store: Store, identity: str, paused: bool) -> None:
+def freeze(store: Store, identity: str, paused: bool) -> None:
     from lamina.runtime.containers import control, state, stop
 
     container = find(store, identity)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from functools import cache
 
@@ -12,8 +11,6 @@ from lamina.errors import LaminaError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lamina.cli.settings import Settings
     from lamina.runtime.containers.logs import Record
 
@@ -39,6 +36,7 @@ def add(commands: Commands) -> None:
 def logs(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.formats.moments import moment
     from lamina.runtime.containers import state
+    from lamina.runtime.containers.following import followed
     from lamina.runtime.containers.logs import read
 
     with open_store(settings) as store:
@@ -48,14 +46,14 @@ def logs(arguments: argparse.Namespace, settings: Settings) -> int:
                 "The log driver `none` keeps nothing that could be read.",
                 hint="Leave out `--log-driver none`.",
             )
-        tail = _tail(arguments.tail)
+        tail = tail_of(arguments.tail)
         since = moment(arguments.since, "--since") if arguments.since else 0
         until = moment(arguments.until, "--until") if arguments.until else None
         timed = bool(arguments.since or arguments.until)
         place = state.directory(store.root, container.id)
         shown = _Shown(arguments.timestamps, arguments.details)
         if arguments.follow:
-            records = _followed(store.root, container.id, tail, shown)
+            records = followed(store.root, container.id, tail, shown.flush)
         else:
             records = read(f"{place}/log", tail)
         for record in records:
@@ -115,38 +113,7 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _followed(
-    root: str, identity: str, tail: int | None, shown: _Shown
-) -> Iterator[Record]:
-    """The records of a container until it has ended, or is gone."""
-    from lamina.runtime.containers import logs, state
-    from lamina.runtime.errors import NoSuchContainer
-    from lamina.runtime.inotify import Changes
-
-    place = state.directory(root, identity)
-    changes = Changes()
-    changes.watch(place)
-
-    def ended() -> bool:
-        shown.flush()
-        try:
-            keeper = state.see(root, identity).keeper
-        except NoSuchContainer:
-            return True
-        process = state.open_process(keeper)
-        if process is None:
-            return True
-        try:
-            # It writes the log or the state, or dies.
-            changes.wait(None, process)
-        finally:
-            os.close(process)
-        return False
-
-    yield from logs.follow(f"{place}/log", tail, ended)
-
-
-def _tail(text: str) -> int | None:
+def tail_of(text: str) -> int | None:
     # A script's empty variable is none.
     if text in ("", "all"):
         return None

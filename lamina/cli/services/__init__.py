@@ -1,0 +1,1 @@
+"""Commands on projects of several services, as docker compose has them."""

@@ -1,0 +1,203 @@
+"""What `up` does once all is up: it shows what containers write until they have ended,
+or until Ctrl-C, which stops them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+
+from lamina.cli.services.lines import Lines
+from lamina.errors import LaminaError
+from lamina.runtime.containers import logs, state
+from lamina.runtime.containers.following import followed
+from lamina.runtime.errors import NoSuchContainer
+from lamina.services import ending, observed
+from lamina.values import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lamina.cli.services.view import View
+    from lamina.oci.store.store import Store
+    from lamina.services.observed import Observed
+    from lamina.services.project import Project
+
+# Between two looks at which containers there are, in seconds.
+_PAUSE = 0.1
+
+
+@value
+class Following:
+    """`services` are those whose logs are shown; `ends`: what the end of a container
+    means for all others ("", "exit", "failure"); `code_from`: whose exit code is ours.
+    `since`: what was written before (ns) is not shown."""
+
+    services: frozenset[str]
+    ends: str = ""
+    code_from: str = ""
+    patience: int | None = None
+    timestamps: bool = False
+    colour: bool = True
+    prefix: bool = True
+    since: int = 0
+
+
+def follow(
+    store: Store,
+    project: Project,
+    there: tuple[Observed, ...],
+    following: Following,
+    shown: View,
+) -> int:
+    """Show and wait; the exit code of `up`."""
+    board = _Board(store, project, following, there)
+    try:
+        board.watch()
+    except KeyboardInterrupt as interrupt:
+        board.stop(shown, interrupted=True)
+        # SIGTERM and SIGHUP have numbers of their own (main.Terminated).
+        return 128 + getattr(interrupt, "number", 2)
+    if board.ended_by is not None:
+        board.stop(shown, interrupted=False)
+    return board.code()
+
+
+class _Board:
+    """The containers of a project that runs here, each read in a thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        project: Project,
+        following: Following,
+        there: tuple[Observed, ...],
+    ) -> None:
+        self._store = store
+        self._project = project
+        self._following = following
+        self._readers: dict[str, _Reader] = {}
+        self._codes: dict[str, int] = {}
+        # Whose end was that of all.
+        self.ended_by: str | None = None
+        names = [self._name(one) for one in there if one.service in following.services]
+        self._lines = Lines(
+            names, following.prefix, following.colour, following.timestamps
+        )
+
+    def _name(self, one: Observed) -> str:
+        return one.container.name.removeprefix(f"{self._project.name}-")
+
+    def watch(self) -> None:
+        """Until no container of the project runs any more, or one ends for all."""
+        while True:
+            active = self._look()
+            if self.ended_by is not None or not active:
+                return
+            time.sleep(_PAUSE)
+
+    def _look(self) -> bool:
+        """Read those that are new, tell of those that ended; whether one is left."""
+        active = False
+        for one in observed.all_of(self._store.root, self._project.name):
+            if one.once:
+                continue
+            identity = one.container.id
+            reader = self._readers.get(identity)
+            if one.state.is_active:
+                active = True
+                if reader is None or reader.is_over:
+                    self._readers[identity] = self._read(one, reader)
+            elif reader is not None and not reader.is_told:
+                if reader.is_over:
+                    self._tell(one, reader)
+                else:
+                    active = True
+            elif reader is None and one.state.finished > self._following.since:
+                # It ended before we looked.
+                active = True
+                self._readers[identity] = self._read(one, None)
+        return active
+
+    def _read(self, one: Observed, before: _Reader | None) -> _Reader:
+        since = before.last if before else self._following.since
+        lines = self._lines if one.service in self._following.services else None
+        return _Reader(self._store.root, one, self._name(one), lines, since)
+
+    def _tell(self, one: Observed, reader: _Reader) -> None:
+        reader.is_told = True
+        code = one.state.exit_code
+        self._codes[one.service] = code
+        self._lines.say(self._name(one), f"exited with code {code}")
+        means = self._following.ends
+        if means == "exit" or (means == "failure" and code):
+            self.ended_by = self.ended_by or one.service
+
+    def stop(self, shown: View, interrupted: bool) -> None:
+        """Stop all, who depends on others first; a second Ctrl-C kills them."""
+        if interrupted:
+            print("Gracefully Stopping... press Ctrl+C again to force", flush=True)
+        try:
+            self._stop(self._following.patience, shown)
+        except KeyboardInterrupt:
+            self._stop(0, shown)
+        with contextlib.suppress(KeyboardInterrupt):
+            self._drain()
+
+    def _stop(self, patience: int | None, shown: View) -> None:
+        found = observed.all_of(self._store.root, self._project.name)
+        running = [one for one in found if one.state.is_active and not one.once]
+        ending.stop_all(self._store, running, self._project, patience, shown)
+
+    def _drain(self) -> None:
+        """Have shown what they wrote at last."""
+        for reader in self._readers.values():
+            reader.join()
+        self._look()
+
+    def code(self) -> int:
+        """That of the container that was asked for, or that ended all."""
+        whose = self._following.code_from or self.ended_by
+        return self._codes.get(whose, 0) if whose else 0
+
+
+class _Reader:
+    """A thread that shows what a container writes; nothing where there are no `lines`,
+    and it waits for the end all the same."""
+
+    def __init__(
+        self, root: str, one: Observed, name: str, lines: Lines | None, since: int
+    ) -> None:
+        self.last = since
+        self.is_told = False
+        self._root = root
+        self._one = one
+        self._name = name
+        self._lines = lines
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    @property
+    def is_over(self) -> bool:
+        return not self._thread.is_alive()
+
+    def join(self) -> None:
+        """Wait until all is shown, if the container has ended."""
+        with contextlib.suppress(NoSuchContainer):
+            if state.see(self._root, self._one.container.id).is_active:
+                return
+        self._thread.join(5)
+
+    def _work(self) -> None:
+        since = self.last
+        try:
+            for record in followed(self._root, self._one.container.id, None):
+                when = logs.nanoseconds(record.time)
+                if when > since:
+                    self.last = when
+                    if self._lines is not None:
+                        self._lines.show(self._name, record)
+        except (LaminaError, OSError):
+            return  # it was removed
+        finally:
+            if self._lines is not None:
+                self._lines.end(self._name)

@@ -1,0 +1,124 @@
+"""Bringing services up: images, networks, volumes and containers as they are to be."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+from lamina.cli.services.images import Getting, images_of
+from lamina.services import ending, observed, surroundings
+from lamina.services.converging import Work, converge
+from lamina.services.plan import plan
+from lamina.services.selecting import selected
+from lamina.services.waiting import wait_for
+from lamina.values import value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lamina.cli.services.view import View
+    from lamina.cli.settings import Settings
+    from lamina.oci.store.store import Store
+    from lamina.services.observed import Observed
+    from lamina.services.plan import Plan
+    from lamina.services.project import Project, Service
+
+
+def _diverged(_services: tuple[Service, ...]) -> Mapping[str, str]:
+    return {}
+
+
+@value
+class Bringing:
+    """What is asked: the services of these `names`, or all; `alone` leaves what they
+    depend on. `recreate` says of each whether its containers are made anew (plan.py);
+    `orphans` removes containers of services that are no more; the rest as Work has it.
+    """
+
+    names: tuple[str, ...] = ()
+    alone: bool = False
+    getting: Getting = Getting()
+    recreate: Callable[[tuple[Service, ...]], Mapping[str, str]] = _diverged
+    orphans: bool = False
+    starts: bool = True
+    patience: int | None = None
+    renews_volumes: bool = False
+
+
+@value
+class Brought:
+    """What was brought up: the services, and their containers."""
+
+    services: tuple[Service, ...]
+    containers: tuple[Observed, ...]
+
+
+def bring_up(
+    store: Store, settings: Settings, project: Project, asked: Bringing, shown: View
+) -> Brought:
+    """Make it so; raises LaminaError."""
+    services = selected(project, asked.names, asked.alone)
+    images = images_of(store, settings, project, services, asked.getting)
+    surroundings.make(store, project, services, shown)
+    planned = plan(
+        project,
+        services,
+        observed.all_of(store.root, project.name),
+        {name: image.id for name, image in images.items()},
+        asked.recreate(services),
+    )
+    _end_orphans(store, project, planned, asked, shown)
+    converge(
+        Work(
+            store=store,
+            project=project,
+            plan=planned,
+            images=images,
+            emit=shown,
+            stopping=threading.Event(),
+            starts=asked.starts,
+            patience=asked.patience,
+            renews_volumes=asked.renews_volumes,
+        )
+    )
+    chosen = {one.name for one in services}
+    there = observed.all_of(store.root, project.name)
+    found = tuple(one for one in there if one.service in chosen and not one.once)
+    return Brought(services, found)
+
+
+def bring_up_dependencies(
+    store: Store, settings: Settings, project: Project, service: Service, shown: View
+) -> None:
+    """Bring up what a service depends on, and wait until it may start; LaminaError."""
+    names = tuple(
+        one.service for one in service.depends_on if project.service(one.service)
+    )
+    if not names:
+        return
+    brought = bring_up(store, settings, project, Bringing(names), shown)
+    for dependency in service.depends_on:
+        for one in brought.containers:
+            if one.service == dependency.service:
+                wait_for(
+                    store.root, one.container, dependency.condition, threading.Event()
+                )
+
+
+def _end_orphans(
+    store: Store, project: Project, planned: Plan, asked: Bringing, shown: View
+) -> None:
+    if not planned.orphans:
+        return
+    if not asked.orphans:
+        names = ", ".join(one.container.name for one in planned.orphans)
+        print(
+            f"lamina: warning: containers of services that are no more ({names}) are "
+            "of this project; `--remove-orphans` removes them.",
+            file=sys.stderr,
+        )
+        return
+    ending.stop_all(store, planned.orphans, project, asked.patience, shown)
+    for one in planned.orphans:
+        ending.remove(store, one.container, shown)
