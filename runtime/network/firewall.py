@@ -1,7 +1,8 @@
 """The network's firewall: one nftables table of its rules (rules.py), swapped whole.
 
-A network with IPv6 has one of the family ip6 as well. What others' tables need to be
-told is guest_rules.py.
+A network with IPv6 has one of the family ip6 as well. What groups have in it is
+rewritten by itself: group_rules.py. What others' tables need to be told is
+guest_rules.py.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import _socket
 import errno
 
-from lamina.runtime.network import netlink
+from lamina.runtime.network import group_rules, netlink
 from lamina.runtime.network import nftables as nft
+from lamina.runtime.network.group_rules import NONE
 from lamina.runtime.network.rules import (
+    GROUPS,
     PORTS,
     PORTS_AT,
     Chain,
@@ -23,7 +26,11 @@ from lamina.runtime.network.rules import (
 )
 from lamina.values import value
 
-_VERSION = 1  # of `contents`; a test says when to count on
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lamina.runtime.network.group_rules import Plan
+
+_VERSION = 2  # of `contents`; a test says when to count on
 _MAPS = 2
 
 
@@ -39,20 +46,25 @@ class Element:
 
 
 def install(
-    socket: netlink.Socket, table: Table, elements: tuple[Element, ...]
+    socket: netlink.Socket,
+    table: Table,
+    elements: tuple[Element, ...],
+    plan: Plan = NONE,
 ) -> None:
     """Put the table up, in one transaction with the one it replaces, if any."""
     new = nft.new_table(table.name, _mark(table))
     add = tuple(_add(table.name, element) for element in elements)
     old = nft.delete_table(table.name)
-    nft.transact(socket, new, old, new, *contents(table), *add)
+    groups = group_rules.contents(table.name, plan)
+    nft.transact(socket, new, old, new, *contents(table), *add, *groups)
     if table.subnet6:
         made = (new, old, new, *contents6(table))
         nft.transact(socket, *map(nft.of_ipv6, made))
 
 
 def intact(socket: netlink.Socket, table: Table) -> bool:
-    """Whether the table is there as `install` makes it, with all of its rules."""
+    """Whether the table is there as `install` makes it, with all of its rules but
+    those of groups."""
     whole = _whole(socket, table, nft.IP, chains(table), _MAPS)
     if whole and table.subnet6:
         return _whole(socket, table, nft.IP6, chains6(table), 0)
@@ -74,10 +86,12 @@ def _whole(
         raise
     if found.get(nft.TABLE_USERDATA) != nft.user_comment(_mark(table)):
         return False
-    if int.from_bytes(found[nft.TABLE_USE], "big") != len(chains) + maps:
+    # Rules of groups have maps of their own.
+    if int.from_bytes(found[nft.TABLE_USE], "big") < len(chains) + maps:
         return False
     rules = sum(len(chain[-1]) for chain in chains)
-    return len(nft.rules(socket, table.name, family=family)) == rules
+    listed = nft.rules(socket, table.name, family=family)
+    return sum(nft.chain_of(rule) not in GROUPS for rule, _ in listed) == rules
 
 
 def uninstall(socket: netlink.Socket, table: str) -> None:
@@ -141,6 +155,7 @@ def _mark(table: Table) -> str:
     """The table's comment: `intact` finds the rules of another Lamina by it."""
     more = " internal" if table.internal else ""
     more += "" if table.masquerade else " routed"
+    more += "" if table.icc else " apart"
     return f"lamina rules {_VERSION} for {table.subnet}{more}"
 
 

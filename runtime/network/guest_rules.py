@@ -3,7 +3,7 @@
 dockerd sets the policy of that chain to drop, which no accept in a table of ours
 outweighs. So where it exists, of ip or of ip6, it gets two rules that accept what
 enters and leaves our bridge, behind the jump to DOCKER-USER, whose rules are the
-administrator's; the chain `fwd` of rules.py still decides.
+administrator's; the chain `forward` of rules.py still decides.
 """
 
 from __future__ import annotations

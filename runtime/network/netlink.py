@@ -114,13 +114,17 @@ def sequence(body: bytes, offset: int = 0) -> Iterator[tuple[int, bytes]]:
         offset += (size + 3) & ~3
 
 
-class Socket:
-    """A netlink socket, for the network namespace of the thread that makes it."""
+def new_socket(protocol: int) -> _socket.socket:
+    kind = _socket.SOCK_RAW | _socket.SOCK_CLOEXEC
+    return _socket.socket(_socket.AF_NETLINK, kind, protocol)
 
-    def __init__(self, protocol: int) -> None:
-        self._socket = _socket.socket(
-            _socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, protocol
-        )
+
+class Socket:
+    """A netlink socket, for the network namespace of the thread that makes it, or for
+    that of who has `made` it."""
+
+    def __init__(self, protocol: int, made: _socket.socket | None = None) -> None:
+        self._socket = made or new_socket(protocol)
         self._sequence = 0
         for option in (_CAP_ACK, _EXTENDED_ACK, _STRICT_CHECK):
             try:
@@ -159,7 +163,9 @@ class Socket:
 
         Raises NetlinkError; `index` counts `begin` as -1.
         """
-        first = self._send((begin, *messages, end))
+        # Refusals come without being asked for; hundreds of receipts would not fit
+        # into what the kernel holds for us.
+        first = self._send((begin, *messages, end), receipts=0)
         failure = None
         # The kernel works while we send, so all that it has to say is here now.
         for data in iter(self._pending, b""):
@@ -171,12 +177,12 @@ class Socket:
         if failure is not None:
             raise failure
 
-    def _send(self, messages: tuple[Message, ...]) -> int:
+    def _send(self, messages: tuple[Message, ...], receipts: int = _ACK) -> int:
         """Send in one datagram; the sequence number of the first."""
         first = self._sequence
         packets: list[bytes] = []
         for message in messages:
-            flags = message.flags | _REQUEST | _ACK
+            flags = message.flags | _REQUEST | receipts
             size = _HEADER.size + len(message.body)
             header = _HEADER.pack(size, message.kind, flags, self._sequence, 0)
             packets += (header, message.body, bytes(-size % 4))

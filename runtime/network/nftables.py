@@ -29,15 +29,18 @@ from lamina.runtime.network.netlink import (
 Rule = tuple[bytes, ...]
 
 DROP, ACCEPT, RETURN = 0, 1, -5
+_JUMP = -3
 PREROUTING, FORWARD, OUTPUT, POSTROUTING = 0, 2, 3, 4
 SOURCE, DESTINATION = 12, 16  # offsets in the IPv4 header
 IIFNAME, OIFNAME = 6, 7
 STATE, STATUS = 0, 2
 ESTABLISHED_RELATED, DNAT = 2 | 4, 32
 ADDRESS, PROTOCOL, SERVICE = 7, 12, 13  # nft's type numbers
+_INTEGER = 4
 R0, R1 = 8, 9
 
 RULE_HANDLE = 3
+_RULE_CHAIN = 2
 TABLE_USE, TABLE_USERDATA = 3, 6
 
 _SUBSYSTEM = 10
@@ -51,8 +54,12 @@ IP, IP6 = 2, 10  # families of tables
 _HEADER = bytes((IP, 0, 0, 0))  # struct nfgenmsg: family, version 0
 _BATCH = bytes((0, 0, 0, _SUBSYSTEM))
 _ITEM = 1  # NFTA_LIST_ELEM
-_RULE_POSITION, _RULE_USERDATA = 6, 7
-_SET_IS_MAP = 8
+_RULE_POSITION, RULE_USERDATA = 6, 7
+_SET_IS_ANONYMOUS, _SET_IS_CONSTANT, _SET_IS_MAP = 1, 2, 8
+# libnftables' note of the set's keys, for listings: they are in the machine's order.
+_KEYS_AS_HERE = bytes((0, 4)) + (1).to_bytes(4, netlink.ORDER)
+# The kernel puts a number in the place of %d.
+_ANONYMOUS = "__map%d"
 _L4PROTO = 16
 _WIDE = 1  # the 128 bit register that R0 begins
 
@@ -90,15 +97,28 @@ def new_chain(table: str, name: str, kind: str, hook: int, priority: int) -> Mes
     return Message(_NEWCHAIN, CREATE, _HEADER + body)
 
 
+def new_plain_chain(table: str, name: str) -> Message:
+    """A chain for others to jump to."""
+    return Message(_NEWCHAIN, CREATE, _HEADER + text(1, table) + text(3, name))
+
+
 def require_chain(nft: netlink.Socket, table: str, name: str, family: int = IP) -> None:
     """Raise NetlinkError with ENOENT when there is no such chain."""
     body = _header(family) + text(1, table) + text(3, name)
     nft.request(Message(_GETCHAIN, 0, body))
 
 
-def new_rule(table: str, chain: str, rule: Rule) -> Message:
+def new_rule(table: str, chain: str, rule: Rule, comment: str = "") -> Message:
     """`rule` at the end of the chain."""
-    return Message(_NEWRULE, CREATE | APPEND, _rule(table, chain, rule))
+    body = _rule(table, chain, rule)
+    if comment:
+        body += attribute(RULE_USERDATA, user_comment(comment))
+    return Message(_NEWRULE, CREATE | APPEND, body)
+
+
+def flush(table: str, chain: str) -> Message:
+    """Remove all rules of a chain."""
+    return Message(_DELRULE, 0, _HEADER + text(1, table) + text(2, chain))
 
 
 def insert_rule(
@@ -106,7 +126,7 @@ def insert_rule(
 ) -> Message:
     """`rule` behind the one with the handle `after`, else at the chain's top."""
     body = _rule(table, chain, rule)
-    body += attribute(_RULE_USERDATA, user_comment(comment))
+    body += attribute(RULE_USERDATA, user_comment(comment))
     if after:
         body += attribute(_RULE_POSITION, after)
     return Message(_NEWRULE, CREATE | (APPEND if after else 0), body)
@@ -124,6 +144,11 @@ def rules(
     body = _header(family) + text(1, table) + (text(2, chain) if chain else b"")
     found = nft.request(Message(_GETRULE, DUMP, body))
     return [(netlink.attributes(rule, len(_HEADER)), rule) for rule in found]
+
+
+def chain_of(rule: dict[int, bytes]) -> str:
+    """The chain that a rule is in."""
+    return rule[_RULE_CHAIN].rstrip(b"\0").decode()
 
 
 def new_map(table: str, name: str, key: tuple[int, ...]) -> Message:
@@ -150,6 +175,36 @@ def delete_element(table: str, name: str, key: bytes) -> Message:
     return Message(_DELSETELEM, 0, _HEADER + body)
 
 
+def new_choices(table: str, number: int, targets: tuple[bytes, ...]) -> list[Message]:
+    """A map without a name from 0, 1, ... to `targets`, of one rule of the same
+    transaction (`one_of`) and gone with it; `number` is its own there.
+
+    A target is an address, or an address and a port, each of four bytes.
+    """
+    kinds = (ADDRESS, SERVICE)[: len(targets[0]) // 4]
+    flags = _SET_IS_ANONYMOUS | _SET_IS_CONSTANT | _SET_IS_MAP
+    made = (
+        *(text(1, table), text(2, _ANONYMOUS), be32(3, flags)),
+        *(be32(4, _INTEGER), be32(5, 4)),
+        *(be32(6, _concatenation(kinds)), be32(7, 4 * len(kinds))),
+        be32(10, number),
+        attribute(13, _KEYS_AS_HERE),
+    )
+    items = [
+        nested(
+            _ITEM,
+            nested(1, attribute(1, place.to_bytes(4, netlink.ORDER))),
+            nested(2, attribute(1, target)),
+        )
+        for place, target in enumerate(targets)
+    ]
+    body = (text(1, table), text(2, _ANONYMOUS), nested(3, *items), be32(4, number))
+    return [
+        Message(_NEWSET, CREATE, _HEADER + b"".join(made)),
+        Message(_NEWSETELEM, CREATE, _HEADER + b"".join(body)),
+    ]
+
+
 def user_comment(words: str) -> bytes:
     """libnftnl's user data: type 0, length, text with its zero byte."""
     data = words.encode() + b"\0"
@@ -158,6 +213,12 @@ def user_comment(words: str) -> bytes:
 
 def verdict(code: int) -> bytes:
     return _expression("immediate", be32(1, 0), nested(2, nested(2, be32(1, code))))
+
+
+def jump(chain: str) -> bytes:
+    """Go through another chain's rules, and come back where none has decided."""
+    target = nested(2, be32(1, _JUMP), text(2, chain))
+    return _expression("immediate", be32(1, 0), nested(2, target))
 
 
 def masquerade() -> bytes:
@@ -229,6 +290,33 @@ def dnat_by(name: str) -> Rule:
     lookup = _expression("lookup", text(1, name), be32(2, _WIDE), be32(3, _WIDE))
     target = (be32(1, 1), be32(2, 2), be32(3, _WIDE), be32(5, R1))
     return lookup, _expression("nat", *target)
+
+
+def is_at(offset: int, address: bytes) -> Rule:
+    """`ip saddr x`, `ip daddr x`."""
+    return _payload(1, offset, 4, _WIDE), _compare(address)
+
+
+def for_service(protocol: int, port: bytes) -> Rule:
+    """`meta l4proto x th dport y`."""
+    return (
+        _expression("meta", be32(1, _WIDE), be32(2, _L4PROTO)),
+        _compare(bytes((protocol,))),
+        _payload(2, 2, 2, _WIDE),
+        _compare(port),
+    )
+
+
+def one_of(number: int, count: int, with_port: bool) -> Rule:
+    """`dnat to numgen inc mod COUNT map { ... }`: one after the other of `count`
+    choices, the map being that of this number (`new_choices`)."""
+    choices = (text(1, _ANONYMOUS), be32(2, R0), be32(3, _WIDE), be32(4, number))
+    target = (be32(1, 1), be32(2, 2), be32(3, _WIDE))
+    return (
+        _expression("numgen", be32(1, R0), be32(2, count), be32(3, 0), be32(4, 0)),
+        _expression("lookup", *choices),
+        _expression("nat", *target, *((be32(5, R1),) if with_port else ())),
+    )
 
 
 def _header(family: int) -> bytes:

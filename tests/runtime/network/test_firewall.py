@@ -22,7 +22,7 @@ DNS = Element("127.0.0.1", 53, 17, "10.201.0.2", 5353)
 
 LISTING = """\
 table ip lamina {
-	comment "lamina rules 1 for 10.201.0.0/24"
+	comment "lamina rules 2 for 10.201.0.0/24"
 	map pub {
 		type inet_proto . inet_service : ipv4_addr . inet_service
 		elements = { tcp . 8080 : 10.201.0.2 . 80 }
@@ -33,6 +33,15 @@ table ip lamina {
 		elements = { 127.0.0.1 . udp . 53 : 10.201.0.2 . 5353 }
 	}
 
+	chain virtual {
+	}
+
+	chain fence {
+	}
+
+	chain shared {
+	}
+
 	chain raw {
 		type filter hook prerouting priority raw; policy accept;
 		iifname "lamina0" ip daddr 127.0.0.0/8 drop
@@ -41,13 +50,18 @@ table ip lamina {
 
 	chain pre {
 		type nat hook prerouting priority dstnat - 1; policy accept;
+		iifname "lamina0" jump virtual
+		jump fence
 		ip daddr 127.0.0.0/8 return
+		jump shared
 		dnat ip to ip daddr . meta l4proto . th dport map @pub_at
 		fib daddr type local dnat ip to meta l4proto . th dport map @pub
 	}
 
 	chain out {
 		type nat hook output priority -101; policy accept;
+		jump virtual
+		jump shared
 		dnat ip to ip daddr . meta l4proto . th dport map @pub_at
 		fib daddr type local dnat ip to meta l4proto . th dport map @pub
 	}
@@ -59,7 +73,7 @@ table ip lamina {
 		ip saddr 127.0.0.0/8 oifname "lamina0" masquerade
 	}
 
-	chain fwd {
+	chain forward {
 		type filter hook forward priority filter; policy accept;
 		iifname "lamina0" accept
 		oifname "lamina0" ct state established,related accept
@@ -105,7 +119,7 @@ def test_nft_reads_what_we_mean(nft: netlink.Socket, run: Run) -> None:
 def test_the_version_of_the_rules_counts_their_changes() -> None:
     """Rules of another Lamina are replaced if `_VERSION` went up with them."""
     content = b"".join(message.body for message in rules.contents(TABLE))
-    assert (firewall._VERSION, f"{binascii.crc32(content):08x}") == (1, "cca5d141")
+    assert (firewall._VERSION, f"{binascii.crc32(content):08x}") == (2, "5fe5f55c")
 
 
 def test_a_table_is_replaced_in_one_go(nft: netlink.Socket, run: Run) -> None:
@@ -175,13 +189,13 @@ def test_without_iptables_nothing_has_to_be_admitted(nft: netlink.Socket) -> Non
 
 LISTING6 = """\
 table ip6 lamina_x {
-	comment "lamina rules 1 for 10.201.0.0/24"
+	comment "lamina rules 2 for 10.201.0.0/24"
 	chain post {
 		type nat hook postrouting priority srcnat + 1; policy accept;
 		ip6 saddr fd00:9::/64 oifname != "lm0" masquerade
 	}
 
-	chain fwd {
+	chain forward {
 		type filter hook forward priority filter; policy accept;
 		iifname "lm0" accept
 		oifname "lm0" ct state established,related accept
@@ -190,13 +204,31 @@ table ip6 lamina_x {
 }
 """
 INTERNAL = """\
-	chain fwd {
+	chain forward {
 		type filter hook forward priority filter; policy accept;
 		iifname "lm0" oifname "lm0" accept
 		iifname "lm0" drop
 		oifname "lm0" drop
 	}
 """
+
+
+APART = """\
+	chain forward {
+		type filter hook forward priority filter; policy accept;
+		iifname "lamina0" oifname "lamina0" ct state established,related accept
+		iifname "lamina0" oifname "lamina0" ct status dnat accept
+		iifname "lamina0" oifname "lamina0" drop
+		iifname "lamina0" accept
+"""
+
+
+def test_those_who_are_to_stay_apart_have_no_way_over_the_host(
+    nft: netlink.Socket, run: Run
+) -> None:
+    firewall.install(nft, replace(TABLE, icc=False), ())
+    listed = run("nft list ruleset")
+    assert APART in listed and 'iifname "lamina0" jump virtual' not in listed
 
 
 def test_nft_reads_what_we_mean_of_ipv6_and_of_internal_ones(

@@ -182,7 +182,7 @@ def test_rules_that_somebody_flushed_come_back_with_the_next(site: Site) -> None
     for family in ("ip", "ip6"):
         site.lab.run(f"nft delete table {family} {table}")
         site.container(six)
-        assert "chain fwd" in site.lab.run(f"nft list table {family} {table}")
+        assert "chain forward" in site.lab.run(f"nft list table {family} {table}")
     site.lab.run(f"ip link del lm{six.id[:12]}")
     site.container(six)
     assert "lm" in site.lab.run("ip -br link show type bridge")
