@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lamina.runtime.containers.state import Container
     from lamina.runtime.network.endpoint import Endpoint, Wanted
     from lamina.runtime.network.ports import PortMapping
+    from lamina.runtime.network.published import Lent
     from lamina.runtime.owner import Owner
 
 
@@ -188,7 +189,7 @@ def _connect_networks(root: str, container: Container, owner: Owner) -> Uplink:
             place = endpoints.place_of(root, settings.network)
             wanted = endpoints.wanted(container, settings, f"eth{number}")
             _join(uplink, place, container.id, owner, wanted)
-        _publish(uplink, wanted_ports(container), owner)
+        _publish(uplink, wanted_ports(container), owner, root)
         if endpoints.on_own_networks(container.options):
             resolve(uplink, container)
     except BaseException:
@@ -249,23 +250,39 @@ def _join(
 
 
 def _publish(
-    uplink: Uplink, mappings: tuple[PortMapping, ...], owner: Owner | None
+    uplink: Uplink,
+    mappings: tuple[PortMapping, ...],
+    owner: Owner | None,
+    root: str = "",
 ) -> None:
     """Open ports for the first network that leads out: others have no way in either,
-    and what is asked of them is left, as docker does."""
+    and what is asked of them is left, as docker does. Those of a group are opened once
+    for all of its members, which are containers of `root`."""
     leading = [one for one in uplink.endpoints if one.gateway]
     if mappings and leading:
         from lamina.runtime.network import network
 
-        place = leading[0].place
+        place, address = leading[0].place, leading[0].address
         at = tuple(_on_default_ip(place, mapping) for mapping in mappings)
+        lent = _lent(uplink, root, leading[0], at) if leading[0].group else None
         if uplink.hub is None:
-            published = network.publish(place, leading[0], at, owner)
+            published = network.publish(place, leading[0], at, owner, lent)
         else:
             from lamina.runtime.network.published import forward
 
-            published = forward(at, leading[0].address, uplink.namespace)
+            published = forward(at, address, uplink.namespace, lent)
         uplink.watched, uplink.ports = published, published.ports
+
+
+def _lent(
+    uplink: Uplink, root: str, endpoint: Endpoint, mappings: tuple[PortMapping, ...]
+) -> Lent:
+    """The sockets of ports that the group has open; nobody else opens some for it until
+    the uplink is handed over or closed."""
+    from lamina.runtime.containers import sharing
+
+    uplink.group_lock = sharing.Lock(endpoint)
+    return sharing.borrow(root, endpoint, mappings)
 
 
 def _on_default_ip(place: str, mapping: PortMapping) -> PortMapping:

@@ -8,7 +8,9 @@
 `Options.network` is the first of them. Where more is asked than the default network,
 `Options.networks` has a text for each, in docker's long form of `--network`:
 
-    name=app,alias=web,ip=10.202.0.9,ip6=fd00::9,mac-address=02:...
+    name=app,alias=web,ip=10.202.0.9,ip6=fd00::9,mac-address=02:...,group=web
+
+`group` is ours: those of one group share a virtual address (network/groups.py).
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 DEFAULT, BRIDGE, NONE = "default", "bridge", "none"
 _OTHER = "container:"
 _HEX = frozenset("0123456789abcdef")
-_KEYS = ("name", "alias", "ip", "ip6", "mac-address")
+_GROUP = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+_LONGEST_GROUP = 63
+_KEYS = ("name", "alias", "ip", "ip6", "mac-address", "group")
 # Docker's, which mean nothing here or are so anyway.
 _IGNORED = ("driver-opt", "link-local-ip", "gw-priority")
 
@@ -42,12 +46,16 @@ class Settings:
     ip: str = ""
     ip6: str = ""
     mac: str = ""
+    group: str = ""
 
     def text(self) -> str:
         """As `parse` reads it."""
         fields = [f"name={self.network}"]
         fields += [f"alias={alias}" for alias in self.aliases]
-        named = (("ip", self.ip), ("ip6", self.ip6), ("mac-address", self.mac))
+        named = (
+            *(("ip", self.ip), ("ip6", self.ip6), ("mac-address", self.mac)),
+            ("group", self.group),
+        )
         fields += [f"{key}={given}" for key, given in named if given]
         return ",".join(fields)
 
@@ -75,6 +83,7 @@ def parse(text: str) -> Settings:
         check_address(fields.get("ip", ""), 4),
         check_address(fields.get("ip6", ""), 6),
         check_mac(fields.get("mac-address", "")),
+        check_group(fields.get("group", "")),
     )
 
 
@@ -88,6 +97,18 @@ def check_alias(text: str) -> str:
     """A name that a container may have on a network; raises NetworkError."""
     if not text or len(text) > 253 or any(c.isspace() or c in ",\0" for c in text):
         raise NetworkError(f"{text!r} is no name for a container on a network.")
+    return text
+
+
+def check_group(text: str) -> str:
+    """A name that a group may have, a label of DNS or "" ; raises NetworkError."""
+    if text and not (
+        len(text) <= _LONGEST_GROUP and text[0].isalnum() and _GROUP.issuperset(text)
+    ):
+        raise NetworkError(
+            f"{text!r} is no name for a group of containers.",
+            hint=f"It is of [a-zA-Z0-9_.-], {_LONGEST_GROUP} at most.",
+        )
     return text
 
 
@@ -183,6 +204,8 @@ def wanted(container: Container, settings: Settings, interface: str) -> Wanted:
         settings.mac,
         tuple(dict.fromkeys(filter(None, names))) if own else (container.name,),
         interface,
+        settings.group,
+        settings.aliases if settings.group else (),
     )
 
 
@@ -214,7 +237,7 @@ def check(options: Options) -> None:
             raise NetworkError(
                 f"--network {settings.network} does not go with other networks."
             )
-        asked = settings.aliases or settings.ip or settings.ip6
+        asked = settings.aliases or settings.ip or settings.ip6 or settings.group
         if settings.network == BRIDGE and asked:
             raise NetworkError(
                 "Names and addresses are supported on user-defined networks only.",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lamina.runtime.containers.hubs import Lock as HubLock
+    from lamina.runtime.containers.sharing import Lock as GroupLock
     from lamina.runtime.network.endpoint import Endpoint
     from lamina.runtime.network.hub import Hub
     from lamina.runtime.network.ports import PortMapping
@@ -61,6 +62,8 @@ class Uplink:
         # Where an ordinary user's networks are, and the lock on making it.
         self.hub: Hub | None = None
         self.hub_lock: HubLock | None = None
+        # While the ports that it shares with its group are its own to open.
+        self.group_lock: GroupLock | None = None
 
     @property
     def endpoint(self) -> Endpoint | None:
@@ -113,18 +116,27 @@ class Uplink:
             self.watched.close()
             self.watched = None
         for endpoint in self._leased():
-            from lamina.runtime.network import network
-
-            network.disconnect(endpoint.place, endpoint)
+            self._give_back(endpoint)
         self._let_go()
         self.endpoints = ()
+
+    def _give_back(self, endpoint: Endpoint) -> None:
+        from lamina.runtime.network import network
+
+        def disconnect() -> None:
+            network.disconnect(endpoint.place, endpoint)
+
+        if self.hub is not None:
+            self.hub.run(disconnect)
+        else:
+            disconnect()
 
     def _let_go(self) -> None:
         """Close what the keeper has a copy of, or nobody needs."""
         for socket in self.resolving:
             socket.close()
         self.resolving = ()
-        for held in (self.hub, self.hub_lock):
+        for held in (self.hub, self.hub_lock, self.group_lock):
             if held is not None:
                 held.close()
-        self.hub = self.hub_lock = None
+        self.hub = self.hub_lock = self.group_lock = None

@@ -15,7 +15,7 @@ from lamina.runtime.isolation import children, wire
 from lamina.runtime.isolation.server import taken
 from lamina.runtime.keeper.client import Client
 from lamina.runtime.keeper.execs import Executed
-from lamina.runtime.keeper.lending import SOCKET
+from lamina.runtime.keeper.lending import SOCKET, share_ports
 from lamina.runtime.keeper.restarts import Policy
 
 TYPE_CHECKING = False
@@ -162,6 +162,13 @@ class Control:
         self._kept.lend(line, request["kinds"])
         line.close()
 
+    def _share(
+        self, line: _socket.socket, request: dict[str, Any], _: list[int]
+    ) -> None:
+        """Give another member of its group the sockets of published ports."""
+        share_ports(line, self._kept.given.published, request["ports"])
+        line.close()
+
     def _join(
         self, line: _socket.socket, request: dict[str, Any], fds: list[int]
     ) -> None:
@@ -182,6 +189,7 @@ _OPERATIONS = {
     "leave": Control._leave,
     "attach": Control._attach,
     "lend": Control._lend,
+    "share": Control._share,
     "exec": Control._exec,
     "quit": Control._quit,
     "policy": Control._policy,

@@ -95,6 +95,9 @@ class Given:
             published = taken_over(ports, serving, namespace, _socket_inside)
         inside = self.namespaces[0] if self.namespaces else -1
         self.networks = Networks(data["endpoints"], owner, published, inside)
+        self.networks.inside = _socket_inside
+        if data["hub"]:
+            self.networks.hub = self._held[-2]
         self.resolver: dict[str, Any] | None = data["resolver"]
         self.resolving = fds["resolving"]
 
@@ -129,6 +132,7 @@ class Given:
                 os.close(fd)
             return
         self._held += fds
+        self.networks.hub = fds[0]
         self.lendable |= dict(zip(HUB, fds, strict=True))
 
     def late_parts(self) -> dict[str, Any]:

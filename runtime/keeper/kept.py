@@ -15,6 +15,7 @@ from lamina.runtime.isolation import children
 from lamina.runtime.keeper import farewell, record
 from lamina.runtime.keeper.client import Clients
 from lamina.runtime.keeper.given import Given, clone_mounts
+from lamina.runtime.keeper.health import HEALTHY
 from lamina.runtime.keeper.inputs import Inputs
 from lamina.runtime.keeper.lending import HUB, lend
 from lamina.runtime.keeper.outputs import Outputs
@@ -68,6 +69,8 @@ class Kept:
         self._started = False
         # Whether `stop` was called.
         self._stopping = False
+        # Whether it is to end.
+        self._leaving = False
 
     def _released(self) -> None:
         """Nobody owns the container any more: it lives on by itself."""
@@ -94,6 +97,8 @@ class Kept:
         Without `remove` one of `--rm` stays when it has ended.
         """
         self.policy = Policy(NO)
+        self._leaving = True
+        self._rotate()
         self._state["stopped"] = stopped
         self.given.remove &= remove
         if self._timer and self._run is None:
@@ -133,7 +138,12 @@ class Kept:
     def pause(self, paused: bool) -> None:
         """Freeze its processes, or let them go on; raises ContainerError."""
         if paused:
-            self.given.freeze(True)
+            self.given.networks.rotate(False)
+            try:
+                self.given.freeze(True)
+            except BaseException:
+                self._rotate()
+                raise
             if self._probes is not None:
                 self._probes.stop()
         else:
@@ -141,6 +151,14 @@ class Kept:
             if self._probes is not None:
                 self._probes.go_on()
         self._write(status="paused" if paused else "running")
+        self._rotate()
+
+    def _rotate(self) -> None:
+        """Have its groups lead to it while it can answer."""
+        fit = self.status == "running" and not self._leaving
+        if fit and self.given.check is not None:
+            fit = self._probes is not None and self._probes.health.status == HEALTHY
+        self.given.networks.rotate(fit)
 
     def _thaw(self) -> None:
         """What is frozen would not die of a signal."""
@@ -238,6 +256,7 @@ class Kept:
             restart_count=self._restarts.count,
             stubs=tuple(dict.fromkeys((*self._state["stubs"], *created))),
         )
+        self._rotate()
         self.tell("start")
         if not self._started:
             self.clients.tell({"started": self._run.facts})
@@ -256,6 +275,8 @@ class Kept:
 
     def _probed(self, health: Health) -> None:
         before = self._state["health"]["status"]
+        # Before anybody sees it, who may stop another one then.
+        self._rotate()
         self._write(health=health.described())
         if health.status != before:
             self.tell(f"health_status: {health.status}")
@@ -263,6 +284,7 @@ class Kept:
     def _ended(self, status: int) -> None:
         run, self._run = self._run, None
         assert run is not None
+        self.given.networks.rotate(False)
         self.clients.give_sizes(-1)
         if self._probes is not None:
             self._probes.stop()

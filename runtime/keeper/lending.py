@@ -3,6 +3,8 @@
 A request names what is wanted, out of KINDS; the answer brings a descriptor for each,
 in that order: of a namespace, of a detached mount of the container's /dev/shm, of the
 mount that a volume of that name is (`volume:NAME`), or of a part of the hub.
+
+The members of a group share published ports as well: `share_ports` and `borrow_ports`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,11 @@ from lamina.runtime.isolation.processes import pid_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from lamina.runtime.network.published import Published
+
+    # Protocol, address and port of the host.
+    HostPort = tuple[str, str, int]
 
 SOCKET = "socket"
 MEMORY = "memory"
@@ -75,6 +82,40 @@ def borrow(place: str, kinds: tuple[str, ...]) -> list[int]:
         name = os.path.basename(place)[:12]
         raise ContainerError(f"The namespaces of {name} cannot be joined. {refused}")
     return fds
+
+
+def share_ports(
+    line: _socket.socket, published: Published | None, ports: tuple[HostPort, ...]
+) -> None:
+    """Answer with the sockets of those of `ports` that are shared here."""
+    have = {
+        (one.protocol, one.host_ip, one.host_port): one
+        for one in (published.shared if published is not None else ())
+    }
+    found = [
+        published.sockets_of(have[port]) if published and port in have else ()
+        for port in ports
+    ]
+    counts = tuple(map(len, found))
+    wire.tell(line, {"counts": counts}, tuple(fd for fds in found for fd in fds))
+
+
+def borrow_ports(
+    place: str, ports: tuple[HostPort, ...]
+) -> dict[HostPort, tuple[int, ...]]:
+    """Ask the keeper of the container whose directory `place` is for the sockets of
+    host ports: those that it has. Raises OSError when it does not listen."""
+    line = connect(place)
+    try:
+        line.settimeout(_PATIENCE)
+        wire.send(line, {"op": "share", "ports": ports})
+        data, fds = wire.receive(line)
+    finally:
+        line.close()
+    counts = wire.load(data).get("counts", ()) if data else ()
+    given = iter(fds)
+    found = zip(ports, counts, strict=False)
+    return {port: tuple(next(given) for _ in range(n)) for port, n in found if n}
 
 
 def connect(place: str) -> _socket.socket:

@@ -12,12 +12,14 @@ from lamina.runtime.errors import ContainerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import _socket
     from collections.abc import Callable
     from typing import Any
 
     from lamina.runtime.isolation.loop import Loop
     from lamina.runtime.network.dns.server import Resolver
     from lamina.runtime.network.endpoint import Endpoint
+    from lamina.runtime.network.netlink import Socket
     from lamina.runtime.network.published import Published
     from lamina.runtime.owner import Owner
 
@@ -26,7 +28,11 @@ if TYPE_CHECKING:
 
 
 class Networks:
-    """`owner` has the leases: who keeps the container. `namespace` is its network."""
+    """`owner` has the leases: who keeps the container. `namespace` is its network.
+
+    `hub` is where the networks are (-1: here), and `inside` makes a socket in a
+    namespace.
+    """
 
     def __init__(
         self,
@@ -40,14 +46,49 @@ class Networks:
         self._owner = owner
         self._resolver: Resolver | None = None
         self._endpoints: list[Endpoint] = []
+        self._rotating = False
+        self._nft: Socket | None = None
+        self.hub = -1
+        self.inside: Callable[[int, Callable[[], _socket.socket]], _socket.socket]
         if fields:
             from lamina.runtime.network.endpoint import Endpoint
 
             self._endpoints = [Endpoint(*one) for one in fields]
+        if published is not None:
+            published.rest_shared(True)
 
     def described(self) -> tuple[dict[str, Any], ...]:
         """The endpoints as a state has them."""
         return tuple(dict(one.__dict__) for one in self._endpoints)
+
+    def rotate(self, rotating: bool) -> None:
+        """Have its groups lead to it, or no longer; connections that there are stay."""
+        if rotating == self._rotating:
+            return
+        self._rotating = rotating
+        if self.published is not None:
+            self.published.rest_shared(not rotating)
+        for endpoint in self._endpoints:
+            self._rotate(endpoint)
+
+    def _rotate(self, endpoint: Endpoint) -> None:
+        if endpoint.group:
+            from lamina.runtime.network import groups
+
+            at = (endpoint.place, endpoint.address, self._rotating)
+            _quietly(lambda: groups.rotate(*at, self._netfilter()))
+
+    def _netfilter(self) -> Socket:
+        """A netlink socket where the networks are, kept once it was needed."""
+        if self._nft is None:
+            from lamina.runtime.network import netlink
+
+            made = None
+            if self.hub >= 0:
+                number = netlink.NETFILTER
+                made = self.inside(self.hub, lambda: netlink.new_socket(number))
+            self._nft = netlink.Socket(netlink.NETFILTER, made)
+        return self._nft
 
     def resolve(self, loop: Loop, given: dict[str, Any], fds: list[int]) -> None:
         """Answer the container's questions for names at these sockets."""
@@ -87,6 +128,8 @@ class Networks:
             addresses.write(network.leases, replace(known, owner=self._owner))
         self._endpoints.append(endpoint)
         self._tell_resolver()
+        if self._rotating:
+            self._rotate(endpoint)
 
     def leave(self, place: str) -> None:
         """Forget an endpoint; ports that it carried are led by another one."""
@@ -95,6 +138,8 @@ class Networks:
         self._tell_resolver()
         if self.published is None or not any(one.gateway for one in gone):
             return
+        if any(one.group for one in gone):
+            self.published.leave_group()
         from lamina.runtime.network.network_state import network_of
 
         self.published.rest(True)
@@ -121,7 +166,8 @@ class Networks:
     def _give_back(self, endpoint: Endpoint) -> None:
         from lamina.runtime.network import network
 
-        _quietly(lambda: network.disconnect(endpoint.place, endpoint, self._owner))
+        at = (endpoint.place, endpoint, self._owner)
+        _quietly(lambda: network.disconnect(*at, self._nft))
 
 
 def _quietly(call: Callable[[], None]) -> None:

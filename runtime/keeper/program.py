@@ -50,7 +50,7 @@ class Keeper(Server):
         if options["foreign"]:
             from lamina.runtime.keeper import foreign  # noqa: F401
         if options["network"]:
-            from lamina.runtime.network import network, published  # noqa: F401
+            from lamina.runtime.network import groups, network, published  # noqa: F401
             from lamina.runtime.network.dns import server  # noqa: F401
 
     def left(self) -> None:

@@ -4,7 +4,9 @@ One file per address, named by it. Who takes one holds the network's lock; givin
 back is an unlink and needs no lock. The next address is the one after the last given
 out, so that an address rests before it is used again.
 
-    <leases>/10.202.0.2    its Owner, a line; the container's names; its IPv6 address
+    <leases>/10.202.0.2    its Owner, a line; the container's names; its IPv6 address;
+                           of a member of a group (groups.py): the group, whether it is
+                           in rotation ("in", "out"), the names that go with the group
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import os
 
 from lamina.runtime.errors import NetworkError
 from lamina.runtime.owner import Owner
-from lamina.values import value
+from lamina.values import replace, value
 
 _LAST = ".last"
 
@@ -29,16 +31,25 @@ class Wish:
     reserved: frozenset[str] = frozenset()
     names: tuple[str, ...] = ()
     address6: str = ""
+    group: str = ""
+    shared: tuple[str, ...] = ()
 
 
 @value
 class Leased:
-    """A lease of somebody who lives, or is not known to be dead."""
+    """A lease of somebody who lives, or is not known to be dead.
+
+    `rotating`: the group's connections are led to it, too; `shared` are those of its
+    names that are to be the group's.
+    """
 
     address: str
     owner: Owner
     names: tuple[str, ...] = ()
     address6: str = ""
+    group: str = ""
+    rotating: bool = False
+    shared: tuple[str, ...] = ()
 
 
 @value
@@ -111,7 +122,8 @@ def lease(
         address = _any(directory, subnet, wish)
         with open(os.path.join(directory, _LAST), "w") as file:
             file.write(address)
-    write(directory, Leased(address, holder, wish.names, wish.address6))
+    made = Leased(address, holder, wish.names, wish.address6, wish.group)
+    write(directory, replace(made, shared=wish.shared))
     return address
 
 
@@ -136,6 +148,9 @@ def write(directory: str, leased: Leased) -> None:
     names = " ".join(leased.names)
     with open(path, "w", errors="surrogateescape") as file:
         file.write(f"{leased.owner}{names}\n{leased.address6}\n")
+        if leased.group:
+            where = "in" if leased.rotating else "out"
+            file.write(" ".join((leased.group, where, *leased.shared)) + "\n")
     os.rename(path, os.path.join(directory, leased.address))
 
 
@@ -145,9 +160,20 @@ def read(directory: str, address: str) -> Leased | None:
         with open(os.path.join(directory, address), errors="surrogateescape") as file:
             found = Owner.parse(file.readline())
             names, address6 = file.readline().split(), file.readline().strip()
+            group, where, *shared = (*file.readline().split(), "", "")
     except FileNotFoundError:
         return None
-    return Leased(address, found, tuple(names), address6) if found else None
+    if found is None:
+        return None
+    more = (group, where == "in", tuple(filter(None, shared)))
+    return Leased(address, found, tuple(names), address6, *more)
+
+
+def living(directory: str) -> tuple[Leased, ...]:
+    """The leases whose owners live, by their addresses."""
+    found = (read(directory, name) for name in os.listdir(directory) if name[0] != ".")
+    alive = [leased for leased in found if leased is not None and leased.owner.alive]
+    return tuple(sorted(alive, key=lambda leased: number(leased.address)))
 
 
 def _certain(directory: str, subnet: Subnet, wish: Wish) -> str:

@@ -110,6 +110,8 @@ def _index(ip: Any, name: str) -> int | None:
 
 def _subnet_of(ip: Any, index: int) -> Subnet | None:
     for address in ip.get_addr(family=_INET, index=index):
+        if address["prefixlen"] == 32:
+            continue  # a group's virtual address
         text = f"{address.get_attr('IFA_LOCAL')}/{address['prefixlen']}"
         return Subnet.parse(text)
     return None

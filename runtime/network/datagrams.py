@@ -35,16 +35,16 @@ class Datagrams:
 
     def __init__(self, forwarder: Forwarder, socket: _socket.socket) -> None:
         self._forwarder = forwarder
-        self._socket = socket
+        self.socket = socket
         self._clients: dict[_Client, tuple[_socket.socket, float]] = {}
 
     def of(self, socket: _socket.socket) -> bool:
         """Whether they are this socket's clients."""
-        return self._socket is socket
+        return self.socket is socket
 
     def receive(self, _events: int) -> None:
         try:
-            data, client = self._socket.recvfrom(_CHUNK)
+            data, client = self.socket.recvfrom(_CHUNK)
         except OSError:
             return
         try:
@@ -59,14 +59,14 @@ class Datagrams:
 
     def close(self) -> None:
         self.forget()
-        self._socket.close()
+        self.socket.close()
 
     def _upstream(self, client: _Client) -> _socket.socket:
         """The client's socket; the client becomes the most recent one."""
         known = self._clients.pop(client, None)
         if known is None:
             self._expire()
-            target = self._forwarder.target_of(self._socket)
+            target = self._forwarder.target_of(self.socket)
             upstream = self._forwarder.dial(_socket.SOCK_DGRAM, target)
             self._forwarder.watch(
                 upstream.fileno(),
@@ -80,7 +80,7 @@ class Datagrams:
 
     def _answer(self, upstream: _socket.socket, client: _Client) -> None:
         try:
-            self._socket.sendto(upstream.recv(_CHUNK), client)
+            self.socket.sendto(upstream.recv(_CHUNK), client)
         except BlockingIOError:
             return
         except OSError:

@@ -11,7 +11,7 @@ class Endpoint:
 
     `network` is the bridge, `place` the network's state directory ("": a user's, which
     is in no directory), `name` what people call it; `names` are those that the
-    container has on it.
+    container has on it, `group` is that of which it is a member there.
     """
 
     address: str
@@ -27,6 +27,7 @@ class Endpoint:
     address6: str = ""
     prefix6: int = 0
     gateway6: str = ""
+    group: str = ""
 
 
 @value
@@ -34,7 +35,7 @@ class Wanted:
     """What is asked of an endpoint; "" is what the network gives.
 
     `network` is what people call the network; `names` are those by which the others
-    on it find the container.
+    on it find the container; `shared` are those that lead to its `group` instead.
     """
 
     network: str = ""
@@ -43,3 +44,5 @@ class Wanted:
     mac: str = ""
     names: tuple[str, ...] = ()
     interface: str = "eth0"
+    group: str = ""
+    shared: tuple[str, ...] = ()

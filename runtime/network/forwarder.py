@@ -56,6 +56,7 @@ class Forwarder:
         self._datagrams: list[Datagrams] = []
         self._targets: dict[int, tuple[bool, _Target]] = {}
         self._resting = False
+        self._held: set[int] = set()
         self._receive: Callable[[_socket.socket, _Target], None] | None = None
 
     def fileno(self) -> int:
@@ -83,6 +84,7 @@ class Forwarder:
         fd = socket.fileno()
         self.watch(fd, 0, lambda _: None)
         del self._targets[fd]
+        self._held.discard(fd)
         if self._acceptors.pop(fd, None) is None:
             (clients,) = (one for one in self._datagrams if one.of(socket))
             self._datagrams.remove(clients)
@@ -97,6 +99,13 @@ class Forwarder:
     def serving(self) -> tuple[tuple[int, bool, _Target], ...]:
         """The sockets that are served: descriptor, whether of streams, target."""
         return tuple((fd, stream, to) for fd, (stream, to) in self._targets.items())
+
+    def socket(self, fd: int) -> _socket.socket:
+        """The socket of one of those descriptors."""
+        found = self._acceptors.get(fd)
+        if found is not None:
+            return found
+        return next(one.socket for one in self._datagrams if one.socket.fileno() == fd)
 
     def redirect(self, address: str, namespace: int | None = None) -> None:
         """Pass what arrives from now on to `address`, dialled from `namespace`, and to
@@ -114,6 +123,17 @@ class Forwarder:
         self._resting = resting
         if len(self._streams) < self._most:
             self._listen(not resting)
+
+    def hold_back(self, fds: tuple[int, ...], held: bool) -> None:
+        """Leave what arrives at these sockets to others who have them, or take it."""
+        if held:
+            self._held.update(fds)
+        else:
+            self._held.difference_update(fds)
+        self._listen(not self._resting and len(self._streams) < self._most)
+        for fd, (stream, _) in self._targets.items():
+            if not stream:
+                self._epoll.modify(fd, 0 if fd in self._held else select.EPOLLIN)
 
     def serve(self) -> None:
         """Do what can be done now."""
@@ -207,7 +227,8 @@ class Forwarder:
     def _listen(self, on: bool) -> None:
         """Take new connections, or leave them in the kernel's queue."""
         for fd in self._acceptors:
-            self._epoll.modify(fd, select.EPOLLIN if on else 0)
+            taken = on and fd not in self._held
+            self._epoll.modify(fd, select.EPOLLIN if taken else 0)
 
     def _ended(self, side: _Side) -> None:
         if len(self._streams) == self._most:

@@ -21,6 +21,8 @@ from lamina.values import value
 
 INTERFACE = "eth0"
 
+# The prefix length of an address that is all of its network.
+_ALONE = 32
 _PATIENCE = 200  # times half a millisecond
 
 _NEWLINK, _DELLINK, _GETLINK = 16, 17, 18
@@ -77,7 +79,9 @@ def find_bridge(route: netlink.Socket, name: str) -> Bridge | None:
     if info.get(_INFO_KIND, b"").rstrip(b"\0") != b"bridge":
         return None
     mtu = int.from_bytes(given[_IFLA_MTU], netlink.ORDER)
-    address, prefix = _address(route, index)
+    # A group's virtual address (groups.py) has no neighbours.
+    own = [one for one in addresses_of(route, index) if one[1] < _ALONE]
+    address, prefix = own[0] if own else ("", 0)
     return Bridge(index, bool(flags & _IFF_UP), mtu, address, prefix)
 
 
@@ -91,15 +95,16 @@ def _find(route: netlink.Socket, name: str) -> bytes | None:
         raise
 
 
-def _address(route: netlink.Socket, index: int) -> tuple[str, int]:
-    """The first IPv4 address of the link and its prefix length."""
+def addresses_of(route: netlink.Socket, index: int) -> tuple[tuple[str, int], ...]:
+    """The IPv4 addresses of a link and their prefix lengths."""
     query = Message(_GETADDR, netlink.DUMP, _ADDRESS.pack(_INET, 0, 0, 0, index))
+    found = []
     for answer in route.request(query):
         _, prefix, _, _, owner = _ADDRESS.unpack_from(answer)
         given = netlink.attributes(answer, _ADDRESS.size)
         if owner == index and _IFA_LOCAL in given:
-            return _socket.inet_ntoa(given[_IFA_LOCAL]), prefix
-    return "", 0
+            found.append((_socket.inet_ntoa(given[_IFA_LOCAL]), int(prefix)))
+    return tuple(found)
 
 
 def index_of(route: netlink.Socket, name: str) -> int:
@@ -117,7 +122,8 @@ def find_endpoint(route: netlink.Socket) -> tuple[str, int, str, int, str]:
     if found is None:
         return "", 0, "", 0, ""
     given = netlink.attributes(found, _LINK.size)
-    address, prefix = _address(route, _LINK.unpack_from(found)[3])
+    own = addresses_of(route, _LINK.unpack_from(found)[3])
+    address, prefix = own[0] if own else ("", 0)
     mtu = int.from_bytes(given[_IFLA_MTU], netlink.ORDER)
     mac = given.get(_IFLA_ADDRESS, b"").hex(":")
     return address, prefix, _gateway(route), mtu, mac
@@ -228,6 +234,11 @@ def _new_address(index: int, address: str, prefix: int) -> Message:
     given = attribute(_IFA_LOCAL, own) + attribute(_IFA_ADDRESS, own)
     create = netlink.CREATE | netlink.EXCLUSIVE
     return Message(_NEWADDR, create, header + given + u32(_IFA_FLAGS, _IFA_F_NODAD))
+
+
+def own_address(index: int, address: str) -> Message:
+    """One more address of a link, without neighbours."""
+    return _new_address(index, address, _ALONE)
 
 
 def default_route(index: int, gateway: str) -> Message:

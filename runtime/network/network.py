@@ -17,7 +17,9 @@ from lamina.runtime.errors import NetworkError
 from lamina.runtime.network import (
     addresses,
     bridge,
+    conntrack,
     firewall,
+    groups,
     guest_rules,
     links,
     netlink,
@@ -168,6 +170,7 @@ def _endpoint(network: Network, host: Bridge, address: str, wanted: Wanted) -> E
         address6=address6,
         prefix6=layout.prefix6 if layout else 0,
         gateway6=layout.gateway6 if layout and not internal else "",
+        group=wanted.group,
     )
 
 
@@ -217,9 +220,15 @@ def unplug(namespace: int, endpoint: Endpoint, others: tuple[Endpoint, ...]) -> 
         netns.inside(namespace, cut)
 
 
-def disconnect(state_dir: str, endpoint: Endpoint, me: Owner | None = None) -> None:
+def disconnect(
+    state_dir: str,
+    endpoint: Endpoint,
+    me: Owner | None = None,
+    nft: netlink.Socket | None = None,
+) -> None:
     """Give the address back, once the container's processes are gone; `me` is its
-    owner, this process by default.
+    owner, this process by default. `nft` is a socket of where the network is, if that
+    is elsewhere.
 
     Whoever cleans up after a dead process may call it as well: the ports that it
     left open are closed, and an address that another living process has by now stays
@@ -230,14 +239,29 @@ def disconnect(state_dir: str, endpoint: Endpoint, me: Owner | None = None) -> N
     if endpoint.network != network.bridge:
         return  # a user's network: there is no lease
     with Lock(network):
-        owner = addresses.owner(network.leases, endpoint.address)
+        leased = addresses.read(network.leases, endpoint.address)
+        owner = leased.owner if leased is not None else None
         mine = owner is not None and owner.pid == (me.pid if me else os.getpid())
         if mine or owner is None or not owner.alive:
             addresses.release(network.leases, endpoint.address)
+            if endpoint.group:
+                _leave_group(network, endpoint, nft)
     if not mine:
         from lamina.runtime.network.published import collect
 
         collect(state_dir)
+
+
+def _leave_group(
+    network: Network, endpoint: Endpoint, nft: netlink.Socket | None
+) -> None:
+    own = nft or netlink.Socket(netlink.NETFILTER)
+    try:
+        groups.lead(network, own)
+        conntrack.forget_answers(own, endpoint.address)
+    finally:
+        if nft is None:
+            own.close()
 
 
 def remove_network(state_dir: str) -> bool:
@@ -247,6 +271,7 @@ def remove_network(state_dir: str) -> bool:
         if addresses.leases(network.leases):
             return False
         portmap.clear(network.ports)
+        groups.clear(network)
         with netlink.Socket(netlink.NETFILTER) as nft:
             guest_rules.dismiss(nft, network.bridge)
             firewall.uninstall(nft, network.table)
@@ -261,20 +286,33 @@ def _lease(network: Network, owner: Owner, wanted: Wanted) -> tuple[str, Bridge]
     """An address, on a network that has been seen to be whole."""
     with Lock(network), netlink.Socket(netlink.ROUTE) as route:
         host = sound(network, route)
+        joins, taken = wanted.group, frozenset((host.address, wanted.address))
+        first = joins and groups.admit(network, host.subnet, joins, taken)
         wish = _wish(network, host, wanted)
-        return addresses.lease(network.leases, host.subnet, owner, wish), host
+        address = addresses.lease(network.leases, host.subnet, owner, wish)
+        if first:
+            groups.answer(network, route, host.index)
+            with netlink.Socket(netlink.NETFILTER) as nft:
+                groups.lead(network, nft)
+        return address, host
 
 
 def _wish(network: Network, host: Bridge, wanted: Wanted) -> addresses.Wish:
     layout = network.layout
-    reserved = {host.address}
+    reserved = {host.address, *groups.virtual(network).values()}
     among = None
     if layout is not None:
         reserved |= {layout.gateway, *layout.reserved}
         among = Subnet.parse(layout.pool) if layout.pool else None
         _check_ipv6(network, layout, wanted)
     return addresses.Wish(
-        wanted.address, among, frozenset(reserved), wanted.names, wanted.address6
+        wanted.address,
+        among,
+        frozenset(reserved),
+        wanted.names,
+        wanted.address6,
+        wanted.group,
+        wanted.shared,
     )
 
 

@@ -11,6 +11,7 @@ theirs in NETWORKS, by their IDs; an ordinary user's in the store (`networks_of`
     <state_dir>/layout        what a user's network was made as: layout.py
     <state_dir>/leases/       who has which address: addresses.py
     <state_dir>/ports/        which host port leads where: portmap.py
+    <state_dir>/groups/       virtual addresses of groups: groups.py
 """
 
 from __future__ import annotations
@@ -52,6 +53,10 @@ class Network:
     @property
     def ports(self) -> str:
         return os.path.join(self.directory, "ports")
+
+    @property
+    def groups(self) -> str:
+        return os.path.join(self.directory, "groups")
 
 
 def is_hosts() -> bool:

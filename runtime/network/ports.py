@@ -33,6 +33,11 @@ class PortMapping:
     protocol: str = "tcp"
     host_last: int = 0
 
+    @property
+    def is_definite(self) -> bool:
+        """Whether one certain host port is asked for."""
+        return bool(self.host_port) and self.host_last <= self.host_port
+
     def __str__(self) -> str:
         """As `ps` shows it."""
         ip = f"[{self.host_ip}]" if ":" in self.host_ip else self.host_ip or "0.0.0.0"

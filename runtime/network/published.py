@@ -10,7 +10,7 @@ import _socket
 import errno
 import os
 
-from lamina.runtime.network import conntrack, firewall, netlink, portmap
+from lamina.runtime.network import conntrack, firewall, groups, netlink, portmap
 from lamina.runtime.network.firewall import Element
 from lamina.runtime.network.forwarder import Forwarder
 from lamina.runtime.network.listeners import bind
@@ -20,26 +20,38 @@ from lamina.runtime.owner import Owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from lamina.runtime.network.endpoint import Endpoint
     from lamina.runtime.network.forwarder import Inside
 
     Receive = Callable[[_socket.socket, tuple[str, int]], None]
+    # The sockets of ports that other members of a group have already.
+    Lent = Mapping[PortMapping, Sequence[_socket.socket]]
+    Led = tuple[Network, tuple[Element, ...]]
 
 
 class Published:
     """Ports that are open until `close`, or until this process is gone.
 
-    `ports` are the mappings with the host ports that they got. The owner watches
-    `fileno()` and calls `serve()` when it is readable.
+    `ports` are the mappings with the host ports that they got, `shared` those of them
+    that are a group's: its members have the sockets together, and the group's rules
+    lead to those in rotation (groups.py). The owner watches `fileno()` and calls
+    `serve()` when it is readable.
     """
 
-    def __init__(self, ports: tuple[PortMapping, ...], forwarder: Forwarder) -> None:
+    def __init__(
+        self,
+        ports: tuple[PortMapping, ...],
+        forwarder: Forwarder,
+        shared: tuple[PortMapping, ...] = (),
+    ) -> None:
         self.ports = ports
+        self.shared = shared
         self._forwarder = forwarder
-        self._led: tuple[Network, tuple[Element, ...]] | None = None
+        self._led: Led | None = None
+        self._shared_led: Led | None = None
         # Kept for moving them: close(2) waits until the kernel has freed the old map's
         # elements, 10 ms (net/netfilter/nf_tables_api.c, nft_rcv_nl_event).
         self._mover: netlink.Socket | None = None
@@ -67,21 +79,21 @@ class Published:
         descriptors for it, and those that it has to hold. They stay this process's, to
         be closed by `release`."""
         serving = self._forwarder.serving()
-        led = None
-        if self._led is not None:
-            network, elements = self._led
-            led = network.directory, tuple(tuple(e.__dict__.values()) for e in elements)
         given = {
             "ports": tuple(tuple(mapping.__dict__.values()) for mapping in self.ports),
+            "shared": tuple(
+                tuple(mapping.__dict__.values()) for mapping in self.shared
+            ),
             "serving": tuple((stream, target) for _, stream, target in serving),
-            "led": led,
+            "led": _plain(self._led),
+            "shared_led": _plain(self._shared_led),
             "inside": self._forwarder.is_inside,
         }
         return given, tuple(fd for fd, _, _ in serving), ()
 
     def release(self) -> None:
         """Let go of the ports, which another process has now."""
-        self._led = None
+        self._led = self._shared_led = None
         self._close()
 
     def close(self) -> None:
@@ -92,7 +104,17 @@ class Published:
             self._led = None
             with Lock(network):
                 _withdraw(network, elements)
+        self._withdraw_shared()
         self._close()
+
+    def _withdraw_shared(self) -> None:
+        """Leave the ports that are shared to the group's others."""
+        if self._shared_led is not None:
+            network, elements = self._shared_led
+            self._shared_led = None
+            with Lock(network), _nft() as nft:
+                _strike(network, elements)
+                groups.lead(network, nft)
 
     def _close(self) -> None:
         self._forwarder.close()
@@ -100,7 +122,7 @@ class Published:
             self._mover.close()
             self._mover = None
 
-    def _elements(self, address: str) -> tuple[Element, ...]:
+    def _elements(self, address: str, shared: bool = False) -> tuple[Element, ...]:
         """What the kernel's map is to have of the ports: IPv4."""
         return tuple(
             Element(
@@ -111,8 +133,35 @@ class Published:
                 mapping.container_port,
             )
             for mapping in self.ports
-            if ":" not in mapping.host_ip
+            if ":" not in mapping.host_ip and (mapping in self.shared) is shared
         )
+
+    def rest_shared(self, resting: bool) -> None:
+        """Leave who comes to the ports that are shared to the group's others, or take
+        them, too."""
+        fds = tuple(fd for mapping in self.shared for fd in self.sockets_of(mapping))
+        self._forwarder.hold_back(fds, resting)
+
+    def leave_group(self) -> None:
+        """Have no more to do with the ports that are shared."""
+        self._withdraw_shared()
+        for mapping in self.shared:
+            for fd in self.sockets_of(mapping):
+                self._forwarder.remove(self._forwarder.socket(fd))
+        self.ports = tuple(one for one in self.ports if one not in self.shared)
+        self.shared = ()
+
+    def sockets_of(self, mapping: PortMapping) -> tuple[int, ...]:
+        """The sockets that hold the host port of a mapping, as descriptors."""
+        wanted = (PROTOCOLS[mapping.protocol], mapping.host_port)
+        hosts = (mapping.host_ip,) if mapping.host_ip else ("0.0.0.0", "::")
+        found = []
+        for fd, _, _ in self._forwarder.serving():
+            socket = self._forwarder.socket(fd)
+            host, port, *_ = socket.getsockname()
+            if (socket.proto, port) == wanted and host in hosts:
+                found.append(fd)
+        return tuple(found)
 
     def add(
         self, mapping: PortMapping, sockets: tuple[_socket.socket, ...], address: str
@@ -180,12 +229,19 @@ class Published:
         """Have the kernel lead IPv4 to the container at `address`, on behalf of
         `owner`."""
         elements = self._elements(address)
+        shared = self._elements(address, shared=True)
         self._led = network, elements
         with Lock(network), _nft() as nft:
             _withdraw(network, portmap.stale(network.ports))
             for element in elements:
                 portmap.record(network.ports, element, owner)
             self._lead(nft, network, elements)
+            if shared:
+                self._shared_led = network, shared
+                _strike(network, portmap.stale(network.ports, shared=True))
+                for element in shared:
+                    portmap.record(network.ports, element, owner, shared=True)
+                groups.lead(network, nft)
             _forget_flows(nft, elements)
 
     def _lead(
@@ -205,13 +261,15 @@ def publish(
     endpoint: Endpoint,
     ports: tuple[PortMapping, ...],
     owner: Owner | None = None,
+    lent: Lent | None = None,
 ) -> Published:
     """Open `ports` of the host for the container at `endpoint`.
 
-    They are led there while `owner` lives, which is this process by default. Raises
-    NetworkError when a port is taken, saying by whom if that can be seen.
+    They are led there while `owner` lives, which is this process by default. `lent`: as
+    for `forward`. Raises NetworkError when a port is taken, saying by whom if that can
+    be seen.
     """
-    opened = forward(ports, endpoint.address)
+    opened = forward(ports, endpoint.address, lent=lent)
     owner = owner or Owner.of(endpoint.address)
     try:
         with explained("The kernel refuses to publish a port"):
@@ -234,32 +292,60 @@ def taken_over(
         socket = _socket.socket(fileno=fd)
         add = forwarder.add_stream if stream else forwarder.add_datagram
         add(socket, target)
-    opened = Published(tuple(PortMapping(*m) for m in given["ports"]), forwarder)
-    if given["led"] is not None:
-        directory, elements = given["led"]
-        opened._led = network_of(directory), tuple(Element(*e) for e in elements)
+    ports, shared = (
+        tuple(PortMapping(*m) for m in given[kind]) for kind in ("ports", "shared")
+    )
+    opened = Published(ports, forwarder, shared)
+    opened._led = _of_plain(given["led"])
+    opened._shared_led = _of_plain(given["shared_led"])
     return opened
 
 
+def _plain(led: Led | None) -> Any:
+    """What is led, as `_of_plain` reads it."""
+    if led is None:
+        return None
+    network, elements = led
+    return network.directory, tuple(tuple(e.__dict__.values()) for e in elements)
+
+
+def _of_plain(plain: Any) -> Led | None:
+    if plain is None:
+        return None
+    directory, elements = plain
+    return network_of(directory), tuple(Element(*e) for e in elements)
+
+
 def forward(
-    ports: tuple[PortMapping, ...], address: str, namespace: int | None = None
+    ports: tuple[PortMapping, ...],
+    address: str,
+    namespace: int | None = None,
+    lent: Lent | None = None,
 ) -> Published:
     """Open `ports` of the host; this process passes on what arrives there.
 
     With `namespace` it dials from inside that network namespace, which is how an
-    ordinary user reaches a container whose address the host knows nothing of.
+    ordinary user reaches a container whose address the host knows nothing of. `lent`
+    are the sockets that other members of the container's group have already, None where
+    it is in no group: members share each host port that is asked for by its number.
     """
     forwarder = Forwarder(namespace)
     got = []
+    shared = []
     try:
         for mapping in ports:
-            bound, sockets = bind(mapping)
+            if lent and mapping in lent:
+                bound, sockets = mapping, lent[mapping]
+            else:
+                bound, sockets = bind(mapping)
             got.append(bound)
+            if lent is not None and mapping.is_definite:
+                shared.append(bound)
             _serve(forwarder, mapping, sockets, address)
     except BaseException:
         forwarder.close()
         raise
-    return Published(tuple(got), forwarder)
+    return Published(tuple(got), forwarder, tuple(shared))
 
 
 def _serve(
@@ -292,7 +378,18 @@ def collect(state_dir: str) -> int:
     with Lock(network), explained("The kernel refuses to close a port"):
         left = portmap.stale(network.ports)
         _withdraw(network, left)
-    return len(left)
+        shared = portmap.stale(network.ports, shared=True)
+        if shared:
+            _strike(network, shared)
+            with _nft() as nft:
+                groups.lead(network, nft)
+    return len(left) + len(shared)
+
+
+def _strike(network: Network, elements: tuple[Element, ...]) -> None:
+    """Note no more that a group's member publishes these; the rules are led anew."""
+    for element in elements:
+        portmap.forget(network.ports, element, shared=True)
 
 
 def _withdraw(network: Network, elements: tuple[Element, ...]) -> None:

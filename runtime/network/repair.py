@@ -11,6 +11,7 @@ from lamina.runtime.errors import NetworkError
 from lamina.runtime.network import (
     bridge,
     firewall,
+    groups,
     guest_rules,
     links,
     netlink,
@@ -35,6 +36,7 @@ def sound(network: Network, route: netlink.Socket) -> Bridge:
     host = _usable_bridge(network, route)
     if host is None or not _guarded(network, host):
         host = _repair(network, route)
+    groups.answer(network, route, host.index)
     return host
 
 
@@ -48,11 +50,14 @@ def _usable_bridge(network: Network, route: netlink.Socket) -> Bridge | None:
 
 
 def _guarded(network: Network, host: Bridge) -> bool:
-    """Whether the rules are as they have to be."""
+    """Whether the rules are as they have to be; those of groups are made so, for
+    members end unseen."""
     with netlink.Socket(netlink.NETFILTER) as nft:
-        return firewall.intact(nft, _table(network, host)) and guest_rules.admitted(
-            nft, network.bridge
-        )
+        if not firewall.intact(nft, _table(network, host)):
+            return False
+        if os.path.isdir(network.groups):
+            groups.lead(network, nft)
+        return guest_rules.admitted(nft, network.bridge)
 
 
 def _repair(network: Network, route: netlink.Socket) -> Bridge:
@@ -65,7 +70,8 @@ def _repair(network: Network, route: netlink.Socket) -> Bridge:
         table = _table(network, host)
         with netlink.Socket(netlink.NETFILTER) as nft:
             if not firewall.intact(nft, table):
-                firewall.install(nft, table, portmap.living(network.ports))
+                ports = portmap.living(network.ports)
+                firewall.install(nft, table, ports, groups.plan(network))
             guest_rules.admit(nft, network.bridge)
         if _guarded(network, host):
             return host
@@ -98,6 +104,7 @@ def _table(network: Network, host: Bridge) -> rules.Table:
         layout.subnet6,
         layout.internal,
         layout.masquerade,
+        layout.icc,
     )
 
 

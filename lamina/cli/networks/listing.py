@@ -171,7 +171,7 @@ def network_json(store: Store, name: str) -> dict[str, Any]:
         if name == known or (len(name) >= _SHORT and identity.startswith(name)):
             return _predefined(known, identity)
     found = definitions.load(store.root, name)
-    return _document(
+    document = _document(
         found.name,
         found.id,
         "bridge",
@@ -184,6 +184,10 @@ def network_json(store: Store, name: str) -> dict[str, Any]:
         options=dict(found.options),
         labels=dict(found.labels),
     )
+    from lamina.cli.networks.services import services_json
+
+    services = services_json(store.root, found.place)
+    return {**document, "Services": services} if services else document
 
 
 def _ipam(found: Definition) -> list[dict[str, str]]:

@@ -84,12 +84,11 @@ class Resolver:
             pairs = [(one.address, one.address6) for one in found] if found else None
         if pairs is None:
             return None
-        first = os.urandom(1)[0] % len(pairs)
-        pairs = pairs[first:] + pairs[:first]
         wanted = {message.A: 0, message.ANY: 0, message.AAAA: 1}.get(kind)
-        texts = [] if wanted is None else [pair[wanted] for pair in pairs]
+        texts = [] if wanted is None else [one[wanted] for one in pairs if one[wanted]]
+        first = os.urandom(1)[0] % (len(texts) or 1)
         # A name without addresses of this kind is there all the same (RFC 4074).
-        records = tuple(message.address(text) for text in texts if text)
+        records = tuple(map(message.address, texts[first:] + texts[:first]))
         return message.answer(
             data, question, records, message.AAAA if wanted == 1 else message.A
         )

@@ -5,7 +5,18 @@ from pathlib import Path
 import pytest
 
 from lamina.runtime.errors import NetworkError
-from lamina.runtime.network.addresses import Subnet, lease, leases, owner, release
+from lamina.runtime.network.addresses import (
+    Leased,
+    Subnet,
+    Wish,
+    lease,
+    leases,
+    living,
+    owner,
+    read,
+    release,
+    write,
+)
 from lamina.runtime.owner import Owner
 from lamina.values import replace
 
@@ -64,3 +75,18 @@ def test_release_is_idempotent(tmp_path: Path) -> None:
 def test_a_new_subnet_begins_at_its_beginning(tmp_path: Path) -> None:
     lease(str(tmp_path), SUBNET, ME)
     assert lease(str(tmp_path), Subnet.parse("10.9.9.0/24"), ME) == "10.9.9.2"
+
+
+def test_a_lease_says_of_which_group_and_whether_it_is_led_to(tmp_path: Path) -> None:
+    wish = Wish(names=("web-1", "www"), group="web", shared=("www",))
+    address = lease(str(tmp_path), SUBNET, ME, wish)
+    known = read(str(tmp_path), address)
+    assert known == Leased(
+        address, ME, ("web-1", "www"), group="web", shared=("www",), rotating=False
+    )
+    write(str(tmp_path), replace(known, rotating=True))
+    assert read(str(tmp_path), address) == replace(known, rotating=True)
+    plain = lease(str(tmp_path), SUBNET, ME)
+    assert read(str(tmp_path), plain) == Leased(plain, ME)
+    lease(str(tmp_path), SUBNET, DEAD)
+    assert [one.address for one in living(str(tmp_path))] == [address, plain]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lamina.runtime.isolation.loop import Loop
-from lamina.runtime.network import addresses, layout
-from lamina.runtime.network.addresses import Leased
+from lamina.runtime.network import addresses, groups, layout
+from lamina.runtime.network.addresses import Leased, Subnet
 from lamina.runtime.network.dns import message
 from lamina.runtime.network.dns.names import Names
 from lamina.runtime.network.dns.server import Resolver
@@ -37,6 +37,16 @@ class Place:
 
     def loses(self, address: str) -> None:
         addresses.release(self._network.leases, address)
+
+    def has_member(
+        self, address: str, name: str, *shared: str, out: bool = False
+    ) -> None:
+        """A member of the group `web`, with names that go with it."""
+        names = (name, *shared)
+        made = Leased(address, Owner.of(name), names, "", "web", not out, shared)
+        if groups.admit(self._network, Subnet.parse("10.0.0.0/24"), "web"):
+            assert groups.virtual(self._network) == {"web": "10.0.0.254"}
+        addresses.write(self._network.leases, made)
 
 
 @pytest.fixture
@@ -120,6 +130,54 @@ def test_names_aliases_and_several_of_one_name(
     assert code(ask(resolver, query("db"))) == message.SERVER_FAILURE
     place.has("10.0.0.5", "db")
     assert found(ask(resolver, query("database"))) == {"10.0.0.5"}
+
+
+def test_a_group_is_found_by_its_address_once_it_has_one(
+    place: Place, serving: Callable[..., Resolver]
+) -> None:
+    resolver = serving()
+
+    def find(name: str) -> set[str]:
+        return found(ask(resolver, query(name)))
+
+    place.has_member("10.0.0.2", "web-1", "www", "first")
+    assert find("web") == find("www") == find("tasks.web") == {"10.0.0.2"}
+    place.has_member("10.0.0.3", "web-2", "www", out=True)
+    for name in ("web", "WEB", "web.app", "www"):
+        assert find(name) == {"10.0.0.254"}
+    # What not all of them are called is somebody's own.
+    assert find("first") == {"10.0.0.2"}
+    assert find("web-2") == {"10.0.0.3"}
+    assert find("tasks.web") == find("Tasks.web.app") == {"10.0.0.2", "10.0.0.3"}
+    said = ask(resolver, query("254.0.0.10.in-addr.arpa", message.PTR))
+    assert said.endswith(b"\x03web\x03app\0")
+    # Somebody else who is called so is found beside it.
+    place.has("10.0.0.9", "other", "www")
+    assert find("www") == {"10.0.0.254", "10.0.0.9"}
+    place.loses("10.0.0.2")
+    assert find("web") == {"10.0.0.254"}
+    assert find("web-2") == {"10.0.0.3"}, "alone, it still has a name of its own"
+    place.loses("10.0.0.3")
+    assert find("web") == find("tasks.web") == set()
+    assert find("www") == {"10.0.0.9"}
+
+
+def test_by_ipv6_a_group_is_its_members_that_are_in_rotation(
+    tmp_path: Path, serving: Callable[..., Resolver]
+) -> None:
+    six = Place(tmp_path / "networks/0123456789abcdef")
+    made = layout.Layout("10.0.0.0/24", "10.0.0.1", subnet6="fd00:9::/64")
+    layout.write(six.path, made)
+    resolver = serving()
+    resolver.names.zones = ((six.path, "app"),)
+    six.has_member("10.0.0.2", "web-1", out=True)
+    six.has_member("10.0.0.3", "web-2")
+    said = ask(resolver, query("web", message.AAAA))
+    assert said[6:8] == b"\0\1"
+    assert said[-16:] == socket.inet_pton(socket.AF_INET6, "fd00:9::3")
+    six.has_member("10.0.0.3", "web-2", out=True)
+    assert ask(resolver, query("web", message.AAAA))[6:8] == b"\0\2"
+    assert found(ask(resolver, query("web"))) == {"10.0.0.254"}
 
 
 def test_what_changes_is_seen(place: Place, serving: Callable[..., Resolver]) -> None:
