@@ -140,7 +140,7 @@ def _finder(
         pull=inputs.pull,
         archived=ArchivedBases(store, inputs.context, elsewhere=inputs.elsewhere),
         registries=inputs.registries,
-        sources=executor.reads.sources,
+        trees=executor.reads.trees,
     )
 
 

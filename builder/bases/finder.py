@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from lamina.builder.bases.pulled import OpenSession
     from lamina.builder.events import Emit
+    from lamina.builder.fetching.trees import Trees
     from lamina.builder.planning.base import BaseRequest
-    from lamina.builder.sources.elsewhere import Sources
     from lamina.oci.digest import Digest
 
 
@@ -43,11 +43,11 @@ class BaseFinder:
         pull: bool,
         archived: ArchivedBases | None = None,
         registries: OpenSession | None = None,
-        sources: Callable[[], Sources] | None = None,
+        trees: Callable[[], Trees] | None = None,
     ) -> None:
         self.found: dict[str, Digest] = {}
         self.has_trees = False
-        self._sources = sources
+        self._trees = trees
         self._store = store
         self._emit = emit
         self._pull = pull
@@ -68,9 +68,9 @@ class BaseFinder:
         """The files at an address, as a base without a config."""
         from lamina.oci.config import ImageConfig
 
-        assert self._sources is not None, "only a build fetches trees"
+        assert self._trees is not None, "only a build fetches trees"
         self.has_trees = True
-        tree = self._sources().tree(request.name)
+        tree = self._trees().tree(request.name)
         return Base(ImageConfig("", ""), (tree.layer,))
 
     def _find(self, request: BaseRequest) -> tuple[str, Image]:

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from lamina.builder.events import Note, Transfer
-from lamina.builder.sources.meter import Waiting
+from lamina.builder.meter import Waiting
 from lamina.oci.errors import InvalidReference
 from lamina.oci.platforms import host_platform, parse_platform
 from lamina.oci.reference import parse_reference

@@ -13,7 +13,7 @@ import time
 
 from lamina.builder.caching import file_lists, wording
 from lamina.builder.solving.graph import CACHE_ORIGIN, BaseOp, CopyOp, RunOp
-from lamina.builder.sources.context_read import ContextRead, mounted
+from lamina.builder.sources.choice import Choice, mounted
 from lamina.oci.digest import Digest
 from lamina.values import value
 
@@ -47,7 +47,7 @@ class _Read:
 
     name: str
     digest: str
-    chosen: ContextRead
+    chosen: Choice
     origin: int
 
 

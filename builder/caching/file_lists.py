@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import zlib
 
-from lamina.builder.sources.stat_cache import unpack_record
+from lamina.builder.sources.record import MODE, unpack_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,5 +78,5 @@ def _entries(selection: Selection) -> Iterator[Entry]:
 
 
 def _line(entry: Entry) -> str:
-    mode = unpack_record(entry.record)[0] & 0o7777
+    mode = unpack_record(entry.record)[MODE] & 0o7777
     return f"{entry.digest[:_SHORT].hex()}{mode:04o}{entry.path}"

@@ -14,7 +14,7 @@ import time
 from lamina import __version__
 from lamina.builder.events import Planned, StepCached
 from lamina.builder.inputs.recipe import files_hold
-from lamina.builder.sources.context_read import ContextRead
+from lamina.builder.sources.choice import Choice
 from lamina.oci.digest import Digest
 from lamina.oci.store.images import SHOWN_DIGITS
 from lamina.values import value
@@ -49,7 +49,7 @@ class Seen:
 
     bases: Mapping[str, str]
     recipe: tuple[tuple[str, str], ...]
-    files: Mapping[ContextRead, str] | None
+    files: Mapping[Choice, str] | None
     until: int
     keys: tuple[str, ...]
 
@@ -154,7 +154,8 @@ def _holds(store: Store, inputs: BuildInputs, record: dict[str, Any]) -> bool:
     try:
         with open_context(inputs.context, inputs.ignore, store) as tree:
             return all(
-                tree.digest(tuple(sources), tuple(exclude), *flags) == digest
+                tree.select(Choice(tuple(sources), tuple(exclude), *flags)).digest
+                == digest
                 for sources, exclude, *flags, digest in record["reads"]
             )
     except LaminaError:

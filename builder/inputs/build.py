@@ -57,8 +57,8 @@ class BuildInputs:
     pull: bool = False
     # Variables that find git and its agent.
     tools: Mapping[str, str] = EMPTY
-    # The largest file that is fetched (0: sources/remote.py), and what an ADD may
-    # unpack from one archive (0: sources/unpacking.py).
+    # The largest file that is fetched (0: fetching/downloads.py), and what an ADD may
+    # unpack from one archive (0: fetching/unpacking.py).
     download_limit: int = 0
     unpack_limit: int = 0
 

@@ -11,11 +11,11 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from lamina.builder.fetching.fetched import FetchedFile
+from lamina.builder.fetching.unpacking import Unpacking, is_archive
 from lamina.builder.ops.copier import opened
 from lamina.builder.ops.files import Arrival, Onto, copy_into, make_directory
-from lamina.builder.sources.fetched import Fetched
 from lamina.builder.sources.items import FileItem
-from lamina.builder.sources.unpacking import Unpacking, is_archive
 from lamina.oci.files.removal import remove_tree
 from lamina.oci.streams.compression import open_stream
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 
 def add_into(
-    items: Iterable[Item | Inline | Fetched],
+    items: Iterable[Item | Inline | FetchedFile],
     onto: Onto,
     arrival: Arrival,
     unpacking: Unpacking = Unpacking(),  # noqa: B008 (a value)
 ) -> None:
     """Add `items` in their order. Raises what `copy_into` does, and InvalidArchive."""
-    waiting: list[Item | Inline | Fetched] = []
+    waiting: list[Item | Inline | FetchedFile] = []
     items = tuple(items)
     several = len(items) > 1
     for item in items:
@@ -49,13 +49,13 @@ def add_into(
 
 @contextlib.contextmanager
 def _archive(
-    item: Item | Inline | Fetched, unpack: bool | None
+    item: Item | Inline | FetchedFile, unpack: bool | None
 ) -> Iterator[int | None]:
     """A descriptor of the item if it is an archive that has to be unpacked."""
     if isinstance(item, FileItem) and unpack is not False:
         with opened(item) as fd:
             yield fd if fd is not None and is_archive(fd) else None
-    elif isinstance(item, Fetched) and unpack:
+    elif isinstance(item, FetchedFile) and unpack:
         fd = os.open(item.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             yield fd if is_archive(fd) else None

@@ -16,7 +16,7 @@ import stat
 import threading
 
 from lamina.builder.errors import MissingSource
-from lamina.builder.sources.context_read import mounted
+from lamina.builder.sources.choice import mounted
 from lamina.builder.sources.items import TreeItem
 from lamina.runtime import paths, syscalls
 from lamina.runtime.isolation.snapshot import Snapshot, mount

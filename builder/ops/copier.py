@@ -16,8 +16,21 @@ from typing import TYPE_CHECKING
 
 from lamina.builder.errors import SourceChanged
 from lamina.builder.sources.reading import carried
+from lamina.builder.sources.record import (
+    CTIME,
+    DEVICE,
+    DIGEST_SIZE,
+    GID,
+    INODE,
+    LINKS,
+    MODE,
+    MTIME,
+    RECORD_SIZE,
+    SIZE,
+    UID,
+    unpack_record,
+)
 from lamina.builder.sources.resolve import DIRECTORY, open_directory
-from lamina.builder.sources.stat_cache import DIGEST_SIZE, RECORD_SIZE, unpack_record
 from lamina.builder.sources.transfer import Transfer, digest_of_written
 
 if TYPE_CHECKING:
@@ -72,12 +85,12 @@ class Copier:
     def owner(self, fields: tuple[int, ...]) -> tuple[int, int]:
         if self._owner is not None:
             return self._owner
-        return (fields[4], fields[5]) if self.tree.owners else _ROOT
+        return (fields[UID], fields[GID]) if self.tree.owners else _ROOT
 
     def mode(self, fields: tuple[int, ...], directory: bool = False) -> int:
         if self._change is None:
-            return fields[0] & 0o7777
-        return self._change.of(fields[0], directory)
+            return fields[MODE] & 0o7777
+        return self._change.of(fields[MODE], directory)
 
     def copy(
         self,
@@ -93,15 +106,15 @@ class Copier:
         """
         self.entries += 1
         fields = known.fields
-        if fields[3] > 1:
+        if fields[LINKS] > 1:
             path = parent.child_path(name)
-            first = self._inodes.setdefault((fields[2], fields[1]), path)
+            first = self._inodes.setdefault((fields[DEVICE], fields[INODE]), path)
             if first != path and self._upper.link(parent, name, first):
                 return
         try:
-            if stat.S_ISREG(fields[0]):
+            if stat.S_ISREG(fields[MODE]):
                 self._regular(source, source_name, known, parent, name)
-            elif stat.S_ISLNK(fields[0]):
+            elif stat.S_ISLNK(fields[MODE]):
                 self._symlink(source, source_name, known, parent, name)
             else:
                 self._special(source, source_name, known, parent, name)
@@ -114,29 +127,29 @@ class Copier:
     ) -> None:
         fields = known.fields
         mode = self.mode(fields)
-        if fields[3] == 1 and self._previous is not None:
-            wanted = (mode, *self.owner(fields), fields[6], fields[7])
+        if fields[LINKS] == 1 and self._previous is not None:
+            wanted = (mode, *self.owner(fields), fields[SIZE], fields[MTIME])
             if self._previous.link(self._upper, parent, name, known.digest, wanted):
-                self.bytes += fields[6]
+                self.bytes += fields[SIZE]
                 return
         given = _open_source(source, source_name)
         try:
             made = self._upper.file(parent, name, mode)
             try:
-                self._transfer.copy(given, made, fields[6])
+                self._transfer.copy(given, made, fields[SIZE])
                 attributes = carried(given, self.tree.owners)
                 if not _is_same(os.fstat(given), fields, self.tree.owners):
                     raise _Different
                 if known.racy:
                     _check_content(made, attributes, known.digest)
                 self._upper.finish_file(
-                    made, self.owner(fields), mode, fields[7], attributes
+                    made, self.owner(fields), mode, fields[MTIME], attributes
                 )
             finally:
                 os.close(made)
         finally:
             os.close(given)
-        self.bytes += fields[6]
+        self.bytes += fields[SIZE]
 
     def _symlink(
         self, source: int, source_name: str, known: Known, parent: Directory, name: str
@@ -148,7 +161,9 @@ class Copier:
         if sha256(os.fsencode(target)).digest() != known.digest:
             raise _Different
         self._upper.symlink(parent, name, target)
-        self._upper.finish_name(parent, name, self.owner(known.fields), known.fields[7])
+        self._upper.finish_name(
+            parent, name, self.owner(known.fields), known.fields[MTIME]
+        )
 
     def _special(
         self, source: int, source_name: str, known: Known, parent: Directory, name: str
@@ -157,7 +172,9 @@ class Copier:
         if not _is_same(status, known.fields, self.tree.owners):
             raise _Different
         self._upper.special(parent, name, status, self.mode(known.fields))
-        self._upper.finish_name(parent, name, self.owner(known.fields), known.fields[7])
+        self._upper.finish_name(
+            parent, name, self.owner(known.fields), known.fields[MTIME]
+        )
 
 
 class TreeCopy:
@@ -213,7 +230,7 @@ class TreeCopy:
             fields = unpack_record(listing.record)
             self._upper.attributes(made.fd, listing.xattrs)
             mode = self._copier.mode(fields, directory=True)
-            self._upper.finish(made, self._copier.owner(fields), mode, fields[7])
+            self._upper.finish(made, self._copier.owner(fields), mode, fields[MTIME])
         finally:
             made.close()
 
@@ -239,7 +256,7 @@ def opened(item: FileItem) -> Iterator[int | None]:
     Raises SourceChanged at the end when it is not what was chosen any more.
     """
     fields = unpack_record(item.entry.record)
-    if not stat.S_ISREG(fields[0]):
+    if not stat.S_ISREG(fields[MODE]):
         yield None
         return
     head, _, name = item.entry.path.rpartition("/")
@@ -280,10 +297,10 @@ def _is_same(status: os.stat_result, fields: tuple[int, ...], layer: bool) -> bo
     each another ctime.
     """
     return (
-        status.st_ino == fields[1]
-        and status.st_size == fields[6]
-        and status.st_mtime_ns == fields[7]
-        and (layer or status.st_ctime_ns == fields[8])
+        status.st_ino == fields[INODE]
+        and status.st_size == fields[SIZE]
+        and status.st_mtime_ns == fields[MTIME]
+        and (layer or status.st_ctime_ns == fields[CTIME])
     )
 
 

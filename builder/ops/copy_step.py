@@ -19,11 +19,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lamina.builder.fetching.fetched import FetchedFile
     from lamina.builder.inputs.build import BuildInputs
     from lamina.builder.ops.previous import Previous
     from lamina.builder.solving.graph import WorkdirOp
     from lamina.builder.solving.work import Work
-    from lamina.builder.sources.fetched import Fetched
     from lamina.builder.sources.items import Item
     from lamina.builder.sources.reads import Reads
     from lamina.oci.store.store import Store
@@ -53,8 +53,8 @@ def copy_step(
         onto = Onto((), None, upper) if operation.link else Onto(lowers, parent, upper)
         items = (*_sources(reads, work, operation), *_inline(operation))
         if operation.add:
+            from lamina.builder.fetching.unpacking import Unpacking
             from lamina.builder.ops.add import add_into
-            from lamina.builder.sources.unpacking import Unpacking
 
             rule = Unpacking(operation.unpack, inputs.unpack_limit)
             add_into(items, onto, arrival, rule)
@@ -96,9 +96,11 @@ def workdir_step(
         make_directory(view, upper, Arrival(f"{operation.path}/", owner))
 
 
-def _sources(reads: Reads, work: Work, operation: CopyOp) -> tuple[Item | Fetched, ...]:
+def _sources(
+    reads: Reads, work: Work, operation: CopyOp
+) -> tuple[Item | FetchedFile, ...]:
     """All that is copied, in the order of the sources."""
-    items: list[Item | Fetched] = []
+    items: list[Item | FetchedFile] = []
     parts = split_sources(operation)
     for number, part in enumerate(parts):
         if isinstance(part, str):

@@ -15,6 +15,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from lamina.builder.errors import CopyConflict, CopyFailed
+from lamina.builder.fetching.fetched import FetchedFile
 from lamina.builder.ops.chmod import parse_mode
 from lamina.builder.ops.copier import Copier, Known, TreeCopy, changed
 from lamina.builder.ops.upper import (
@@ -25,11 +26,10 @@ from lamina.builder.ops.upper import (
     Upper,
     not_a_directory,
 )
-from lamina.builder.sources.fetched import Fetched
 from lamina.builder.sources.items import FileItem, TreeItem
 from lamina.builder.sources.reading import carried
+from lamina.builder.sources.record import MTIME, unpack_record
 from lamina.builder.sources.resolve import open_directory, resolve
-from lamina.builder.sources.stat_cache import unpack_record
 from lamina.builder.sources.transfer import Transfer, write_all
 from lamina.oci.files.workspace import space_error
 from lamina.values import value
@@ -89,7 +89,7 @@ class Copied:
 
 
 def copy_into(
-    items: Iterable[Item | Inline | Fetched],
+    items: Iterable[Item | Inline | FetchedFile],
     view: int | None,
     upper: str,
     arrival: Arrival,
@@ -170,7 +170,7 @@ class _Copying:
         for directory, _ in self._chain:
             directory.close()
 
-    def put(self, item: Item | Inline | Fetched) -> None:
+    def put(self, item: Item | Inline | FetchedFile) -> None:
         """Copy one item to where it belongs."""
         if isinstance(item, TreeItem):
             self._tree(item)
@@ -239,7 +239,7 @@ class _Copying:
             os.close(fd)
         self._count(len(item.content))
 
-    def _fetched(self, item: Fetched, parent: Directory, name: str) -> None:
+    def _fetched(self, item: FetchedFile, parent: Directory, name: str) -> None:
         mode = self._mode(item.mode, directory=False)
         source = os.open(item.path, _SOURCE)
         try:
@@ -278,7 +278,7 @@ class _Copying:
             self.entries += copier.entries
             self.bytes += copier.bytes
         if not item.parents:
-            self._top_mtime = unpack_record(item.listings[0].record)[7]
+            self._top_mtime = unpack_record(item.listings[0].record)[MTIME]
 
     def _copier(self, tree: Tree) -> Copier:
         return Copier(self._upper, tree, self._owner, self._change, self._previous)

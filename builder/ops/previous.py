@@ -15,9 +15,9 @@ import os
 import stat
 
 from lamina.builder.caching.cache import lookup
+from lamina.builder.memos import Table
 from lamina.builder.solving.cachekey import CacheKey
-from lamina.builder.sources.pieces import Table
-from lamina.builder.sources.stat_cache import DIGEST_SIZE
+from lamina.builder.sources.record import DIGEST_SIZE
 from lamina.oci.digest import Digest
 
 TYPE_CHECKING = False

@@ -12,7 +12,7 @@ from lamina.builder.errors import MissingSource
 from lamina.builder.ops.bind_mounts import Binds
 from lamina.builder.ops.cache_mounts import CacheMounts, cache_name
 from lamina.builder.ops.upper import give_away
-from lamina.builder.sources.context_read import mounted
+from lamina.builder.sources.choice import mounted
 from lamina.runtime import syscalls
 from lamina.runtime.isolation.stage import new_file_system
 from lamina.runtime.spec import Mount, Spec

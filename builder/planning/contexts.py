@@ -2,7 +2,7 @@
 
 A folder is read where it lies; an image (`docker-image://`, `oci-layout://`) is a base
 like those of FROM; all else, repositories and archives, is a tree
-(sources/elsewhere.py).
+(fetching/trees.py).
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Sources: where a build's files come from, which of them count, and their digests."""
+"""The files that a build reads: contexts and stages, what counts, and its digests."""

@@ -7,16 +7,16 @@ import threading
 
 from lamina.builder.errors import MissingSource
 from lamina.builder.sources.ignore import parse_ignore
-from lamina.builder.sources.items import Choice, Selection
 from lamina.builder.sources.selection import select
 from lamina.builder.sources.stat_cache import StatCache, is_trustworthy
 from lamina.builder.sources.tree import Tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lamina.builder.sources.meter import Meter
-    from lamina.builder.sources.pieces import Memos
-    from lamina.oci.digest import Digest
+    from lamina.builder.memos import Memos
+    from lamina.builder.meter import Meter
+    from lamina.builder.sources.choice import Choice
+    from lamina.builder.sources.items import Selection
 
 
 class Context:
@@ -39,26 +39,10 @@ class Context:
         """Write back what was learnt about unchanged files, and let go."""
         self.tree.close()
 
-    def select(
-        self,
-        sources: tuple[str, ...],
-        exclude: tuple[str, ...] = (),
-        parents: bool = False,
-        *more: bool,
-    ) -> Selection:
-        """The files that COPY names; `more` are the rest of `selection.Choice`."""
+    def select(self, choice: Choice) -> Selection:
+        """The files that `choice` means, and their digest."""
         with self._lock:
-            return select(self.tree, Choice(sources, exclude, parents, *more))
-
-    def digest(
-        self,
-        sources: tuple[str, ...],
-        exclude: tuple[str, ...] = (),
-        parents: bool = False,
-        *more: bool,
-    ) -> Digest:
-        """The digest of exactly those files."""
-        return self.select(sources, exclude, parents, *more).digest
+            return select(self.tree, choice)
 
 
 def open_context(

@@ -1,4 +1,4 @@
-"""What an instruction names, and the files that it chose."""
+"""Selection: the files that an instruction chose."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ from lamina.builder.sources.listing import Entry, Listing
 from lamina.builder.sources.tree import Tree
 from lamina.oci.digest import Digest
 from lamina.values import value
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    pass
 
 
 @value
@@ -43,15 +39,3 @@ class Selection:
     items: tuple[Item, ...]
     digest: Digest
     warnings: tuple[str, ...] = ()
-
-
-@value
-class Choice:
-    """What an instruction names: sources as written, `--exclude`, `--parents`,
-    `--if-exists`; whether excluding is about files that wildcards match too."""
-
-    sources: tuple[str, ...]
-    exclude: tuple[str, ...] = ()
-    parents: bool = False
-    if_exists: bool = False
-    exclude_matches: bool = True

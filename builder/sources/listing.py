@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import stat
-
-from lamina.builder.sources.stat_cache import (
+from lamina.builder.sources.record import (
+    DEVICE,
     DIGEST_SIZE,
+    INODE,
     RECORD_SIZE,
     unpack_record,
 )
@@ -14,12 +14,6 @@ from lamina.values import value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-_SOCKET = stat.S_IFSOCK
-
-
-_TYPE = 0o170000
 
 
 @value
@@ -67,7 +61,7 @@ class Listing:
             yield Entry(path, record, digest, name in self.racy)
 
 
-def _linked(
+def linked(
     found: list[tuple[str, bytes]],
 ) -> tuple[tuple[str, tuple[int, int]], ...]:
     """Names whose inodes have more than one: bytes 24 to 32 of a Record count them."""
@@ -75,7 +69,7 @@ def _linked(
     for name, record in found:
         if record[24:32] != _ONE_LINK:
             fields = unpack_record(record)
-            linked.append((name, (fields[2], fields[1])))
+            linked.append((name, (fields[DEVICE], fields[INODE])))
     return tuple(linked)
 
 

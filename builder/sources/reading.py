@@ -9,8 +9,17 @@ import time
 from hashlib import sha256
 
 from lamina.builder.errors import CopyFailed, SourceChanged
-from lamina.builder.sources.meter import Meter
-from lamina.builder.sources.stat_cache import RACY, record_of, unpack_record
+from lamina.builder.meter import Meter
+from lamina.builder.sources.record import (
+    CTIME,
+    GID,
+    MODE,
+    SIZE,
+    UID,
+    record_of,
+    unpack_record,
+)
+from lamina.builder.sources.stat_cache import RACY
 
 # O_NONBLOCK: a pipe that took a file's name must not hold us.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -66,7 +75,7 @@ class Reader:
                 after = _record_at(directory, name)
                 if not after:
                     return None
-                if stat.S_ISDIR(unpack_record(after)[0]):
+                if stat.S_ISDIR(unpack_record(after)[MODE]):
                     break
                 if after == record:
                     raise CopyFailed(
@@ -74,7 +83,7 @@ class Reader:
                     ) from error
                 digest = b""
             if after == record:
-                return record, digest, unpack_record(record)[8] > started - RACY
+                return record, digest, unpack_record(record)[CTIME] > started - RACY
             record = after
         raise self.changes(path)
 
@@ -87,8 +96,10 @@ class Reader:
 
     def head(self, name: str, record: bytes) -> bytes:
         """What a digest says of an entry beside its content."""
-        mode, _, _, _, uid, gid = unpack_record(record)[:6]
-        text = f"{mode:o} {uid}:{gid}" if self._owners else f"{mode:o}"
+        fields = unpack_record(record)
+        text = f"{fields[MODE]:o}"
+        if self._owners:
+            text += f" {fields[UID]}:{fields[GID]}"
         return b"%b\0%b\0" % (os.fsencode(name), text.encode())
 
     def directory_xattrs(self, directory: int) -> tuple[tuple[str, bytes], ...]:
@@ -96,11 +107,11 @@ class Reader:
         return carried(directory, self._owners) if self._owners else ()
 
     def _attempt(self, directory: int, name: str, record: bytes) -> tuple[bytes, bytes]:
-        mode = unpack_record(record)[0]
+        mode = unpack_record(record)[MODE]
         if stat.S_ISREG(mode):
             fd = os.open(name, _FILE, dir_fd=directory)
             try:
-                digest = digest_of(fd, unpack_record(record)[6], self._meter)
+                digest = digest_of(fd, unpack_record(record)[SIZE], self._meter)
                 attributes = carried(fd, self._owners)
                 after = record_of(os.fstat(fd))
             finally:

@@ -17,6 +17,7 @@ from lamina.builder.errors import (
     placed,
 )
 from lamina.builder.events import Note
+from lamina.builder.meter import Meters
 from lamina.builder.solving.graph import (
     CACHE_ORIGIN,
     CONTEXT_ORIGIN,
@@ -26,8 +27,7 @@ from lamina.builder.solving.graph import (
 )
 from lamina.builder.solving.layers import result_digest
 from lamina.builder.solving.shared import Nobody
-from lamina.builder.sources.context_read import ContextRead, mounted
-from lamina.builder.sources.meter import Meters
+from lamina.builder.sources.choice import Choice, mounted
 from lamina.errors import LaminaError
 from lamina.lang.quirks import EXCLUDED_FILES
 from lamina.oci.digest import Digest
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from lamina.builder.events import Emit
+    from lamina.builder.fetching.downloads import Downloads
+    from lamina.builder.fetching.fetched import FetchedFile
+    from lamina.builder.fetching.git_source import GitSource
+    from lamina.builder.fetching.trees import Trees
     from lamina.builder.inputs.build import BuildInputs
     from lamina.builder.solving.graph import Step
     from lamina.builder.solving.layers import Layers
     from lamina.builder.solving.shared import SharedCaches
     from lamina.builder.solving.work import Work
     from lamina.builder.sources.context import Context
-    from lamina.builder.sources.elsewhere import Sources
-    from lamina.builder.sources.fetched import Fetched
-    from lamina.builder.sources.git_source import GitSource
     from lamina.builder.sources.items import Item, Selection
-    from lamina.builder.sources.remote import Downloads
     from lamina.oci.store.store import Store
 
 
@@ -68,7 +68,7 @@ class Reads:
         cancelled: Callable[[], bool] = lambda: False,
         shared: SharedCaches = Nobody(),  # noqa: B008 (it has no state)
     ) -> None:
-        self.seen: dict[ContextRead, str] | None = {}
+        self.seen: dict[Choice, str] | None = {}
         self.recipe: tuple[tuple[str, str], ...] = ()
         self._store = store
         self._inputs = inputs
@@ -77,7 +77,7 @@ class Reads:
         self.shared = shared
         # The memos of files in stages, and their digests, that this build used.
         self.memos: dict[str, str] = {}
-        self._sources: Sources | None = None
+        self._trees: Trees | None = None
         self._downloads: Downloads | None = None
         self._lock = threading.RLock()
         self._folders: dict[int | str, Context] = {}
@@ -119,18 +119,18 @@ class Reads:
 
     def _remote(self, source: str, operation: CopyOp) -> tuple[str, str]:
         """What a key calls something that ADD fetches, and says of it."""
-        from lamina.builder.sources.git_source import is_git
+        from lamina.builder.fetching.git_source import is_git
 
         if is_git(source):
             wanted = self._repository(source, operation)
             if not wanted.is_pinned:
                 self.seen = None
-            commit = self.sources().commit(wanted)
+            commit = self.trees().commit(wanted)
             about = f"{commit}:{wanted.subdir}"
             about += "" if wanted.submodules else " submodules=false"
             about += f" .git of {wanted.ref}" if wanted.keep_git_dir else ""
             return f"git {source.partition('#')[0].partition('?')[0]}", about
-        from lamina.builder.sources.remote import file_name
+        from lamina.builder.fetching.downloads import file_name
 
         if not operation.checksum:
             # What the address gives tomorrow has to be asked for tomorrow.
@@ -144,7 +144,7 @@ class Reads:
         return f"remote {name}", downloads.digest(source, operation.checksum)
 
     def _repository(self, source: str, operation: CopyOp) -> GitSource:
-        from lamina.builder.sources.git_source import parse_git, with_flags
+        from lamina.builder.fetching.git_source import parse_git, with_flags
 
         wanted = with_flags(
             parse_git(source), operation.checksum, operation.keep_git_dir
@@ -156,27 +156,27 @@ class Reads:
             )
         return wanted
 
-    def fetched(self, source: str, operation: CopyOp) -> tuple[Item | Fetched, ...]:
+    def fetched(self, source: str, operation: CopyOp) -> tuple[Item | FetchedFile, ...]:
         """What ADD fetches from an address: a file, or the files of a repository."""
-        from lamina.builder.sources.git_source import is_git
+        from lamina.builder.fetching.git_source import is_git
 
         if not is_git(source):
             return (self._opened_downloads().get(source, operation.checksum).file,)
-        tree = self.sources().repository(self._repository(source, operation))
+        tree = self.trees().repository(self._repository(source, operation))
         with self._lock:
             if tree.path not in self._folders:
                 from lamina.builder.sources.context import open_context
 
                 self._folders[tree.path] = open_context(tree.path)
             folder = self._folders[tree.path]
-        return folder.select((".",), operation.exclude).items
+        return folder.select(Choice((".",), operation.exclude)).items
 
-    def sources(self) -> Sources:
+    def trees(self) -> Trees:
         """The trees from elsewhere."""
-        from lamina.builder.sources.elsewhere import Origins, Sources
+        from lamina.builder.fetching.trees import Origins, Trees
 
         with self._lock:
-            if self._sources is None:
+            if self._trees is None:
                 given = self._inputs
                 origins = Origins(
                     given.tools,
@@ -185,15 +185,13 @@ class Reads:
                     given.unpack_limit,
                     given.secrets,
                 )
-                self._sources = Sources(
-                    self._store, origins, self._emit, self._cancelled
-                )
-            return self._sources
+                self._trees = Trees(self._store, origins, self._emit, self._cancelled)
+            return self._trees
 
     def _opened_downloads(self) -> Downloads:
         with self._lock:
             if self._downloads is None:
-                self._downloads = self.sources().downloads()
+                self._downloads = self.trees().downloads()
             return self._downloads
 
     def abort(self) -> None:
@@ -214,7 +212,7 @@ class Reads:
         return found
 
     def _digest(
-        self, chosen: ContextRead, origin: int, origins: Mapping[int, Layers]
+        self, chosen: Choice, origin: int, origins: Mapping[int, Layers]
     ) -> str:
         assert origin != CACHE_ORIGIN, "a cache mount has nothing to read"
         if origin < 0:
@@ -237,7 +235,7 @@ class Reads:
         return found
 
     def _selected(
-        self, chosen: ContextRead, origin: int, origins: Mapping[int, Layers]
+        self, chosen: Choice, origin: int, origins: Mapping[int, Layers]
     ) -> Selection:
         """As `select`, telling what is odd about the choice."""
         selection = self.select(chosen, origin, origins)
@@ -246,7 +244,7 @@ class Reads:
         return selection
 
     def select(
-        self, chosen: ContextRead, origin: int, origins: Mapping[int, Layers]
+        self, chosen: Choice, origin: int, origins: Mapping[int, Layers]
     ) -> Selection:
         """The files themselves, from the context or from a stage."""
         with self._lock:
@@ -254,11 +252,9 @@ class Reads:
                 tree = self._opened_context(origin)
             else:
                 tree = self._stage(origins[origin])[1]
-        return tree.select(*chosen.__dict__.values())
+        return tree.select(chosen)
 
-    def as_keyed(
-        self, work: Work, name: str, chosen: ContextRead, origin: int
-    ) -> Selection:
+    def as_keyed(self, work: Work, name: str, chosen: Choice, origin: int) -> Selection:
         """The files that the key of `work` has under `name`.
 
         Raises SourceChanged when they are others by now: what a step makes of them must
@@ -319,14 +315,14 @@ class Reads:
         return self._folders[origin]
 
 
-def split_sources(operation: CopyOp) -> tuple[ContextRead | str, ...]:
+def split_sources(operation: CopyOp) -> tuple[Choice | str, ...]:
     """What a COPY or ADD chooses from a tree, and the addresses that it fetches, in
     the order of its sources: what comes later wins."""
     if not operation.add:
         return (_chosen(operation, operation.sources),) if operation.sources else ()
-    from lamina.builder.sources.remote import is_remote
+    from lamina.builder.fetching.downloads import is_remote
 
-    parts: list[ContextRead | str] = []
+    parts: list[Choice | str] = []
     local: list[str] = []
     for source in operation.sources:
         if not is_remote(source):
@@ -341,13 +337,13 @@ def split_sources(operation: CopyOp) -> tuple[ContextRead | str, ...]:
     return tuple(parts)
 
 
-def part_name(parts: tuple[ContextRead | str, ...], number: int, name: str) -> str:
+def part_name(parts: tuple[Choice | str, ...], number: int, name: str) -> str:
     """What a key calls one of the `parts` that a COPY or ADD reads."""
     return f"{number} {name}" if len(parts) > 1 else name
 
 
-def _chosen(operation: CopyOp, sources: tuple[str, ...]) -> ContextRead:
-    return ContextRead(
+def _chosen(operation: CopyOp, sources: tuple[str, ...]) -> Choice:
+    return Choice(
         sources,
         operation.exclude,
         operation.parents,

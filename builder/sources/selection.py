@@ -27,10 +27,10 @@ from lamina.builder.sources.ignore import (
     is_glob,
     patterns_of,
 )
-from lamina.builder.sources.items import Choice, FileItem, Item, Selection, TreeItem
+from lamina.builder.sources.items import FileItem, Item, Selection, TreeItem
 from lamina.builder.sources.listing import Entry
 from lamina.builder.sources.missing import missing
-from lamina.builder.sources.stat_cache import unpack_record
+from lamina.builder.sources.record import MODE, SIZE, unpack_record
 from lamina.builder.sources.tree import Tree
 from lamina.oci.digest import Digest
 
@@ -38,6 +38,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lamina.builder.sources.choice import Choice
     from lamina.builder.sources.resolve import Place
 
 _WILD = frozenset("*?[")
@@ -266,10 +267,10 @@ def size_of(item: Item) -> int:
     """The bytes of an item's regular files."""
     if isinstance(item, FileItem):
         fields = unpack_record(item.entry.record)
-        return fields[6] if stat.S_ISREG(fields[0]) else 0
+        return fields[SIZE] if stat.S_ISREG(fields[MODE]) else 0
     total = 0
     for listing in item.listings:
         for entry in listing.entries():
             fields = unpack_record(entry.record)
-            total += fields[6] if stat.S_ISREG(fields[0]) else 0
+            total += fields[SIZE] if stat.S_ISREG(fields[MODE]) else 0
     return total

@@ -1,21 +1,19 @@
 """The stat cache: digests of files that did not change since they were last read.
 
-A file's `Record` is what lstat says of it, inode and ctime included: a program can put
-size and mtime back as they were, but not those. One row holds a whole directory, so
-that an unchanged one costs a comparison of bytes. The rows of a context are a table in
-the store: loaded at once, written back once, and made again when lost.
+One row holds a whole directory, so that an unchanged one costs a comparison of its
+Records (record.py). The rows of a context are a table in the store: loaded at once,
+written back once, and made again when lost.
 """
 
 from __future__ import annotations
 
 import os
-import struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lamina.builder.sources.pieces import Memos, Table
+    from lamina.builder.memos import Memos, Table
 
     # Names joined by NUL, records and digests joined, and the digest of them all.
     Row = tuple[str, bytes, bytes, bytes]
@@ -26,16 +24,7 @@ KIND = "context"
 # A change of what a row holds or how it is computed needs another version.
 _VERSION = 2
 
-# mode, inode, device, links, uid, gid, size; mtime and ctime in ns.
-_RECORD = struct.Struct("<7Q2q")
-RECORD_SIZE = _RECORD.size
-DIGEST_SIZE = 32
 FILE = "\0"
-# The record of a file that has to be read again.
-UNKNOWN = bytes(RECORD_SIZE)
-
-pack_record = _RECORD.pack
-unpack_record = _RECORD.unpack
 
 # A file whose ctime is this close before its reading (ns) may change again under the
 # same stamp: kernels before 6.13 move ctime once in a tick, up to 10 ms.
@@ -59,11 +48,6 @@ _REMOTE = frozenset(
         "virtiofs",
     ]
 )
-
-
-def record_of(status: os.stat_result) -> bytes:
-    """The Record of what lstat gave."""
-    return pack_record(*status[:7], status.st_mtime_ns, status.st_ctime_ns)
 
 
 class StatCache:
@@ -123,7 +107,7 @@ class StatCache:
     def _load(self) -> dict[Key, Row]:
         if self._memos is None:
             return {}
-        from lamina.builder.sources.pieces import Table
+        from lamina.builder.memos import Table
 
         self._table = Table(self._memos, KIND, self._name)
         version, rows = self._table.read()

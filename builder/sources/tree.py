@@ -9,26 +9,26 @@ owner too, since COPY keeps it. Times are in no digest.
 from __future__ import annotations
 
 import os
+import stat
 from hashlib import sha256
 
 from lamina.builder.errors import CopyFailed
 from lamina.builder.sources.ignore import NO_MATCH, NOTHING_IGNORED, Ignore
-from lamina.builder.sources.listing import _SOCKET, _TYPE, Entry, Listing, _linked
+from lamina.builder.sources.listing import Entry, Listing, linked
 from lamina.builder.sources.reading import Reader
-from lamina.builder.sources.resolve import DIRECTORY, Place, open_directory, resolve
-from lamina.builder.sources.stat_cache import (
+from lamina.builder.sources.record import (
     DIGEST_SIZE,
-    FILE,
     RECORD_SIZE,
     UNKNOWN,
-    StatCache,
     pack_record,
     record_of,
 )
+from lamina.builder.sources.resolve import DIRECTORY, Place, open_directory, resolve
+from lamina.builder.sources.stat_cache import FILE, StatCache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lamina.builder.sources.meter import Meter
+    from lamina.builder.meter import Meter
     from lamina.builder.sources.stat_cache import Row
 
 
@@ -238,7 +238,7 @@ class _Walk:
                 row[2],
                 row[3],
                 racy,
-                _linked(found),
+                linked(found),
                 self._tree.reader.directory_xattrs(level.fd),
             )
         )
@@ -259,7 +259,7 @@ class _Walk:
                     status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
-                if status[0] & _TYPE != _SOCKET:
+                if not stat.S_ISSOCK(status[0]):
                     record = pack_record(
                         *status[:7], status.st_mtime_ns, status.st_ctime_ns
                     )

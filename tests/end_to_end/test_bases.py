@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lamina.builder.bases.apt_sources import host_mirrors
-from tests.builder.sources.repositories import commit
+from tests.builder.fetching.repositories import commit
 from tests.end_to_end.bases import Lamina, project
 
 pytestmark = pytest.mark.root

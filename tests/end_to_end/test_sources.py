@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.builder.sources.repositories import commit
+from tests.builder.fetching.repositories import commit
 from tests.end_to_end.bases import Lamina, project
 
 RECIPE = "FROM busybox\nCOPY . /src/\n"

@@ -230,7 +230,7 @@ def _brought(
     if not is_elsewhere(arguments.context, arguments.file):
         return None
     from lamina.builder.events import silent
-    from lamina.builder.sources.elsewhere import Origins
+    from lamina.builder.fetching.trees import Origins
 
     environment = settings.environment
     given = context_inputs(arguments, environment)

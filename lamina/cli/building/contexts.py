@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lamina.builder.events import Emit
-    from lamina.builder.sources.elsewhere import Fetched, Origins
+    from lamina.builder.fetching.fetched import FetchedTree
+    from lamina.builder.fetching.trees import Origins, Trees
     from lamina.cli.settings import Settings
 
 _TOOLS = ("PATH", "SSH_AUTH_SOCK", "SUDO_UID")
@@ -86,7 +87,7 @@ def _named(given: list[str]) -> dict[str, str]:
 
 
 def _place(name: str, place: str) -> str:
-    from lamina.builder.sources.git_source import is_git, local_repository
+    from lamina.builder.fetching.git_source import is_git, local_repository
 
     if place.startswith("oci-layout://"):
         return "oci-layout://" + os.path.abspath(place.removeprefix("oci-layout://"))
@@ -113,7 +114,7 @@ def is_elsewhere(place: str, file: str | None) -> bool:
         return file != "-" and _has_archive_on_stdin()
     if os.path.isdir(place):
         return False
-    from lamina.builder.sources.git_source import is_git, local_repository
+    from lamina.builder.fetching.git_source import is_git, local_repository
 
     if place.startswith(("http://", "https://")) or is_git(place):
         return True
@@ -124,31 +125,31 @@ def bring(
     arguments: argparse.Namespace, settings: Settings, origins: Origins, emit: Emit
 ) -> Brought:
     """Bring the build context into the store. Raises LaminaError."""
-    from lamina.builder.sources.elsewhere import Sources
+    from lamina.builder.fetching.trees import Trees
     from lamina.cli.opened import opened
 
     with opened(settings) as store:
-        sources = Sources(store, origins, emit)
+        trees = Trees(store, origins, emit)
         place = arguments.context
         if place == "-":
-            tree = _from_stdin(sources, store.root)
+            tree = _from_stdin(trees, store.root)
         else:
-            from lamina.builder.sources.git_source import is_git, local_repository
+            from lamina.builder.fetching.git_source import is_git, local_repository
 
             local = local_repository(place)
             if local is not None:
-                tree = sources.repository(local)
+                tree = trees.repository(local)
             elif is_git(place):
-                tree = sources.tree(place)
+                tree = trees.tree(place)
             else:
-                path = sources.download(place)
+                path = trees.download(place)
                 if not _is_archive(path):
                     return Brought("", path, _file_name(place))
-                tree = sources.tree(place)
+                tree = trees.tree(place)
     return _with_recipe(tree, arguments.file, place)
 
 
-def _with_recipe(tree: Fetched, file: str | None, place: str) -> Brought:
+def _with_recipe(tree: FetchedTree, file: str | None, place: str) -> Brought:
     """The context, and the recipe in it that is meant."""
     from lamina.cli.recipes.recipe_file import RECIPES
     from lamina.runtime.paths import open_in_root
@@ -168,7 +169,7 @@ def _with_recipe(tree: Fetched, file: str | None, place: str) -> Brought:
             return Brought(tree.path, path, name, tree.commit, tree.seconds)
     finally:
         os.close(root)
-    from lamina.builder.sources.git_source import shown
+    from lamina.builder.fetching.git_source import shown
 
     where = "the archive on stdin" if place == "-" else shown(place)
     wanted = file or ", ".join(RECIPES)
@@ -186,7 +187,7 @@ def _has_archive_on_stdin() -> bool:
     return is_packed(stdin.peek(512))
 
 
-def _from_stdin(sources: Any, root: str) -> Fetched:
+def _from_stdin(trees: Trees, root: str) -> FetchedTree:
     """The archive on stdin, which has to be read to its end first."""
     import tempfile
 
@@ -200,12 +201,12 @@ def _from_stdin(sources: Any, root: str) -> Fetched:
         except OSError as error:
             raise space_error(error, root) from error
         os.lseek(file.fileno(), 0, os.SEEK_SET)
-        found: Fetched = sources.archive(file.fileno(), "What comes through stdin")
+        found: FetchedTree = trees.archive(file.fileno(), "What comes through stdin")
     return found
 
 
 def _is_archive(path: str) -> bool:
-    from lamina.builder.sources.unpacking import is_archive
+    from lamina.builder.fetching.unpacking import is_archive
 
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -215,6 +216,6 @@ def _is_archive(path: str) -> bool:
 
 
 def _file_name(address: str) -> str:
-    from lamina.builder.sources.remote import file_name
+    from lamina.builder.fetching.downloads import file_name
 
     return file_name(address) or "Dockerfile"

@@ -136,7 +136,7 @@ def _mounts(store: Store) -> list[list[str]]:
 
 
 def _fetched(store: Store) -> list[list[str]]:
-    from lamina.builder.sources.fetched_list import fetched_sources
+    from lamina.builder.fetching.fetched_list import fetched_sources
 
     return [
         [s.kind, _cut(s.name), human_size(tree_size(s.path)), ago(s.used)]

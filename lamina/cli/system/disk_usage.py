@@ -143,7 +143,7 @@ def _mounts_use(store: Store) -> _Use:
 
 
 def _fetched_use(store: Store) -> _Use:
-    from lamina.builder.sources.fetched_list import fetched_sources
+    from lamina.builder.fetching.fetched_list import fetched_sources
 
     sources = fetched_sources(store)
     size = sum(tree_size(source.path) for source in sources)

@@ -290,7 +290,7 @@ def _remove_fetched(store: Store, wanted: Wanted) -> int:
     """Remove downloads and mirrors that are not in use; their bytes."""
     if not wanted.fetched:
         return 0
-    from lamina.builder.sources.fetched_list import fetched_sources, remove_fetched
+    from lamina.builder.fetching.fetched_list import fetched_sources, remove_fetched
     from lamina.cli.images.sizes import tree_size
     from lamina.oci.garbage.collect import horizon
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lamina.builder.ops.files import Arrival, Copied, copy_into
+from lamina.builder.sources.choice import Choice
 from lamina.builder.sources.context import open_context, open_root
 
 OLD = 1_234_567_890_123_456_789
@@ -32,7 +33,7 @@ class Place:
         """COPY from the context onto the view."""
         selecting = {k: how.pop(k) for k in ("exclude", "parents") if k in how}
         with open_context(str(self.context)) as context, self._opened() as view:
-            items = context.select(sources, **selecting).items  # type: ignore[arg-type]
+            items = context.select(Choice(sources, **selecting)).items  # type: ignore[arg-type]
             return copy_into(items, view, str(self.upper), _arrival(to, how))
 
     def copy_stage(self, *sources: str, to: str, **how: object) -> Copied:
@@ -40,14 +41,14 @@ class Place:
         fd = os.open(self.context, os.O_PATH)
         try:
             with open_root(fd, "the stage") as stage, self._opened() as view:
-                items = stage.select(sources).items
+                items = stage.select(Choice(sources)).items
                 return copy_into(items, view, str(self.upper), _arrival(to, how))
         finally:
             os.close(fd)
 
     def copy_onto_nothing(self, *sources: str, to: str) -> Copied:
         with open_context(str(self.context)) as context:
-            items = context.select(sources).items
+            items = context.select(Choice(sources)).items
             return copy_into(items, None, str(self.upper), Arrival(to))
 
     @contextlib.contextmanager

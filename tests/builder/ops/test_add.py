@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from lamina.builder.errors import CopyConflict
+from lamina.builder.fetching.fetched import FetchedFile
+from lamina.builder.fetching.unpacking import Unpacking, is_archive
 from lamina.builder.ops.add import add_into
 from lamina.builder.ops.files import Arrival, Inline, Onto
+from lamina.builder.sources.choice import Choice
 from lamina.builder.sources.context import open_context
-from lamina.builder.sources.fetched import Fetched
-from lamina.builder.sources.unpacking import Unpacking, is_archive
 from lamina.oci.errors import InvalidArchive
 
 
@@ -66,7 +67,7 @@ class Place:
     ) -> None:
         """ADD onto nothing."""
         with open_context(str(self.context)) as context:
-            items = context.select(sources).items
+            items = context.select(Choice(sources)).items
             onto = Onto((), None, str(self.upper))
             add_into(items, onto, Arrival(to, owner), Unpacking(unpack))
 
@@ -74,7 +75,7 @@ class Place:
         view = os.open(self.lower, os.O_PATH)
         try:
             with open_context(str(self.context)) as context:
-                items = context.select(sources).items
+                items = context.select(Choice(sources)).items
                 onto = Onto((str(self.lower),), view, str(self.upper))
                 add_into(items, onto, Arrival(to))
         finally:
@@ -134,7 +135,7 @@ def test_unpack_says_otherwise(place: Place, tmp_path: Path) -> None:
     (place.context / "x.tar").write_bytes(tar(a="1"))
     place.add("x.tar", to="/opt/", unpack=False)
     assert list(place.layer()) == ["opt/x.tar"]
-    item = Fetched("x.tar", str(place.context / "x.tar"), 0)
+    item = FetchedFile("x.tar", str(place.context / "x.tar"), 0)
     for unpack, expected in ((None, "got/x.tar"), (True, "got/a")):
         upper = tmp_path / str(unpack)
         upper.mkdir()

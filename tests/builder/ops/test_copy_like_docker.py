@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from lamina.builder.ops.files import Arrival, copy_into
+from lamina.builder.sources.choice import Choice
 from lamina.builder.sources.context import open_context
 from lamina.errors import LaminaError
 from lamina.runtime.isolation.snapshot import mount
@@ -160,7 +161,7 @@ def copy(context: Path, case: str, view: int | None, upper: Path) -> None:
     owner = (int(uid), int(gid)) if uid else None
     upper.mkdir()
     with open_context(str(context)) as opened:
-        items = opened.select(sources).items
+        items = opened.select(Choice(sources)).items
         arrival = Arrival(dest, owner, flags.get("chmod", ""))
         copy_into(items, view, str(upper), arrival)
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from lamina.builder.errors import CopyConflict, SourceChanged
+from lamina.builder.fetching.fetched import FetchedFile
 from lamina.builder.ops.files import Arrival, Copied, Inline, copy_into, make_directory
+from lamina.builder.sources.choice import Choice
 from lamina.builder.sources.context import open_context
-from lamina.builder.sources.fetched import Fetched
 from lamina.errors import LaminaError
 from tests.builder.ops.places import OLD, Place, empty, make
 
@@ -201,7 +202,7 @@ def test_a_heredoc(place: Place) -> None:
 
 def test_a_download(place: Place, tmp_path: Path) -> None:
     (tmp_path / "got").write_text("page")
-    item = Fetched("index.html", str(tmp_path / "got"), OLD)
+    item = FetchedFile("index.html", str(tmp_path / "got"), OLD)
     copy_into((item,), None, str(place.upper), Arrival("/www/"))
     made = place.upper / "www/index.html"
     assert (made.read_text(), made.stat().st_mtime_ns) == ("page", OLD)
@@ -247,7 +248,7 @@ def test_a_file_that_changes_after_it_was_chosen_is_an_error(
     place: Place, change: Callable[[Path], object]
 ) -> None:
     with open_context(str(place.context)) as context:
-        items = context.select(("d",)).items
+        items = context.select(Choice(("d",))).items
         change(place.context / "d/x")
         with pytest.raises(SourceChanged, match="changed while it was being read"):
             copy_into(items, None, str(place.upper), Arrival("/new"))
@@ -255,7 +256,7 @@ def test_a_file_that_changes_after_it_was_chosen_is_an_error(
 
 def test_a_directory_that_becomes_a_link_is_not_followed(place: Place) -> None:
     with open_context(str(place.context)) as context:
-        items = context.select(("d",)).items
+        items = context.select(Choice(("d",))).items
         (place.context / "d/in").rename(place.context / "moved")
         (place.context / "d/in").symlink_to("/etc")
         with pytest.raises(SourceChanged):

@@ -10,9 +10,11 @@ import pytest
 
 from lamina.builder.errors import CopyFailed, InvalidPattern, MissingSource
 from lamina.builder.sources import stat_cache
+from lamina.builder.sources.choice import Choice
 from lamina.builder.sources.context import open_context, open_root
 from lamina.builder.sources.ignore import NOTHING_IGNORED
 from lamina.builder.sources.reading import Reader
+from lamina.builder.sources.record import record_of
 from lamina.builder.sources.tree import Tree
 
 LONG_AGO = 1_600_000_000_000_000_000
@@ -41,13 +43,13 @@ def make(root: Path, files: dict[str, str]) -> Path:
 
 def digest(root: Path, ignore: str = "", memos: Memory | None = None) -> str:
     with open_context(str(root), ignore.encode(), memos) as context:
-        return context.digest((".",))
+        return context.select(Choice((".",))).digest
 
 
 def reads(root: Path, memos: Memory, ignore: str = "") -> int:
     """How many files a digest of everything has to read."""
     with open_context(str(root), ignore.encode(), memos) as context:
-        context.digest((".",))
+        context.select(Choice((".",)))
         return context.tree.reader.count
 
 
@@ -128,7 +130,7 @@ def test_owners_count_in_a_stage(tree: Path) -> None:
         fd = os.open(tree, os.O_PATH)
         try:
             with open_root(fd, "the stage") as root:
-                return root.digest(("/",))
+                return root.select(Choice(("/",))).digest
         finally:
             os.close(fd)
 
@@ -214,7 +216,7 @@ def test_single_files_are_remembered_too(tree: Path) -> None:
     settle()
     for expected in (1, 0):
         with open_context(str(tree), b"", memos) as context:
-            context.digest(("src/b.txt",))
+            context.select(Choice(("src/b.txt",)))
             assert context.tree.reader.count == expected
 
 
@@ -276,7 +278,7 @@ def test_sockets_are_left_out(tree: Path) -> None:
 
     def chosen(source: str) -> str:
         with open_context(str(tree)) as context:
-            return context.digest((source,))
+            return context.select(Choice((source,))).digest
 
     expected = chosen("."), chosen("*")
     with socket.socket(socket.AF_UNIX) as listener:
@@ -288,12 +290,12 @@ def test_a_digest_belongs_to_the_stamps_that_were_there_when_it_was_read(
     tree: Path,
 ) -> None:
     reader = Reader("the build context", owners=False)
-    other = stat_cache.record_of((tree / "zero").stat())
+    other = record_of((tree / "zero").stat())
     fd = os.open(tree, os.O_RDONLY)
     try:
         read = reader.read(fd, "a.txt", other, "a.txt")
         assert read is not None
-        assert read[0] == stat_cache.record_of((tree / "a.txt").stat())
+        assert read[0] == record_of((tree / "a.txt").stat())
         assert reader.read(fd, "gone", other, "gone") is None
     finally:
         os.close(fd)

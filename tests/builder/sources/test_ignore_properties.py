@@ -9,6 +9,7 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from lamina.builder.sources.choice import Choice
 from lamina.builder.sources.context import open_context
 from lamina.builder.sources.ignore import NOTHING_IGNORED, parse_ignore
 from lamina.builder.sources.items import TreeItem
@@ -60,7 +61,7 @@ def test_a_walk_finds_what_the_reference_leaves(text: str, paths: set[str]) -> N
         files = {path for path in paths if _make(Path(folder), path)}
         expected = {p for p in files if not reference_ignore.excluded(patterns, p)}
         with open_context(folder, os.fsencode(text)) as context:
-            (item,) = context.select((".",)).items
+            (item,) = context.select(Choice((".",))).items
             assert isinstance(item, TreeItem)
             found = {e.path for listing in item.listings for e in listing.entries()}
             assert found == expected

@@ -10,7 +10,7 @@ import pytest
 
 from lamina.builder.errors import SourceChanged
 from lamina.builder.sources.reading import Reader
-from lamina.builder.sources.stat_cache import record_of
+from lamina.builder.sources.record import record_of
 
 READER = Reader("the context", owners=False)
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY

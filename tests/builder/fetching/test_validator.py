@@ -6,7 +6,7 @@ from email.message import Message
 
 import pytest
 
-from lamina.builder.sources.validator import Validator, validator
+from lamina.builder.fetching.validator import Validator, validator
 
 CHANGED = "Sun, 06 Nov 1994 08:49:37 GMT"
 AT = 784111777

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from lamina.builder.errors import DownloadFailed, MissingSource, Stopped
-from lamina.builder.sources.git import Repositories
-from lamina.builder.sources.git_source import GitSource, parse_git
-from lamina.builder.sources.meter import Meters
+from lamina.builder.fetching.git_source import GitSource, parse_git
+from lamina.builder.fetching.repositories import Repositories
+from lamina.builder.meter import Meters
 from lamina.oci.store.store import Store
-from tests.builder.sources.repositories import WRITTEN, commit, git
+from tests.builder.fetching.repositories import WRITTEN, commit, git
 
 TOOLS = {"PATH": os.environ["PATH"]}
 
@@ -159,7 +159,7 @@ def test_no_hook_and_no_filter_runs(store: Store, app: Path, tmp_path: Path) -> 
 def test_a_submodule_of_the_network_names_nothing_of_this_machine(
     store: Store, app: Path, tmp_path: Path
 ) -> None:
-    from lamina.builder.sources.git import _check_protocol
+    from lamina.builder.fetching.repositories import _check_protocol
 
     remote = parse_git("https://example.org/x.git")
     with pytest.raises(DownloadFailed, match="may not name"):

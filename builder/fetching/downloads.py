@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from lamina import __version__
 from lamina.builder.errors import DownloadFailed, Stopped
-from lamina.builder.sources.connections import Connections
-from lamina.builder.sources.fetched import Fetched
-from lamina.builder.sources.git_source import is_git, shown
-from lamina.builder.sources.kept import Kept, KeptFile
-from lamina.builder.sources.meter import Meter, Meters
-from lamina.builder.sources.validator import seconds, validator
+from lamina.builder.fetching.connections import Connections
+from lamina.builder.fetching.fetched import FetchedFile
+from lamina.builder.fetching.git_source import is_git, shown
+from lamina.builder.fetching.kept import Kept, KeptFile
+from lamina.builder.fetching.validator import seconds, validator
+from lamina.builder.meter import Meter, Meters
 from lamina.oci.digest import Digest
 from lamina.oci.files.workspace import space_error
 from lamina.values import EMPTY, value
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from http.client import HTTPResponse
     from urllib.request import OpenerDirector, Request
 
-    from lamina.builder.sources.pieces import Memos
+    from lamina.builder.memos import Memos
 
 _TIMEOUT = 60
 _LARGEST = 8 << 30
@@ -41,7 +41,7 @@ _SCHEMES = ("http://", "https://")
 class Download:
     """A fetched file: its name in a directory, what holds it, and its digest."""
 
-    file: Fetched
+    file: FetchedFile
     digest: Digest
 
 
@@ -108,7 +108,8 @@ class Downloads:
             if known is None or not checksum or known.digest != checksum:
                 known = self._fetch(url, known)
             self._done[url] = Download(
-                Fetched(known.name, self._kept.path(known), known.mtime), known.digest
+                FetchedFile(known.name, self._kept.path(known), known.mtime),
+                known.digest,
             )
         found = self._done[url]
         if checksum and found.digest != checksum:

@@ -14,12 +14,12 @@ import time
 from typing import TYPE_CHECKING
 
 from lamina.builder.errors import DownloadFailed, MissingSource, Stopped
-from lamina.builder.sources.git_source import GitSource, shown, without_user
+from lamina.builder.fetching.git_source import GitSource, shown, without_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from lamina.builder.sources.meter import Meter
+    from lamina.builder.meter import Meter
 
 _TIMEOUT = 1800
 _SSH = "ssh -o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=15"

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from lamina.builder.errors import DownloadFailed, MissingSource
 from lamina.builder.events import Note
-from lamina.builder.sources.git_source import is_git, parse_git
-from lamina.builder.sources.meter import Meters
+from lamina.builder.fetching.fetched import FetchedTree
+from lamina.builder.fetching.git_source import is_git, parse_git
+from lamina.builder.meter import Meters
 from lamina.oci.digest import Digest
 from lamina.values import EMPTY, value
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from lamina.builder.events import Emit
-    from lamina.builder.sources.git_source import GitSource
-    from lamina.builder.sources.remote import Downloads
+    from lamina.builder.fetching.downloads import Downloads
+    from lamina.builder.fetching.git_source import GitSource
     from lamina.oci.store.store import Store
 
 _WEB = ("http://", "https://")
@@ -42,18 +43,7 @@ class Origins:
     secrets: Mapping[str, str] = EMPTY
 
 
-@value
-class Fetched:
-    """A tree: the layer that has its files, where they lie, and the commit they are
-    of, with its time (0: of no commit)."""
-
-    layer: Digest
-    path: str
-    commit: str = ""
-    seconds: int = 0
-
-
-class Sources:
+class Trees:
     """The trees of one build; what is here already is not fetched again."""
 
     def __init__(
@@ -63,7 +53,7 @@ class Sources:
         emit: Emit,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
-        from lamina.builder.sources.git import Repositories
+        from lamina.builder.fetching.repositories import Repositories
 
         self._store = store
         self._origins = origins
@@ -75,7 +65,7 @@ class Sources:
         """The commit that a repository's address means now."""
         return self._git.commit(source)
 
-    def repository(self, source: GitSource) -> Fetched:
+    def repository(self, source: GitSource) -> FetchedTree:
         """The files of a commit. Raises DownloadFailed, MissingSource."""
         commit = self.commit(source)
         switches = (source.keep_git_dir, source.submodules)
@@ -96,9 +86,9 @@ class Sources:
         self._store.remember(_KIND, key, f"{layer} {made}".encode())
         return self._found(layer, commit, made)
 
-    def archive(self, archive: int, what: str) -> Fetched:
+    def archive(self, archive: int, what: str) -> FetchedTree:
         """The files of an archive, an open file; `what` is it for messages."""
-        from lamina.builder.sources.unpacking import is_archive
+        from lamina.builder.fetching.unpacking import is_archive
 
         if not is_archive(archive):
             raise DownloadFailed(
@@ -116,7 +106,7 @@ class Sources:
         self._store.remember(_KIND, key, layer.encode())
         return self._found(layer)
 
-    def tree(self, address: str) -> Fetched:
+    def tree(self, address: str) -> FetchedTree:
         """The tree at an address: a repository's, or that of an archive."""
         if is_git(address):
             return self.repository(parse_git(address))
@@ -139,7 +129,7 @@ class Sources:
 
     def downloads(self) -> Downloads:
         """Files of the web, kept in the store."""
-        from lamina.builder.sources.remote import Downloads
+        from lamina.builder.fetching.downloads import Downloads
 
         given = self._origins
         return Downloads(
@@ -152,7 +142,7 @@ class Sources:
         )
 
     def _unpack(self, archive: int, folder: str) -> None:
-        from lamina.builder.sources.unpacking import Unpacking
+        from lamina.builder.fetching.unpacking import Unpacking
         from lamina.oci.errors import ArchiveTooLarge
         from lamina.oci.layers.extract import extract
         from lamina.oci.streams.compression import open_stream
@@ -180,10 +170,10 @@ class Sources:
         made = Layer(packed.content, packed.diff_id, packed.bytes, packed.entries, 0)
         return self._store.publish_layer(folder, made).content
 
-    def _found(self, layer: str, commit: str = "", seconds: int = 0) -> Fetched:
+    def _found(self, layer: str, commit: str = "", seconds: int = 0) -> FetchedTree:
         self._store.touch((layer,))
         path = self._store.layer_path(layer)
-        return Fetched(Digest(layer), path, commit, seconds)
+        return FetchedTree(Digest(layer), path, commit, seconds)
 
 
 def _digest_of(archive: int) -> Digest:

@@ -17,8 +17,8 @@ import pytest
 
 from lamina.builder.errors import DownloadFailed, Stopped
 from lamina.builder.events import Event, Transfer
-from lamina.builder.sources.meter import Meters
-from lamina.builder.sources.remote import Downloads, file_name
+from lamina.builder.fetching.downloads import Downloads, file_name
+from lamina.builder.meter import Meters
 from lamina.oci.digest import Digest
 from tests.oci.registry import server as registry
 from tests.registries import Authority

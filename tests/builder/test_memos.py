@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lamina.builder.sources.pieces import Table
+from lamina.builder.memos import Table
 
 ROWS = [(200_000, (f"row {number}", bytes(200_000))) for number in range(20)]
 

@@ -1,4 +1,4 @@
-"""ContextRead: a choice of files from the context, as a build remembers it."""
+"""Choice: the files of a tree that an instruction names."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ _WILD = frozenset("*?[")
 
 
 @value
-class ContextRead:
-    """A choice of files from the context, as COPY names it."""
+class Choice:
+    """The sources as written, `--exclude`, `--parents` and `--if-exists`."""
 
     sources: tuple[str, ...]
-    exclude: tuple[str, ...]
-    parents: bool
+    exclude: tuple[str, ...] = ()
+    parents: bool = False
     # What is not there is no error.
     if_exists: bool = False
     # `exclude` is about files that wildcards among the sources match, too.
     exclude_matches: bool = True
 
 
-def mounted(source: str) -> ContextRead:
+def mounted(source: str) -> Choice:
     """What a mount shows of a tree: `source` is a path, and no pattern; "" is all."""
     if _WILD.intersection(source):
         source = "".join(f"\\{c}" if c in "*?[\\" else c for c in source)
-    return ContextRead((source or ".",), (), False)
+    return Choice((source or ".",))

@@ -10,7 +10,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from lamina.builder.sources.validator import Validator
+from lamina.builder.fetching.validator import Validator
 from lamina.oci.digest import Digest
 from lamina.values import value
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO
 
-    from lamina.builder.sources.pieces import Memos
+    from lamina.builder.memos import Memos
 
 _KIND = "download"
 # A file that no build used for so long goes when another one comes.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lamina.builder.errors import DownloadFailed
-from lamina.builder.sources.git_source import (
+from lamina.builder.fetching.git_source import (
     GitSource,
     is_git,
     parse_git,

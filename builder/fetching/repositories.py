@@ -15,15 +15,15 @@ import time
 from typing import TYPE_CHECKING
 
 from lamina.builder.errors import DownloadFailed, MissingSource
-from lamina.builder.sources.git_program import Git
-from lamina.builder.sources.git_source import (
+from lamina.builder.fetching.git_program import Git
+from lamina.builder.fetching.git_source import (
     GitSource,
     checked,
     is_commit,
     is_git,
     shown,
 )
-from lamina.builder.sources.meter import Meters
+from lamina.builder.meter import Meters
 from lamina.oci.digest import Digest
 from lamina.values import replace
 
