@@ -1,0 +1,148 @@
+"""`lamina up` without -d: what all services write, until they have ended or Ctrl-C."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+
+from tests.end_to_end.bases import Done, interrupt
+from tests.end_to_end.composed.app import App
+
+SLEEP = "{image: busybox, init: true, command: sleep 999}"
+
+
+def _reads(process: subprocess.Popen[bytes], text: str) -> None:
+    """Read stdout until a line has `text`."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line.decode():
+            return
+    raise AssertionError(f"no line with {text!r}")
+
+
+def _lines(done: Done) -> set[str]:
+    return {re.sub(r" +\| ", " | ", line) for line in done.out.splitlines()}
+
+
+def test_each_line_says_who_wrote_it(app: App) -> None:
+    app.has(
+        "services:\n"
+        "  web: {image: busybox, command: echo hello}\n"
+        "  database: {image: busybox, command: sh -c 'echo bad >&2; exit 3'}\n"
+    )
+    assert _lines(app("up")) == {
+        "web-1 | hello",
+        "web-1 | exited with code 0",
+        "database-1 | bad",
+        "database-1 | exited with code 3",
+    }
+
+
+def test_the_last_words_of_a_line_without_an_end(app: App) -> None:
+    app.has("services:\n  web: {image: busybox, command: printf 'one\\ntwo'}\n")
+    assert _lines(app("up")) >= {"web-1 | one", "web-1 | two"}
+
+
+def test_what_was_written_before_is_not_shown_again(app: App) -> None:
+    app.has(
+        "services:\n  web: {image: busybox, command: cat /proc/sys/kernel/random/uuid}\n"
+    )
+    first, second = app("up"), app("up")
+    assert len(_lines(second)) == 2
+    assert _lines(first) & _lines(second) == {"web-1 | exited with code 0"}
+
+
+def test_some_services_show_nothing(app: App) -> None:
+    app.has(
+        "services:\n"
+        "  web: {image: busybox, command: echo web, depends_on: [db]}\n"
+        "  db: {image: busybox, command: echo db}\n"
+        "  mute: {image: busybox, command: echo mute, attach: false}\n"
+    )
+    assert "db-1 | db" not in _lines(app("up", "web"))
+    assert "mute-1 | mute" not in _lines(app("up", "--no-attach", "db"))
+
+
+def test_ctrl_c_stops_all_who_depends_on_others_first(app: App) -> None:
+    app.has(f"services:\n  web: {SLEEP[:-1]}, depends_on: [db]}}\n  db: {SLEEP}\n")
+    process = app.start("up", "--progress", "plain")
+    while set(app.states().values()) != {"running"} or len(app.states()) < 2:
+        assert process.poll() is None
+    done = interrupt(process)
+    assert done.code == 130
+    assert "Gracefully Stopping..." in done.out
+    stopped = [line for line in done.err.splitlines() if line.endswith("Stopped")]
+    name = app.folder.name
+    assert stopped == [
+        f" Container {name}-web-1  Stopped",
+        f" Container {name}-db-1  Stopped",
+    ]
+    assert set(app.states().values()) == {"exited"}
+
+
+def test_a_second_ctrl_c_kills(app: App) -> None:
+    app.has(
+        "services:\n"
+        "  web:\n"
+        "    image: busybox\n"
+        "    init: true\n"
+        '    command: ["sh", "-c", "trap : TERM; echo up; while :; do sleep 1; done"]\n'
+        "    stop_grace_period: 10m\n"
+    )
+    process = app.start("up", "--progress", "plain")
+    _reads(process, "up")
+    process.send_signal(signal.SIGINT)
+    _reads(process, "Gracefully Stopping...")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if b"Stopping" in line:
+            break
+    assert interrupt(process).code == 130
+    assert set(app.states().values()) == {"exited"}
+
+
+def test_all_end_with_the_first_and_with_its_code(app: App) -> None:
+    app.has(
+        "services:\n"
+        f"  db: {SLEEP}\n"
+        "  test: {image: busybox, command: sh -c 'sleep 0.2; exit 7'}\n"
+    )
+    app("up", "--abort-on-container-exit", code=7)
+    assert set(app.states().values()) == {"exited"}
+    app("up", "--exit-code-from", "test", code=7)
+
+
+def test_all_end_with_the_first_that_fails(app: App) -> None:
+    app.has(
+        "services:\n"
+        f"  db: {SLEEP}\n"
+        "  setup: {image: busybox, command: 'true'}\n"
+        "  test: {image: busybox, command: sh -c 'sleep 0.3; exit 4'}\n"
+    )
+    app("up", "--abort-on-container-failure", code=4)
+
+
+def test_a_container_that_is_added_is_shown_too(app: App) -> None:
+    app.has(
+        "services:\n"
+        "  web: {image: busybox, init: true, command: sh -c 'echo up; sleep 999'}\n"
+    )
+    process = app.start("up")
+    _reads(process, "web-1")
+    app.compose("scale", "web=2")
+    _reads(process, "web-2")
+    interrupt(process)
+
+
+def test_a_container_that_is_restarted_is_shown_on(app: App) -> None:
+    app.has(
+        "services:\n"
+        "  web: {image: busybox, init: true, command: sh -c 'echo up; sleep 999'}\n"
+        f"  db: {SLEEP}\n"
+    )
+    process = app.start("up")
+    _reads(process, "up")
+    app.compose("restart", "-t", "0", "web")
+    _reads(process, "up")
+    interrupt(process)
