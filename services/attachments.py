@@ -55,7 +55,7 @@ def _endpoint(wanted: Wanted, key: str, asked: Keys) -> endpoints.Settings:
         asked.get("ipv4_address") or "",
         asked.get("ipv6_address") or "",
         endpoints.check_mac(mac),
-        # GROUP
+        group=service.name if service.grouped and not wanted.once else "",
     )
 
 

@@ -45,9 +45,8 @@ def test_the_last_words_of_a_line_without_an_end(app: App) -> None:
 
 
 def test_what_was_written_before_is_not_shown_again(app: App) -> None:
-    app.has(
-        "services:\n  web: {image: busybox, command: cat /proc/sys/kernel/random/uuid}\n"
-    )
+    random = "cat /proc/sys/kernel/random/uuid"
+    app.has(f"services:\n  web: {{image: busybox, command: {random}}}\n")
     first, second = app("up"), app("up")
     assert len(_lines(second)) == 2
     assert _lines(first) & _lines(second) == {"web-1 | exited with code 0"}
