@@ -3,9 +3,9 @@
 Sources are found inside their tree by the kernel (openat2(2)) and handed on as a
 detached mount (CVE-2024-1753). What a step writes to one that is `rw` ends with it.
 
-Files of a folder are copied first. What a step makes of them is known by what they
-were when its key was made, so it must not see what is written to them meanwhile; nor
-who owns them here, nor what `.dockerignore` leaves out, nor a socket.
+Files of a folder are copied first (kept_copies.py). What a step makes of them is known
+by what they were when its key was made, so it must not see what is written to them
+meanwhile; nor who owns them here, nor what `.dockerignore` leaves out, nor a socket.
 """
 
 from __future__ import annotations
@@ -23,19 +23,27 @@ from lamina.runtime.isolation.snapshot import Snapshot, mount
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lamina.builder.solving.graph import RunMount
     from lamina.builder.solving.work import Work
     from lamina.builder.sources.reads import Reads
+    from lamina.oci.store.store import Store
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Binds:
-    """Makes the bind mounts of a build's steps; `place` is a directory for copies."""
+    """Makes the bind mounts of a build's steps; `place` is a directory for copies that
+    are not kept. `cancelled` ends waiting for another build's."""
 
-    def __init__(self, reads: Reads, place: str) -> None:
+    def __init__(
+        self, store: Store, reads: Reads, place: str, cancelled: Callable[[], bool]
+    ) -> None:
+        self._store = store
         self._reads = reads
         self._place = place
+        self._cancelled = cancelled
         self._lock = threading.Lock()
         self._visible: dict[tuple[int, str, str], str] = {}
         # Copies that were begun, done or not.
@@ -70,7 +78,7 @@ class Binds:
 
     def _copied(self, work: Work, wanted: RunMount) -> str:
         """A copy of the source, which steps that mount the same share."""
-        from lamina.builder.ops.files import Arrival, copy_into
+        from lamina.builder.ops.kept_copies import copy_of
 
         source = wanted.source or "."
         chosen, name = mounted(wanted.source), f"mount {wanted.target}"
@@ -78,18 +86,22 @@ class Binds:
             selection = self._reads.as_keyed(work, name, chosen, wanted.origin)
             key = (wanted.origin, source, selection.digest)
             if key not in self._visible:
-                made = f"{self._place}/{self._begun}"
-                self._begun += 1
-                os.mkdir(made)
-                os.chmod(made, 0o755)
                 dest = posixpath.normpath("/" + source)
                 if dest != "/" and any(
                     isinstance(i, TreeItem) for i in selection.items
                 ):
                     dest += "/"
-                copy_into(selection.items, None, made, Arrival(dest))
-                self._visible[key] = made
+                folder, _ = self._reads.folder(wanted.origin)
+                asked = (self._store, selection, dest, folder)
+                self._visible[key] = copy_of(*asked, self._new_place, self._cancelled)
             return self._visible[key]
+
+    def _new_place(self) -> str:
+        made = f"{self._place}/{self._begun}"
+        self._begun += 1
+        os.mkdir(made)
+        os.chmod(made, 0o755)
+        return made
 
 
 def _scratch_directory(source: int, place: str) -> int:

@@ -35,9 +35,10 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class Previous:
     """The files of one earlier layer, and a note of those of the new one."""
 
-    def __init__(self, store: Store, operation: CopyOp, context: str) -> None:
+    def __init__(self, store: Store, operation: CopyOp | str, context: str) -> None:
         self._store = store
-        # Which COPY of which build this is; a wrong guess finds nothing to link.
+        # Which COPY of which build this is, or which mount (kept_copies.py); a wrong
+        # guess finds nothing to link.
         slot = Digest.of(f"{context}\0{operation}".encode(errors="replace"))
         self._table = Table(store, KIND, slot)
         self._layer, self._known = self._recall()

@@ -102,7 +102,8 @@ class StepMounts:
         self._inputs = inputs
         self._reads = reads
         self._workspace = workspace
-        self._binds = Binds(reads, workspace.directory("visible", 0o700))
+        place = workspace.directory("visible", 0o700)
+        self._binds = Binds(store, reads, place, cancelled)
         self._caches = CacheMounts(
             store, emit, cancelled, inputs.fresh_caches, reads.shared
         )

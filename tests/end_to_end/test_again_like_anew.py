@@ -39,8 +39,8 @@ PAIRS = (
         "RUN --mount=type=bind,source=e,target=/b cp -r /b ./bound",
     ),
     (
-        "RUN --mount=type=bind,source=e,target=/b,rw touch /b/new; find /b|sort > seen",
-        "RUN --mount=type=bind,source=e,target=/b touch /b/new; find /b | sort > seen",
+        "RUN --mount=type=bind,source=e,target=/b,rw touch /b/n; find /b | sort > f",
+        "RUN --mount=type=bind,source=e,target=/b touch /b/n; find /b | sort > f",
     ),
     (
         "RUN find . -exec stat -c '%n %a %u %g %F' {} + | sort > /list",
@@ -222,7 +222,8 @@ CHANGES: tuple[tuple[str, Callable[[Path], object]], ...] = (
 
 
 def _begin(at: Path) -> None:
-    for name in NAMES[:-1]:
+    """So many files that a step that mounts them has a copy which is kept."""
+    for name in (*NAMES[:-1], *(f"e/many/{number}" for number in range(70))):
         (at / name).parent.mkdir(parents=True, exist_ok=True)
         (at / name).write_text(f"{name}\n")
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # A cache row that no build used for so long goes with any prune.
 _KEEP_CACHE = 7 * 86400
 _STEPS = ("run", "test", "copy", "add", "workdir")
+_MOUNTED = "mounted"
+# What the rows of the build cache are of.
+_ROWS = (*_STEPS, _MOUNTED)
 _MOUNT = "exec.cachemount"
 _FETCHED = ("source.http", "source.git.checkout")
 # `type=`: what steps do, and BuildKit's names for what else there is.
@@ -34,9 +37,9 @@ _TYPES = {
     "regular": _STEPS,
     "download": ("source.http",),
     "git": ("source.git.checkout",),
-    "source.local": (),
+    "source.local": (_MOUNTED,),
     "cache-mount": (_MOUNT,),
-    **{name: (name,) for name in (_MOUNT, *_FETCHED)},
+    **{name: (name,) for name in (_MOUNTED, _MOUNT, *_FETCHED)},
 }
 _FILTERS = "until=24h, type=run, id=3f2a, label=KEY=VALUE"
 
@@ -70,7 +73,7 @@ class Wanted:
     @property
     def steps(self) -> bool:
         """Whether rows of the build cache are."""
-        kinds = set(self.types) & set(_STEPS)
+        kinds = set(self.types) & {*_ROWS}
         return not self.labels and bool(kinds or not self.types)
 
     @property
@@ -224,8 +227,7 @@ def _kinds(given: str) -> tuple[str, ...]:
         raise PruneUsage(
             f"There is no type {given!r}.", hint=f"There are {', '.join(_TYPES)}."
         )
-    # Contexts are read where they are: of `source.local` there is nothing to remove.
-    return _TYPES[given] or ("source.local",)
+    return _TYPES[given]
 
 
 def _space(arguments: argparse.Namespace, settings: Settings) -> Space | None:
@@ -256,7 +258,7 @@ def _policy(store: Store, wanted: Wanted) -> Policy:
         all_images=wanted.everything,
         labels=wanted.labels,
         cache_before=cache if wanted.steps else 0,
-        kinds=tuple(kind for kind in wanted.types if kind in _STEPS),
+        kinds=tuple(kind for kind in wanted.types if kind in _ROWS),
         ids=wanted.ids,
         space=wanted.space,
         keep=frozenset(container.image for container, _ in containers(store.root)),
