@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from lamina.oci.store.store import Image, Store
     from lamina.runtime.containers.options import Options
     from lamina.runtime.containers.state import Container, State
-    from lamina.runtime.network.endpoint import Endpoint
 
 _FOLDERS = ("containers", "names", "live", "volumes")
 
@@ -361,24 +360,6 @@ def give_back(store: Store, found: State) -> None:
         cgroup.remove(found.cgroup)
     for endpoint in found.endpoints:
         if endpoint.place:
-            _disconnect(store.root, endpoint)
+            from lamina.runtime.containers import hubs
 
-
-def _disconnect(root: str, endpoint: Endpoint) -> None:
-    from lamina.runtime.network import network
-    from lamina.runtime.network.network_state import is_hosts
-
-    if not endpoint.group or is_hosts():
-        network.disconnect(endpoint.place, endpoint)
-        return
-    from lamina.runtime.containers import hubs
-
-    # What led to it lies where an ordinary user's networks are, if they still are.
-    hub = hubs.existing(root)
-    if hub is None:
-        network.disconnect(endpoint.place, replace(endpoint, group=""))
-        return
-    try:
-        hub.run(lambda: network.disconnect(endpoint.place, endpoint))
-    finally:
-        hub.close()
+            hubs.disconnect(store.root, endpoint)

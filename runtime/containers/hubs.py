@@ -10,11 +10,17 @@ import time
 from lamina.runtime.containers import state
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.keeper.lending import HUB, borrow
+from lamina.runtime.network import network
 from lamina.runtime.network.hub import Hub, make
+from lamina.runtime.network.network_state import is_hosts
+from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from lamina.runtime.network.endpoint import Endpoint
+    from lamina.runtime.owner import Owner
 
 # For a keeper that has a container on it and does not listen yet, in seconds.
 _PATIENCE = 5.0
@@ -52,6 +58,23 @@ def existing(root: str, identity: str = "") -> Hub | None:
                 break
             time.sleep(0.02)
     return None
+
+
+def disconnect(root: str, endpoint: Endpoint, me: Owner | None = None) -> None:
+    """Give an address of a network back, as network.disconnect does: from where the
+    networks are, if there is anything that leads to it; raises NetworkError."""
+    if not endpoint.group or is_hosts():
+        network.disconnect(endpoint.place, endpoint, me)
+        return
+    hub = existing(root)
+    if hub is None:
+        # What led to it is gone with the hub.
+        network.disconnect(endpoint.place, replace(endpoint, group=""), me)
+        return
+    try:
+        hub.run(lambda: network.disconnect(endpoint.place, endpoint, me))
+    finally:
+        hub.close()
 
 
 def _on_it(root: str, identity: str) -> Iterator[str]:

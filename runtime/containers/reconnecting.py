@@ -152,7 +152,7 @@ def _join(root: str, container: Container, found: State, asked: Settings) -> Non
             here(partial(network.plug_in, namespace, endpoint))
         except BaseException:
             with contextlib.suppress(NetworkError):
-                network.disconnect(place, endpoint, found.keeper)
+                here(partial(network.disconnect, place, endpoint, found.keeper))
                 _ask(root, container, {"op": "leave", "place": place})
             raise
         finally:
@@ -188,6 +188,7 @@ def _resolves(found: State) -> bool:
 
 
 def _leave(root: str, container: Container, found: State, name: str) -> None:
+    from lamina.runtime.containers import hubs
     from lamina.runtime.network import network
 
     leaving = [one for one in found.endpoints if one.name == name]
@@ -195,7 +196,7 @@ def _leave(root: str, container: Container, found: State, name: str) -> None:
     for endpoint in leaving:
         with _namespace(found) as namespace:
             network.unplug(namespace, endpoint, rest)
-        network.disconnect(endpoint.place, endpoint, found.keeper)
+        hubs.disconnect(root, endpoint, found.keeper)
         _ask(root, container, {"op": "leave", "place": endpoint.place})
     _rewrite(root, container, rest)
 

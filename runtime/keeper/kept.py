@@ -201,9 +201,10 @@ class Kept:
 
     def leave(self, place: str) -> None:
         """Have no more to give back of the network whose directory `place` is."""
-        self.given.networks.leave(place)
+        left = self.given.networks.leave(place)
         self.given.tell_of_networks()
-        self._write(endpoints=self.given.networks.described())
+        ports = tuple(port for port in self._state["ports"] if port not in left)
+        self._write(endpoints=self.given.networks.described(), ports=ports)
 
     @property
     def status(self) -> str:

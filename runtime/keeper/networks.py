@@ -131,27 +131,29 @@ class Networks:
         if self._rotating:
             self._rotate(endpoint)
 
-    def leave(self, place: str) -> None:
-        """Forget an endpoint; ports that it carried are led by another one."""
+    def leave(self, place: str) -> tuple[str, ...]:
+        """Forget an endpoint; ports that it carried are led by another one. Those that
+        are left to a group are returned."""
+        led = next((one for one in self._endpoints if one.gateway), None)
         gone = [one for one in self._endpoints if one.place == place]
         self._endpoints = [one for one in self._endpoints if one.place != place]
         self._tell_resolver()
         if self.published is None or not any(one.gateway for one in gone):
-            return
-        if any(one.group for one in gone):
-            self.published.leave_group()
+            return ()
+        left = self.published.leave_group() if led in gone else ()
         from lamina.runtime.network.network_state import network_of
 
         self.published.rest(True)
         leading = next((one for one in self._endpoints if one.gateway), None)
         if leading is None:
-            return
+            return left
         if self.published.is_inside:
             self.published.redirect(leading.address, self._namespace)
         else:
             network = network_of(leading.place)
             self.published.move(network, leading.address, self._owner)
         self.published.rest(False)
+        return left
 
     def close(self) -> None:
         """Close the ports and give the addresses back: each, whatever becomes of the

@@ -142,14 +142,15 @@ class Published:
         fds = tuple(fd for mapping in self.shared for fd in self.sockets_of(mapping))
         self._forwarder.hold_back(fds, resting)
 
-    def leave_group(self) -> None:
-        """Have no more to do with the ports that are shared."""
+    def leave_group(self) -> tuple[str, ...]:
+        """Have no more to do with the ports that are shared, which are returned."""
         self._withdraw_shared()
         for mapping in self.shared:
             for fd in self.sockets_of(mapping):
                 self._forwarder.remove(self._forwarder.socket(fd))
-        self.ports = tuple(one for one in self.ports if one not in self.shared)
-        self.shared = ()
+        left, self.shared = self.shared, ()
+        self.ports = tuple(one for one in self.ports if one not in left)
+        return tuple(map(str, left))
 
     def sockets_of(self, mapping: PortMapping) -> tuple[int, ...]:
         """The sockets that hold the host port of a mapping, as descriptors."""
@@ -242,7 +243,7 @@ class Published:
                 for element in shared:
                     portmap.record(network.ports, element, owner, shared=True)
                 groups.lead(network, nft)
-            _forget_flows(nft, elements)
+            _forget_flows(nft, (*elements, *shared))
 
     def _lead(
         self, nft: netlink.Socket, network: Network, elements: tuple[Element, ...]

@@ -201,7 +201,22 @@ def test_a_port_is_shared_by_members(lamina: Machine) -> None:
     assert ask(port) == "five\n"
 
 
+def test_who_leaves_the_network_leaves_the_group(lamina: Machine) -> None:
+    port = free_port()
+    members(lamina, "one", "two", flags=("-p", f"{port}:80"))
+    lamina("network", "disconnect", "app", "one")
+    assert rotating(lamina) == {"two"}
+    assert {ask(port) for _ in range(6)} == {"two\n"}
+    assert lamina.out("port", "one") == ""
+    lamina("network", "disconnect", "app", "two")
+    assert group(lamina)["Tasks"] == []
+    with socket.create_server(("", port)):
+        pass
+
+
 def test_members_that_start_at_once_share_a_port(lamina: Machine) -> None:
+    # An ordinary user's have no session of their own then.
+    lamina("run", "-d", "--name", "client", "--network", "app", *SLEEP)
     port = free_port()
     server = ("busybox", "sh", "-c", SERVE)
     names = [f"web-{number}" for number in range(6)]
@@ -220,13 +235,23 @@ def test_members_that_start_at_once_share_a_port(lamina: Machine) -> None:
 def test_scaled_up_and_down_under_load(lamina: Machine) -> None:
     port = free_port()
     flags = ("-p", f"{port}:80")
-    members(lamina, "web-0", flags=flags)
+    members(lamina, "web-0", "web-9", flags=flags)
+    lamina("run", "-d", "--name", "client", "--network", "app", *SLEEP)
+    get = GET.format(vip(lamina))
+    script = (
+        f"while [ ! -e /tmp/over ]; do echo $({get}) >>/tmp/said; done; cat /tmp/said"
+    )
+    inside = lamina.begin("exec", "client", "sh", "-c", script)
     hammered = ("127.0.0.1", "127.0.0.1", host_address())
     with Hammer(port, hammered) as hammer:
         for number in range(1, 5):
             members(lamina, f"web-{number}", flags=flags)
-        for number in range(4):
-            lamina("stop", f"web-{number}")
+        for number in (9, 0, 1, 2, 3):
+            lamina("stop", "-t", "1", f"web-{number}")
+    lamina("exec", "client", "touch", "/tmp/over")
+    everybody = {f"web-{number}" for number in (0, 1, 2, 3, 4, 9)}
     assert hammer.failures == []
-    assert set(hammer.answers) == {f"web-{number}\n" for number in range(5)}
+    assert set(map(str.strip, hammer.answers)) == everybody
+    # An empty line would be a request that failed.
+    assert set(inside.communicate()[0].decode().splitlines()) == everybody
     assert ask(port) == "web-4\n"

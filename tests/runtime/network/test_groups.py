@@ -287,6 +287,31 @@ def test_ports_are_led_to_those_in_rotation(site: Site, web: Group) -> None:
     site.lab.on_host(web.publish(one, "8080:80").close)
 
 
+def test_datagrams_to_a_shared_port_follow_who_is_in_rotation(
+    site: Site, web: Group
+) -> None:
+    one, two = web.add("one"), web.add("two", rotating=False)
+    opened = web.publish(one, "5353:53/udp")
+    (mapping,) = opened.shared
+    lent = [socket.socket(fileno=os.dup(fd)) for fd in opened.sockets_of(mapping)]
+    others = web.publish(two, "5353:53/udp", {mapping: lent})
+
+    def talk() -> socket.socket:
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made.settimeout(5)
+        made.connect((HOST, 5353))
+        return made
+
+    with netns.inside(site.lab.neighbour, talk) as packets:
+        for leaving, coming in ((two, one), (one, two), (two, one)):
+            web.rotate(coming, True)
+            web.rotate(leaving, False)
+            packets.send(b"?")
+            assert packets.recv(99).startswith(b"one" if coming is one else b"two")
+    for published in (opened, others):
+        site.lab.on_host(published.close)
+
+
 def test_a_port_of_one_address_is_led_there_alone(site: Site, web: Group) -> None:
     one, two = web.add("one"), web.add("two")
     opened = [
