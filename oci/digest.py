@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from lamina.oci.errors import InvalidDigest
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
 _HEX = frozenset("0123456789abcdef")
 # From here on (bytes) OpenSSL is worth loading, if it is asked for a few times.
 _LONG = 1 << 16
@@ -36,6 +40,11 @@ class Digest(str):
         else:
             from hashlib import sha256
         return cls("sha256:" + sha256(data).hexdigest())
+
+    @classmethod
+    def of_all(cls, seen: _Hash) -> Digest:
+        """The digest of all that a sha256 was given."""
+        return cls("sha256:" + seen.hexdigest())
 
     @property
     def hex(self) -> str:

@@ -247,13 +247,13 @@ class _MergedTimes:
 def _writer(
     descriptor: int, dest: str, tell: Tell = lambda _bytes: None
 ) -> Callable[[bytes], object]:
-    from lamina.oci.archives.writer import write_all
+    from lamina.oci.archives.writer import write_out
 
     written = 0
 
     def write(data: bytes) -> None:
         nonlocal written
-        write_all(descriptor, data, dest)
+        write_out(descriptor, data, dest)
         written += len(data)
         tell(written)
 

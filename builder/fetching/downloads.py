@@ -196,7 +196,7 @@ class Downloads:
             if expected.isdecimal() and total != size:
                 raise OSError(f"it ended after {size} of {expected} bytes")
         made = KeptFile(
-            Digest("sha256:" + content.hexdigest()),
+            Digest.of_all(content),
             file_name(url) or _disposition(headers),
             int(seconds(headers["Last-Modified"]) or 0) * 1_000_000_000,
             asked_by,

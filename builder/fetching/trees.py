@@ -184,4 +184,4 @@ def _digest_of(archive: int) -> Digest:
     while data := os.read(archive, 1 << 20):
         content.update(data)
     os.lseek(archive, 0, os.SEEK_SET)
-    return Digest("sha256:" + content.hexdigest())
+    return Digest.of_all(content)

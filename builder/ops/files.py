@@ -30,8 +30,9 @@ from lamina.builder.sources.items import FileItem, TreeItem
 from lamina.builder.sources.reading import carried
 from lamina.builder.sources.record import MTIME, unpack_record
 from lamina.builder.sources.resolve import open_directory, resolve
-from lamina.builder.sources.transfer import Transfer, write_all
+from lamina.builder.sources.transfer import Transfer
 from lamina.oci.files.workspace import space_error
+from lamina.oci.files.writing import write_all
 from lamina.values import value
 
 if TYPE_CHECKING:

@@ -28,7 +28,8 @@ from lamina.oci.digest import Digest
 from lamina.oci.errors import InUse
 from lamina.oci.files.removal import remove_tree
 from lamina.oci.registry.errors import Missing, RegistryError
-from lamina.oci.registry.transfers.known import remember_blob, remember_home
+from lamina.oci.registry.transfers.known import remember_home
+from lamina.oci.store.blobs import remember_blob
 from lamina.oci.threads import Stop, Stopped, side_by_side
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lamina.builder.inputs.cache_places import LOCAL
-from lamina.builder.sharing.places import blob_name, open_place
+from lamina.builder.sharing.places import open_place
 from lamina.errors import LaminaError
-from lamina.oci.archives.layout import bears
+from lamina.oci.archives.layout import bears, blob_name
 from lamina.oci.archives.layout_folder import kept_layout
 from lamina.oci.digest import Digest
 from lamina.oci.manifest import Descriptor
@@ -77,7 +77,8 @@ def _whole(place: CachePlace, entries: tuple[Descriptor, ...]) -> Digest | None:
     try:
         manifest = open_place(place, None).manifest()
         blobs = (found[0], manifest.config, *manifest.layers)
-        sizes = [os.stat(f"{place.place}/{blob_name(blob)}").st_size for blob in blobs]
+        paths = [f"{place.place}/{blob_name(blob.digest)}" for blob in blobs]
+        sizes = [os.stat(path).st_size for path in paths]
     except (LaminaError, OSError, IndexError):
         return None
     whole = sizes == [blob.size for blob in blobs]

@@ -19,7 +19,7 @@ from lamina.oci.files.hashed_file import write_file
 from lamina.oci.manifest import OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, Descriptor
 from lamina.oci.manifest_json import descriptor_json, parse_descriptor
 from lamina.oci.registry.progress import Meter
-from lamina.oci.registry.transfers.known import known_blob, remember_blob
+from lamina.oci.store.blobs import known_blob, remember_blob
 from lamina.oci.store.layer_tar import given_tar, pack_layer
 from lamina.oci.store.store import NEVER
 from lamina.oci.threads import Stop

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from lamina.builder.inputs.cache_places import LOCAL
 from lamina.builder.sharing.document import ARTIFACT, MAX_SIZE, parse_document
-from lamina.oci.archives.layout import INDEX, bears
+from lamina.oci.archives.layout import INDEX, bears, blob_name
 from lamina.oci.archives.members import FolderMembers, read_member
 from lamina.oci.digest import Digest
 from lamina.oci.errors import DigestMismatch, InvalidArchive, InvalidImage, NotFound
@@ -126,7 +126,7 @@ class _Folder:
     @contextlib.contextmanager
     def read(self, blob: Descriptor, tell: Tell, stop: Stop) -> Iterator[Read]:
         meter = Meter(tell, "pull", blob.digest, blob.size)
-        with self._members() as members, members.open(blob_name(blob)) as read:
+        with self._members() as members, members.open(blob_name(blob.digest)) as read:
 
             def measured(size: int) -> bytes:
                 stop.check()
@@ -195,11 +195,6 @@ class _Registry:
 
 
 def _whole(members: FolderMembers, blob: Descriptor) -> bytes:
-    data = read_member(members, blob_name(blob), MAX_SIZE)
+    data = read_member(members, blob_name(blob.digest), MAX_SIZE)
     check_digest(blob, Digest.of(data))
     return data
-
-
-def blob_name(blob: Descriptor) -> str:
-    """Where a blob lies in a layout."""
-    return f"blobs/sha256/{blob.digest.hex}"

@@ -134,4 +134,4 @@ class _Hashed:
         """Read what follows the compressed data, and compare the digest."""
         while self.read(_CHUNK):
             pass
-        check_digest(packed.blob, Digest("sha256:" + self._seen.hexdigest()))
+        check_digest(packed.blob, Digest.of_all(self._seen))

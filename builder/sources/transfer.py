@@ -7,6 +7,8 @@ import fcntl
 import os
 from hashlib import sha256
 
+from lamina.oci.files.writing import write_all
+
 # linux/fs.h
 _FICLONE = 0x40049409
 _SMALL = 1 << 16
@@ -89,13 +91,6 @@ class Transfer:
         data = os.read(source, min(size, 1 << 20))
         write_all(target, data)
         return len(data)
-
-
-def write_all(target: int, data: bytes) -> None:
-    """Write all of `data`; a full disk may take a part of it first."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(target, view) :]
 
 
 def digest_of_written(target: int) -> bytes:

@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from lamina.oci.archives.archived import ArchivedImage, ArchivedLayer, check_count
+from lamina.oci.archives.layout import BLOBS
 from lamina.oci.archives.members import read_member
 from lamina.oci.config_json import parse_config
 from lamina.oci.digest import Digest
@@ -78,7 +79,7 @@ def _named_digest(member: str) -> Digest | None:
 
 def _blob_digest(member: str) -> Digest | None:
     """Only under `blobs/` is a layer's name its digest; elsewhere it is made up."""
-    return _named_digest(member) if member.startswith("blobs/sha256/") else None
+    return _named_digest(member) if member.startswith(BLOBS) else None
 
 
 def _mismatch(name: str, found: Digest) -> DigestMismatch:

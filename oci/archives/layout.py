@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 LAYOUT = "oci-layout"
 INDEX = "index.json"
+BLOBS = "blobs/sha256/"
 LAYOUT_JSON = b'{"imageLayoutVersion":"1.0.0"}'
 # The whole name, as containerd, BuildKit and Docker write it: `ref.name` is a tag
 # to some, a name to others.
@@ -93,7 +94,7 @@ def _of_digest(members: Members, index: Index, wanted: Digest) -> list[Descripto
         if entry.digest == wanted:
             return [entry]
     for entry in index.manifests:
-        if entry.media_type in INDEXES and _member(entry.digest) in members:
+        if entry.media_type in INDEXES and blob_name(entry.digest) in members:
             inner = parse_manifest(_document(members, entry), entry.media_type)
             assert isinstance(inner, Index), "its media type says so"
             found = [known for known in inner.manifests if known.digest == wanted]
@@ -144,7 +145,7 @@ def _present(members: Members, entry: Descriptor) -> tuple[bytes, list[Descripto
         if inner.platform is not None
         and is_image(inner)
         and inner.media_type in MANIFESTS
-        and _member(inner.digest) in members
+        and blob_name(inner.digest) in members
     ]
     return data, found
 
@@ -209,7 +210,7 @@ def _archived(members: Members, manifest: Manifest, data: bytes) -> ArchivedImag
         if layer.media_type not in LAYERS:
             raise broken(f"a layer is of the kind {layer.media_type[:80]!r}")
     layers = tuple(
-        ArchivedLayer(_member(layer.digest), diff_id, layer.digest, layer.size)
+        ArchivedLayer(blob_name(layer.digest), diff_id, layer.digest, layer.size)
         for layer, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
     )
     identity = Digest.of(config_bytes)
@@ -220,7 +221,7 @@ def _document(members: Members, descriptor: Descriptor) -> bytes:
     """A small blob, of the size and the digest that its descriptor says."""
     if descriptor.data is not None:
         return descriptor.data
-    name = _member(descriptor.digest)
+    name = blob_name(descriptor.digest)
     data = read_member(members, name, MAX_DOCUMENT)
     if len(data) != descriptor.size or Digest.of(data) != descriptor.digest:
         raise DigestMismatch(
@@ -231,5 +232,6 @@ def _document(members: Members, descriptor: Descriptor) -> bytes:
     return data
 
 
-def _member(digest: Digest) -> str:
-    return f"blobs/sha256/{digest.hex}"
+def blob_name(digest: Digest) -> str:
+    """Where a layout has the blob of a digest."""
+    return f"{BLOBS}{digest.hex}"

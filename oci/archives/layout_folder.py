@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 
-from lamina.oci.archives.layout import INDEX, LAYOUT, LAYOUT_JSON
+from lamina.oci.archives.layout import INDEX, LAYOUT, LAYOUT_JSON, blob_name
 from lamina.oci.archives.writer import FolderWriter, folder_at
 from lamina.oci.digest import Digest
 from lamina.oci.errors import InvalidArchive, InvalidImage
@@ -110,7 +110,7 @@ def _sweep(
     for entry in before:
         with contextlib.suppress(InvalidImage, InvalidArchive, OSError):
             for digest in _reached(path, (entry,)) - kept:
-                os.unlink(f"{path}/blobs/sha256/{digest.hex}")
+                os.unlink(f"{path}/{blob_name(digest)}")
 
 
 def _reached(path: str, entries: tuple[Descriptor, ...]) -> set[Digest]:
@@ -122,7 +122,7 @@ def _reached(path: str, entries: tuple[Descriptor, ...]) -> set[Digest]:
         if entry.digest in found:
             continue
         found.add(entry.digest)
-        with open(f"{path}/blobs/sha256/{entry.digest.hex}", "rb") as file:
+        with open(f"{path}/{blob_name(entry.digest)}", "rb") as file:
             document = parse_manifest(file.read(), entry.media_type)
         if isinstance(document, Index):
             left += document.manifests

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from lamina.oci.archives.extents import Extent, scan
 from lamina.oci.errors import InvalidArchive
 from lamina.oci.files.workspace import space_error
+from lamina.oci.files.writing import write_all
 from lamina.oci.tar.header import BLOCK, parse_header
 
 if TYPE_CHECKING:
@@ -109,9 +110,7 @@ def _spool(source: int, spool: int, where: str) -> None:
     read = open_stream(lambda size: os.read(source, size))
     try:
         while data := read(_CHUNK):
-            view = memoryview(data)
-            while view:
-                view = view[os.write(spool, view) :]
+            write_all(spool, data)
     except OSError as error:
         raise space_error(error, where) from error
 

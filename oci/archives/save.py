@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lamina.oci.archives.docker_archive import MANIFEST, manifest_entry
-from lamina.oci.archives.layout import IMAGE_NAME, INDEX, LAYOUT, LAYOUT_JSON
+from lamina.oci.archives.layout import IMAGE_NAME, INDEX, LAYOUT, LAYOUT_JSON, blob_name
 from lamina.oci.digest import Digest
 from lamina.oci.manifest import (
     DOCKER_CONFIG,
@@ -35,6 +35,7 @@ from lamina.oci.manifest import (
 )
 from lamina.oci.manifest_json import to_json
 from lamina.oci.platforms import Member, choose, platform_of
+from lamina.oci.store.blobs import known_blob, remember_blob
 from lamina.oci.strict_json import dump_json
 from lamina.values import EMPTY, replace, value
 
@@ -205,8 +206,8 @@ class _Archive:
             platform=platform_of(image.config),
             annotations=saved.entry_annotations,
         )
-        names = [_blob(layer.digest) for layer in layers]
-        return entry, manifest_entry(_blob(config.digest), names, ())
+        names = [blob_name(layer.digest) for layer in layers]
+        return entry, manifest_entry(blob_name(config.digest), names, ())
 
 
 def _under_names(
@@ -228,10 +229,6 @@ def _under_names(
     )
 
 
-def _blob(digest: Digest) -> str:
-    return f"blobs/sha256/{digest.hex}"
-
-
 class _Blobs:
     """Writes each blob once, and remembers its descriptor.
 
@@ -250,7 +247,7 @@ class _Blobs:
     def document(self, data: bytes, media_type: str) -> Descriptor:
         digest = Digest.of(data)
         if digest not in self._written:
-            self._writer.add(_blob(digest), data)
+            self._writer.add(blob_name(digest), data)
             self._written.add(digest)
         return Descriptor(media_type, digest, len(data))
 
@@ -263,20 +260,18 @@ class _Blobs:
             self._written.add(made.digest)
         return self._layers[diff_id]
 
-    def _memo_key(self, diff_id: Digest) -> str:
+    @property
+    def _version(self) -> str:
         from lamina.oci.streams.compression import version
 
-        return f"{diff_id} {version(self._compression, self._level)}"
+        return version(self._compression, self._level)
 
     def _there(self, diff_id: Digest) -> Descriptor | None:
         """The blob of an earlier time, if the archive has it."""
-        known = self.store.recall("blob", self._memo_key(diff_id))
-        if known is None:
+        known = known_blob(self.store, diff_id, self._version, self._compression)
+        if known is None or not self._writer.holds(blob_name(known.digest), known.size):
             return None
-        digest, size = known.decode().split()
-        if not self._writer.holds(_blob(Digest(digest)), int(size)):
-            return None
-        return Descriptor(self._compression, Digest(digest), int(size))
+        return known
 
     def _make(self, diff_id: Digest) -> Descriptor:
         # The store checks the plain tar; only what is made of it has a digest to find.
@@ -296,13 +291,13 @@ class _Blobs:
 
             self._write_layer(diff_id, counted)
             if not plain:
-                digest = Digest("sha256:" + seen.hexdigest())
-            return _blob(digest)
+                digest = Digest.of_all(seen)
+            return blob_name(digest)
 
         self._writer.add_stream(produce)
-        memo = f"{digest} {size}".encode()
-        self.store.remember("blob", self._memo_key(diff_id), memo)
-        return Descriptor(self._compression, digest, size)
+        made = Descriptor(self._compression, digest, size)
+        remember_blob(self.store, diff_id, self._version, made)
+        return made
 
     def _write_layer(self, diff_id: Digest, write: Write) -> None:
         if self._compression == "none":

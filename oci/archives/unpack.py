@@ -163,4 +163,4 @@ class _Blob:
     def digest(self) -> Digest | None:
         if self._hash is None:
             return None
-        return Digest("sha256:" + self._hash.hexdigest())
+        return Digest.of_all(self._hash)

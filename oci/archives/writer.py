@@ -17,6 +17,7 @@ from typing import Protocol
 from lamina.oci.errors import InvalidArchive
 from lamina.oci.files.removal import remove_tree
 from lamina.oci.files.workspace import space_error
+from lamina.oci.files.writing import write_all
 from lamina.oci.tar.header import BLOCK, REGULAR, Entry, format_header
 from lamina.values import EMPTY
 
@@ -100,7 +101,7 @@ class TarWriter:
         spool = os.open(path, _NEW, 0o600)
         os.unlink(path)
         try:
-            name = produce(lambda data: write_all(spool, data, self._workspace))
+            name = produce(lambda data: write_out(spool, data, self._workspace))
             size = os.lseek(spool, 0, os.SEEK_CUR)
             self._write(_header(name, size))
             os.lseek(spool, 0, os.SEEK_SET)
@@ -114,7 +115,7 @@ class TarWriter:
         self._write(bytes(-self._position % BLOCK))
 
     def _write(self, data: bytes) -> None:
-        write_all(self._out, data, "the archive")
+        write_out(self._out, data, "the archive")
         self._position += len(data)
         self._tell(self._position)
 
@@ -142,7 +143,7 @@ class FolderWriter:
         descriptor = os.open(temporary, _NEW, 0o644)
 
         def write(data: bytes) -> None:
-            write_all(descriptor, data, self._root)
+            write_out(descriptor, data, self._root)
             self._count(len(data))
 
         try:
@@ -308,11 +309,10 @@ def _header(name: str, size: int) -> bytes:
     return format_header(entry, 0)[0]
 
 
-def write_all(descriptor: int, data: bytes, where: str) -> None:
-    view = memoryview(data)
+def write_out(descriptor: int, data: bytes, where: str) -> None:
+    """As `write_all`; raises StoreError where the disk is full."""
     try:
-        while view:
-            view = view[os.write(descriptor, view) :]
+        write_all(descriptor, data)
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -29,4 +29,4 @@ def write_file(path: str, produce: Callable[[Write], object]) -> tuple[Digest, i
             produce(write)
     except OSError as error:
         raise space_error(error, path) from error
-    return Digest("sha256:" + seen.hexdigest()), size
+    return Digest.of_all(seen), size

@@ -101,7 +101,7 @@ def apply(
         changeset.close()
         os.close(fd)
     return Applied(
-        Digest("sha256:" + digest.hexdigest()),
+        Digest.of_all(digest),
         reader.entries,
         reader.bytes,
         len(changeset.skipped),

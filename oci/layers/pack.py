@@ -111,8 +111,8 @@ def pack(root: str, times: TimeRule, write: Write | None, xattrs: str) -> Packed
     finally:
         sink.close()
     return Packed(
-        Digest("sha256:" + sink.real.hexdigest()),
-        Digest("sha256:" + sink.timeless.hexdigest()),
+        Digest.of_all(sink.real),
+        Digest.of_all(sink.timeless),
         sink.size,
         packer.entries,
         packer.bytes,

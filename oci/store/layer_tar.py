@@ -48,4 +48,4 @@ def given_tar(shelf: Shelf, layer: Layer, write: Write) -> Digest:
         raise missing_layer(layer.diff_id)
     with open(skeleton, "rb") as stream:
         reassemble(stream, shelf.layer_path(layer.content), hashed)
-    return Digest("sha256:" + seen.hexdigest())
+    return Digest.of_all(seen)

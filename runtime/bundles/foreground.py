@@ -11,6 +11,7 @@ import os
 import select
 import termios
 
+from lamina.oci.files.writing import write_all
 from lamina.runtime.bundles import entering, operations
 from lamina.runtime.bundles.creation import Creation, Request
 from lamina.runtime.bundles.entering import Entered, Entry
@@ -122,7 +123,7 @@ def _move(process: Entered) -> None:
             if not data:
                 watched.remove(0)
                 data = b"\x04"
-            _write(process.master, data)
+            write_all(process.master, data)
         if process.master in ready:
             try:
                 data = os.read(process.master, 65536)
@@ -130,9 +131,4 @@ def _move(process: Entered) -> None:
                 return  # EIO: nobody has the other side open
             if not data:
                 return
-            _write(1, data)
-
-
-def _write(fd: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
+            write_all(1, data)

@@ -11,6 +11,7 @@ import os
 import sys
 
 from lamina.errors import LaminaError
+from lamina.oci.files.writing import write_all
 from lamina.runtime.bundles.flags import Line, Usage, help_text, parse
 from lamina.runtime.errors import ContainerError
 
@@ -90,9 +91,7 @@ def _second(_argv: list[str], line: Line) -> int:
 
 
 def _say(text: str) -> None:
-    data = text.encode("utf-8", "surrogateescape")
-    while data:
-        data = data[os.write(1, data) :]
+    write_all(1, text.encode("utf-8", "surrogateescape"))
 
 
 def _json(found: Any) -> None:

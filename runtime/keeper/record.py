@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
+from lamina.oci.files.writing import write_all
 from lamina.oci.json_writer import text
 
 TYPE_CHECKING = False
@@ -23,8 +24,7 @@ def write_file(path: str, data: bytes, mode: int = 0o600) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(temporary, flags, mode)
     try:
-        while data:
-            data = data[os.write(descriptor, data) :]
+        write_all(descriptor, data)
     except OSError:
         os.unlink(temporary)
         raise

@@ -9,6 +9,7 @@ import time
 
 from lamina.cli.formats.tables import ago, print_table
 from lamina.errors import LaminaError
+from lamina.oci.files.writing import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -142,8 +143,7 @@ def _copy(path: str, start: int = 0, *, newline: bool = False) -> int:
 def _write(data: bytes) -> None:
     """As it is: a log is bytes. Raises BrokenPipeError when the pager has gone."""
     sys.stdout.flush()
-    while data:
-        data = data[os.write(1, data) :]
+    write_all(1, data)
 
 
 def _follow(root: str, trace: Trace, wanted: str) -> None:

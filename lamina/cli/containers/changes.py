@@ -135,7 +135,7 @@ def _reference(name: str) -> Reference | None:
 
 def _export(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.containers.finding import find, open_store
-    from lamina.oci.archives.writer import tar_at, write_all
+    from lamina.oci.archives.writer import tar_at, write_out
     from lamina.runtime.containers import events
     from lamina.runtime.containers.changes import export
 
@@ -145,7 +145,7 @@ def _export(arguments: argparse.Namespace, settings: Settings) -> int:
         if arguments.output not in ("", "-"):
             with tar_at(arguments.output) as file:
                 export(
-                    store, container, lambda data: write_all(file, data, "the archive")
+                    store, container, lambda data: write_out(file, data, "the archive")
                 )
             return 0
         if os.isatty(1):

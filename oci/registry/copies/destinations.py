@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from lamina.oci.archives.docker_archive import MANIFEST, manifest_entry
-from lamina.oci.archives.layout import IMAGE_NAME, INDEX, LAYOUT, LAYOUT_JSON
+from lamina.oci.archives.layout import IMAGE_NAME, INDEX, LAYOUT, LAYOUT_JSON, blob_name
 from lamina.oci.archives.writer import ArchiveWriter
 from lamina.oci.config_json import parse_config
 from lamina.oci.digest import Digest
@@ -119,15 +119,15 @@ class LayoutDestination:
         self._lock = threading.Lock()
 
     def has(self, blob: Descriptor, _home: Home | None) -> str:
-        return "exists" if self._writer.holds(_blob(blob.digest), blob.size) else ""
+        return "exists" if self._writer.holds(blob_name(blob.digest), blob.size) else ""
 
     def put(self, blob: Descriptor, path: str, _stop: Stop) -> None:
         with self._lock:
-            self._writer.take(_blob(blob.digest), path)
+            self._writer.take(blob_name(blob.digest), path)
 
     def put_manifest(self, fetched: Fetched) -> None:
         with self._lock:
-            self._writer.add(_blob(fetched.digest), fetched.data)
+            self._writer.add(blob_name(fetched.digest), fetched.data)
 
     def put_referrer(self, fetched: Fetched) -> None:
         """A layout has nothing but its index to find one by."""
@@ -194,9 +194,9 @@ class DockerArchiveDestination:
         layers = [self._plain[layer.digest] for layer in document.layers]
         if tuple(layers) != parse_config(data).diff_ids:
             raise DigestMismatch("The layers are not those that the config lists.")
-        config = _blob(document.config.digest)
+        config = blob_name(document.config.digest)
         self._writer.add(config, data)
-        names = [_blob(layer) for layer in layers]
+        names = [blob_name(layer) for layer in layers]
         entry = manifest_entry(config, names, self._names)
         self._writer.add(MANIFEST, dump_json([entry]))
         self._writer.finish()
@@ -210,11 +210,7 @@ class DockerArchiveDestination:
                 while data := read(_CHUNK):
                     seen.update(data)
                     write(data)
-            return f"blobs/sha256/{seen.hexdigest()}"
+            return blob_name(Digest.of_all(seen))
 
         self._writer.add_stream(produce)
-        self._plain[blob.digest] = Digest("sha256:" + seen.hexdigest())
-
-
-def _blob(digest: Digest) -> str:
-    return f"blobs/sha256/{digest.hex}"
+        self._plain[blob.digest] = Digest.of_all(seen)

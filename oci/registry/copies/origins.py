@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from lamina.oci.archives.docker_archive import read_docker_archive
-from lamina.oci.archives.layout import INDEX, bears
+from lamina.oci.archives.layout import INDEX, bears, blob_name
 from lamina.oci.archives.members import read_member
 from lamina.oci.digest import Digest
 from lamina.oci.errors import DigestMismatch, NotFound
@@ -132,7 +132,7 @@ class LayoutOrigin:
         return self.manifest(found[0])
 
     def manifest(self, entry: Descriptor) -> Fetched:
-        data = read_member(self._members, _member(entry.digest), MAX_DOCUMENT)
+        data = read_member(self._members, blob_name(entry.digest), MAX_DOCUMENT)
         check_digest(entry, Digest.of(data))
         document = parse_manifest(data, entry.media_type)
         found = Descriptor(document.media_type, entry.digest, len(data))
@@ -140,7 +140,7 @@ class LayoutOrigin:
 
     def blob(self, blob: Descriptor, path: str, stop: Stop) -> None:
         meter = Meter(self._tell, "copy", blob.digest, blob.size)
-        with self._members.open(_member(blob.digest)) as read:
+        with self._members.open(blob_name(blob.digest)) as read:
             found = write_file(path, lambda write: pour(read, write, meter, stop))
         check_digest(blob, found[0])
 
@@ -248,7 +248,3 @@ def pour(read: Read, write: Write, meter: Meter, stop: Stop) -> None:
         stop.check()
         meter.add(len(data))
         write(data)
-
-
-def _member(digest: Digest) -> str:
-    return f"blobs/sha256/{digest.hex}"

@@ -1,7 +1,5 @@
 """What the store remembers of registries: memos, which may be lost at any time.
 
-blob     diff_id and compressor's version -> digest and size of what it makes (save.py
-         remembers the same)
 pulled   diff_id -> digest, size and media type of the blob that a layer came as
 source   digest of a blob -> registry/repository that had it
 name     reference and platform -> ID of the image that it meant when it was pulled
@@ -44,25 +42,6 @@ def known_pulled(store: Store, diff_id: Digest) -> Descriptor | None:
     if data is None:
         return None
     digest, size, media_type = data.decode().split(" ", 2)
-    return Descriptor(media_type, Digest(digest), int(size))
-
-
-def remember_blob(
-    store: Store, diff_id: Digest, version: str, blob: Descriptor
-) -> None:
-    """`version` of a compressor makes `blob` of a layer."""
-    text = f"{blob.digest} {blob.size}"
-    store.remember("blob", f"{diff_id} {version}", text.encode())
-
-
-def known_blob(
-    store: Store, diff_id: Digest, version: str, media_type: str
-) -> Descriptor | None:
-    """The blob that `version` of a compressor makes of a layer."""
-    data = store.recall("blob", f"{diff_id} {version}")
-    if data is None:
-        return None
-    digest, size = data.decode().split()
     return Descriptor(media_type, Digest(digest), int(size))
 
 

@@ -210,7 +210,7 @@ class _Layers:
         finally:
             chunks.close()
             download.close()
-        check_digest(blob, Digest("sha256:" + seen.hexdigest()))
+        check_digest(blob, Digest.of_all(seen))
         if unpacked.layer.diff_id != diff_id:
             raise DigestMismatch(
                 f"The layer {blob.digest} has the diff_id {unpacked.layer.diff_id}, "
@@ -234,4 +234,4 @@ def _explain(
         return
     while stream.rest(1 << 20):
         pass
-    check_digest(blob, Digest("sha256:" + seen.hexdigest()))
+    check_digest(blob, Digest.of_all(seen))

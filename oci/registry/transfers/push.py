@@ -33,12 +33,7 @@ from lamina.oci.registry.errors import RegistryError
 from lamina.oci.registry.fetched import Fetched
 from lamina.oci.registry.progress import Ended, Found, Meter, Noted, nothing
 from lamina.oci.registry.repository import Repository
-from lamina.oci.registry.transfers.known import (
-    known_blob,
-    known_pulled,
-    remember_blob,
-    remember_home,
-)
+from lamina.oci.registry.transfers.known import known_pulled, remember_home
 from lamina.oci.registry.transfers.referrers import publish
 from lamina.oci.registry.transfers.sender import Sender
 from lamina.oci.registry.transfers.upload import send_bytes
@@ -46,6 +41,7 @@ from lamina.oci.store.annotations import (
     MANIFEST,
     annotated,
 )
+from lamina.oci.store.blobs import known_blob, remember_blob
 from lamina.oci.threads import NEVER, Stop, side_by_side
 from lamina.values import EMPTY, replace, value
 
@@ -256,5 +252,5 @@ class _Layers:
             self._store.layer_tar(diff_id, squeezed)
             squeeze.close()
         self._tell(Ended(diff_id, "compressed"))
-        digest = Digest("sha256:" + seen.hexdigest())
+        digest = Digest.of_all(seen)
         return Descriptor(self._kind, digest, size), path

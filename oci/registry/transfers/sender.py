@@ -6,13 +6,11 @@ fetched from where it was seen.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import TYPE_CHECKING, BinaryIO
 
-from lamina.oci.digest import Digest
 from lamina.oci.errors import DigestMismatch
-from lamina.oci.files.workspace import space_error
+from lamina.oci.files.hashed_file import write_file
 from lamina.oci.registry.errors import RegistryError
 from lamina.oci.registry.progress import Meter
 from lamina.oci.registry.repository import Repository
@@ -22,6 +20,7 @@ from lamina.oci.registry.transfers.upload import Upload
 from lamina.oci.threads import NEVER
 
 if TYPE_CHECKING:
+    from lamina.oci.files.hashed_file import Write
     from lamina.oci.files.workspace import Workspace
     from lamina.oci.manifest import Descriptor
     from lamina.oci.registry.progress import Tell
@@ -103,17 +102,16 @@ def save_blob(
     Raises RegistryError, DigestMismatch, StoreError on a full disk.
     """
     download = Download(source, blob, Meter(tell, "pull", blob.digest, blob.size), stop)
-    seen = hashlib.sha256()
+
+    def produce(write: Write) -> None:
+        while data := download.read(1 << 20):
+            write(data)
+
     try:
-        with open(path, "xb") as file:
-            while data := download.read(1 << 20):
-                seen.update(data)
-                file.write(data)
-        check_digest(blob, Digest("sha256:" + seen.hexdigest()))
+        digest, _ = write_file(path, produce)
+        check_digest(blob, digest)
     except (RegistryError, DigestMismatch):
         os.unlink(path)
         raise
-    except OSError as error:
-        raise space_error(error, path) from error
     finally:
         download.close()
