@@ -104,10 +104,12 @@ def _ask(graph: Graph, solver: Solver, missing: set[str]) -> tuple[set[int], set
 
 def _asks(step: Step) -> bool:
     """Whether its key needs an answer from the network."""
+    from lamina.builder.fetching.downloads import is_remote
+
     operation = step.operation
     if not isinstance(operation, CopyOp) or not operation.add or operation.checksum:
         return False
-    return any("://" in name or name.startswith("git@") for name in operation.sources)
+    return any(map(is_remote, operation.sources))
 
 
 def _found(

@@ -91,9 +91,14 @@ class Binds:
                     isinstance(i, TreeItem) for i in selection.items
                 ):
                     dest += "/"
-                folder, _ = self._reads.folder(wanted.origin)
-                asked = (self._store, selection, dest, folder)
-                self._visible[key] = copy_of(*asked, self._new_place, self._cancelled)
+                self._visible[key] = copy_of(
+                    self._store,
+                    selection,
+                    dest,
+                    self._reads.folder(wanted.origin),
+                    self._new_place,
+                    self._cancelled,
+                )
             return self._visible[key]
 
     def _new_place(self) -> str:

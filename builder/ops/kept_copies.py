@@ -21,7 +21,7 @@ from lamina.builder.ops.files import Arrival, copy_into
 from lamina.builder.ops.previous import Previous
 from lamina.builder.solving.cachekey import CacheKey
 from lamina.builder.sources.items import FileItem, Selection, TreeItem
-from lamina.builder.sources.record import RECORD_SIZE, unpack_record
+from lamina.builder.sources.record import MTIME, RECORD_SIZE, unpack_record
 from lamina.builder.sources.selection import size_of
 from lamina.oci.digest import Digest
 from lamina.oci.store.store import Layer
@@ -140,5 +140,5 @@ def _times(listings: tuple[Listing, ...]) -> Iterator[tuple[str, int]]:
 
 
 def _mtime(row: bytes) -> int:
-    found: int = unpack_record(row)[7]
+    found: int = unpack_record(row)[MTIME]
     return found

@@ -180,7 +180,9 @@ def _check_checksum(operation: CopyOp, span: Span) -> None:
 
     As in BuildKit (convert_copy.go).
     """
-    fetched = [s for s in operation.sources if "://" in s or s.startswith("git@")]
+    from lamina.builder.fetching.downloads import is_remote
+
+    fetched = list(filter(is_remote, operation.sources))
     if len(fetched) != 1 or len(operation.sources) + len(operation.inline) != 1:
         raise InvalidInstruction(
             "--checksum is for one source, an address or a repository.",

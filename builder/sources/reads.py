@@ -288,22 +288,15 @@ class Reads:
             self._roots[key] = (root, open_root(root, "that stage"))
         return self._roots[key]
 
-    def folder(self, origin: int) -> tuple[str, bytes]:
-        """The folder of the build context or of a named one, and what it ignores."""
-        if origin == CONTEXT_ORIGIN:
-            return self._inputs.context, self._inputs.ignore
-        path = tuple(self._inputs.contexts.values())[FOLDER_ORIGIN - origin]
-        try:
-            with open(f"{path}/.dockerignore", "rb") as file:
-                return path, file.read()
-        except FileNotFoundError:
-            return path, b""
+    def folder(self, origin: int) -> str:
+        """The folder of the build context or of a named one."""
+        return folder_of(self._inputs, origin)[0]
 
     def _opened_context(self, origin: int) -> Context:
         from lamina.builder.sources.context import open_context
 
         if origin not in self._folders:
-            path, ignore = self.folder(origin)
+            path, ignore = folder_of(self._inputs, origin)
             if not path:
                 raise MissingSource(
                     "This build has no context to copy from.",
@@ -313,6 +306,23 @@ class Reads:
             meter = Meters(self._emit, self._cancelled).meter(name)
             self._folders[origin] = open_context(path, ignore, self._store, meter=meter)
         return self._folders[origin]
+
+
+def folder_of(inputs: BuildInputs, origin: int) -> tuple[str, bytes]:
+    """The folder of the build context or of a named one, and what it ignores. Raises
+    MissingSource."""
+    if origin == CONTEXT_ORIGIN:
+        return inputs.context, inputs.ignore
+    path = tuple(inputs.contexts.values())[FOLDER_ORIGIN - origin]
+    try:
+        with open(f"{path}/.dockerignore", "rb") as file:
+            return path, file.read()
+    except FileNotFoundError:
+        return path, b""
+    except OSError as error:
+        raise MissingSource(
+            f"{path}/.dockerignore cannot be read: {error.strerror}."
+        ) from error
 
 
 def split_sources(operation: CopyOp) -> tuple[Choice | str, ...]:

@@ -10,8 +10,10 @@ import os
 import posixpath
 from functools import lru_cache
 
+from lamina.builder.fetching.downloads import is_remote
 from lamina.builder.solving.graph import CONTEXT_ORIGIN, FOLDER_ORIGIN, CopyOp, RunOp
 from lamina.builder.sources.ignore import component_matcher, parse_ignore
+from lamina.builder.sources.reads import folder_of
 from lamina.builder.watch.temporary import GIT, GIT_LOCK, is_temporary
 from lamina.builder.watch.watcher import Area
 from lamina.errors import LaminaError
@@ -199,7 +201,7 @@ def _folders(inputs: BuildInputs, graph: Graph) -> Iterator[Folder]:
         for origin, source in _read_by(step.operation):
             named.setdefault(origin, []).append(source)
     for origin, sources in named.items():
-        place, ignore = _place(inputs, origin)
+        place, ignore = folder_of(inputs, origin)
         if place:
             root = os.path.realpath(place)
             kept = dict.fromkeys(_spellings(root, sources))
@@ -207,22 +209,11 @@ def _folders(inputs: BuildInputs, graph: Graph) -> Iterator[Folder]:
             yield Folder(root, _ignore(ignore), found)
 
 
-def _place(inputs: BuildInputs, origin: int) -> tuple[str, bytes]:
-    if origin == CONTEXT_ORIGIN:
-        return inputs.context, inputs.ignore
-    place = tuple(inputs.contexts.values())[FOLDER_ORIGIN - origin]
-    try:
-        with open(f"{place}/.dockerignore", "rb") as file:
-            return place, file.read()
-    except OSError:
-        return place, b""
-
-
 def _read_by(operation: Operation) -> Iterator[tuple[int, str]]:
     """The origins and sources that a step reads from folders of this machine."""
     if isinstance(operation, CopyOp) and _is_folder(operation.origin):
         for source in operation.sources:
-            if "://" not in source and not source.startswith("git@"):
+            if not (operation.add and is_remote(source)):
                 yield operation.origin, source
     elif isinstance(operation, RunOp):
         for mount in operation.mounts:
