@@ -4,7 +4,7 @@ together."""
 from __future__ import annotations
 
 from lamina.services.compose.kinds import did_you_mean
-from lamina.services.compose.nodes import Node
+from lamina.services.compose.nodes import Node, way
 from lamina.services.compose.support import (
     PROJECT_RULES,
     SERVICE_RULES,
@@ -62,8 +62,7 @@ def _names(tree: Node, section: str) -> Mapping[str, Node]:
 
 def _check_references(tree: Node, service: Node, path: str) -> None:
     for name, item in (service.get("networks") or NONE).value.items():
-        place = item if item.value is not None else service.value["networks"]
-        _known(tree, "networks", name, place, path)
+        _known(tree, "networks", name, item, path)
     for item in _items(service, "volumes"):
         source = item.get("source")
         if item.value["type"].value == "volume" and source and source.value:
@@ -117,26 +116,27 @@ def _check_circles(services: Mapping[str, Node]) -> None:
     done: set[str] = set()
     for start in services:
         # Depth first without recursion: a chain may be as long as the file.
-        way: dict[str, list[str]] = {}
+        trail: dict[str, list[str]] = {}
         todo = [start]
         while todo:
             name = todo[-1]
-            if name in way:
-                if not way[name]:
+            if name in trail:
+                if not trail[name]:
                     done.add(name)
-                    del way[name]
+                    del trail[name]
                     todo.pop()
                     continue
-                following = way[name].pop()
+                following = trail[name].pop()
             else:
-                way[name] = list((services[name].get("depends_on") or NONE).value)
+                trail[name] = list((services[name].get("depends_on") or NONE).value)
                 continue
-            if following in way:
-                names = list(way)
+            if following in trail:
+                names = list(trail)
                 circle = [*names[names.index(following) :], following]
                 node = services[name].value["depends_on"].value[following]
-                shown = " → ".join(circle)
-                raise node.error(f"Services wait for each other in a circle: {shown}.")
+                raise node.error(
+                    f"Services wait for each other in a circle: {way(circle)}."
+                )
             if following in services and following not in done:
                 todo.append(following)
 

@@ -24,14 +24,14 @@ _NAMED = ("networks", "volumes", "secrets", "configs")
 
 
 def complete(
-    tree: Node, name: str, folder: str, active: Callable[[Node], bool], scope: Scope
+    tree: Node, name: str, active: Callable[[Node], bool], scope: Scope
 ) -> Node:
     """The tree as `docker compose config` prints it. Raises ComposeError."""
     found = {key: item for key, item in tree.value.items() if item.value is not None}
     found.pop("version", None)
     services = found.get("services", Node({}))
     completed = {
-        own: _service(service, folder, active(service), scope)
+        own: _service(service, active(service), scope)
         for own, service in services.value.items()
     }
     made: dict[str, Node] = {"name": found.pop("name", Node(name)).like(name)}
@@ -68,7 +68,7 @@ def _resource(section: str, own: str, node: Node, project: str) -> Node:
     return node.like(given)
 
 
-def _service(node: Node, folder: str, active: bool, scope: Scope) -> Node:
+def _service(node: Node, active: bool, scope: Scope) -> Node:
     given = dict(node.value)
     for key in ("deploy", "develop"):
         if key in given and given[key].value is None:
@@ -76,7 +76,7 @@ def _service(node: Node, folder: str, active: bool, scope: Scope) -> Node:
     for key in _ALWAYS:
         given.setdefault(key, Node(None))
     if "build" in given:
-        given["build"] = _build(given["build"], folder)
+        given["build"] = _build(given["build"])
     if "networks" not in given and "network_mode" not in given:
         given["networks"] = made_of(node, {"default": None})
     elif (
@@ -96,9 +96,8 @@ def _service(node: Node, folder: str, active: bool, scope: Scope) -> Node:
     return node.holding(given)
 
 
-def _build(node: Node, folder: str) -> Node:
+def _build(node: Node) -> Node:
     given = dict(node.value)
-    given.setdefault("context", made_of(node, folder))
     if "secrets" in given:
         given["secrets"] = _with_targets(given["secrets"], "")
     return node.holding(given)

@@ -7,7 +7,7 @@ import os
 from lamina.services.compose.finding import unset
 from lamina.services.compose.kinds import Context
 from lamina.services.compose.merging import merge, settled
-from lamina.services.compose.nodes import Node, same
+from lamina.services.compose.nodes import Node, same, way
 from lamina.services.compose.reading import read_file
 from lamina.services.compose.schema import project
 from lamina.services.compose.substitution import Unresolved, substitute
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 # How many files include or extend each other.
 DEEPEST = 40
+# How many are included in all, each as often as it is.
+MOST_INCLUDED = 500
+# Characters of all values that have variables in them.
+MOST_TEXT = 32 << 20
 RESOURCES = ("services", "networks", "volumes", "secrets", "configs", "models")
 EMPTY = Node({})
 
@@ -29,14 +33,17 @@ EMPTY = Node({})
 @value
 class Scope:
     """Where a file is read: `folder` is what its paths are relative to; `warnings`
-    grows; `parsed` are the documents of files that were read before; `inside` are the
-    files that include each other down to here. Messages name files from `cwd` on."""
+    grows; `parsed` are the documents of files that were read before, `extended` the
+    trees of those that services of others extend; `inside` are the files that include
+    each other down to here, of `included` in all. Messages name files from `cwd` on."""
 
     cwd: str
     folder: str
     environment: Mapping[str, str]
     warnings: dict[str, None]
     parsed: dict[str, list[Node]]
+    extended: dict[str, Node]
+    included: list[str]
     inside: tuple[str, ...] = ()
 
     def warn(self, message: str) -> None:
@@ -68,7 +75,21 @@ def model(files: tuple[str, ...], scope: Scope) -> Node:
             tree = _extended(tree, path, scope)
             tree = _included(tree, path, scope)
             merged = merge(merged, tree) if merged is not EMPTY else settled(tree)
-    return merged
+    return _with_contexts(merged, scope.folder)
+
+
+def _with_contexts(tree: Node, folder: str) -> Node:
+    """The tree with each build's context: the project's folder where none is given."""
+    services = tree.get("services")
+    if services is None or not isinstance(services.value, dict):
+        return tree
+    found = dict(services.value)
+    for name, service in services.value.items():
+        build = service.get("build")
+        if build is not None and "context" not in build.value:
+            whole = build.holding({**build.value, "context": build.like(folder)})
+            found[name] = service.holding({**service.value, "build": whole})
+    return tree.holding({**tree.value, "services": services.holding(found)})
 
 
 def canonical(document: Node, scope: Scope) -> Node:
@@ -80,6 +101,8 @@ def canonical(document: Node, scope: Scope) -> Node:
 
 def resolved(node: Node, scope: Scope) -> Node:
     """A tree with the variables in its values resolved. Keys stay as they are."""
+
+    length = 0
 
     def missing(name: str) -> None:
         scope.warn(unset(name))
@@ -95,10 +118,15 @@ def resolved(node: Node, scope: Scope) -> Node:
         return at
 
     def here(at: Node, text: str) -> str:
+        nonlocal length
         try:
-            return substitute(text, scope.environment.get, missing)
+            found = substitute(text, scope.environment.get, missing)
         except Unresolved as error:
             raise at.error(error.message, hint=error.hint) from None
+        length += len(found)
+        if length > MOST_TEXT:
+            raise at.error("With its variables the file gets too long.")
+        return found
 
     return walk(node)
 
@@ -108,14 +136,15 @@ def resolved(node: Node, scope: Scope) -> Node:
 
 def _extended(tree: Node, path: str, scope: Scope) -> Node:
     services = tree.get("services")
-    if services is None or not isinstance(services.value, dict):
+    if services is None or services.tag == "reset":
         return tree
     if not any(service.get("extends") for service in services.value.values()):
         return tree
     extended = {
-        name: _whole_service(name, (tree, path, scope), ())
-        for name in services.value
-        if services.value[name].tag != "reset"
+        name: service
+        if service.tag == "reset"
+        else _whole_service(name, (tree, path, scope), ())
+        for name, service in services.value.items()
     }
     return tree.holding({**tree.value, "services": services.holding(extended)})
 
@@ -130,16 +159,18 @@ def _whole_service(
     if extends is None or extends.value is None or extends.tag == "reset":
         return _without(service, "extends")
     step = (path, name)
-    if step in chain or len(chain) > DEEPEST:
-        circle = " → ".join(said for _, said in (*chain, step))
-        raise extends.error(f"Services extend each other in a circle: {circle}.")
+    if len(chain) > DEEPEST:
+        raise extends.error(f"More than {DEEPEST} services extend each other.")
+    if step in chain:
+        names = [said for _, said in (*chain[chain.index(step) :], step)]
+        raise extends.error(f"Services extend each other in a circle: {way(names)}.")
     base_name = extends.value["service"].value
     file = extends.get("file")
     if file is not None:
-        where = _other_file(file, path, scope)
-    known = where[0].get("services")
-    if known is None or known.get(base_name) is None:
-        there = f" in {file.value}" if file is not None else ""
+        where = where if file.value == path else _other_file(file, scope)
+    known = where[0].get("services", base_name)
+    if known is None or known.tag == "reset":
+        there = f" in {shown(file.value, scope.cwd)}" if file is not None else ""
         raise extends.value["service"].error(
             f"There is no service {base_name!r}{there} to extend."
         )
@@ -159,19 +190,19 @@ def _without(service: Node, key: str) -> Node:
     return service.holding(kept)
 
 
-def _other_file(file: Node, path: str, scope: Scope) -> tuple[Node, str, Scope]:
+def _other_file(file: Node, scope: Scope) -> tuple[Node, str, Scope]:
     """The tree of a file that is named in `extends`, whose paths are its own."""
     other = file.value
-    inner = scope
-    if other != path:
-        inner = replace(scope, folder=os.path.dirname(other))
-    tree = EMPTY
-    try:
-        for document in inner.documents(other):
-            tree = _joined(tree, canonical(document, inner))
-    except ComposeError as error:
-        raise error if error.place else file.error(error.message) from None
-    return tree, other, inner
+    inner = replace(scope, folder=os.path.dirname(other))
+    if other not in scope.extended:
+        tree = EMPTY
+        try:
+            for document in inner.documents(other):
+                tree = _joined(tree, canonical(document, inner))
+        except ComposeError as error:
+            raise error if error.place else file.error(error.message) from None
+        scope.extended[other] = tree
+    return scope.extended[other], other, inner
 
 
 def _joined(tree: Node, more: Node) -> Node:
@@ -184,8 +215,8 @@ def _joined(tree: Node, more: Node) -> Node:
 
 def _included(tree: Node, path: str, scope: Scope) -> Node:
     include = tree.get("include")
-    if include is None:
-        return tree
+    if include is None or include.tag == "reset":
+        return _without(tree, "include")
     inside = (*scope.inside, path)
     if len(inside) > DEEPEST:
         raise include.error(f"More than {DEEPEST} files include each other.")
@@ -201,10 +232,13 @@ def _included(tree: Node, path: str, scope: Scope) -> Node:
 
 def _included_model(entry: Node, inside: tuple[str, ...], scope: Scope) -> Node:
     paths = [item.value for item in entry.value["path"].value]
+    scope.included.extend(paths)
+    if len(scope.included) > MOST_INCLUDED:
+        raise entry.error(f"More than {MOST_INCLUDED} files are included.")
     for given, item in zip(paths, entry.value["path"].value, strict=True):
         if given in inside:
             names = (*inside[inside.index(given) :], given)
-            circle = " → ".join(shown(name, scope.cwd) for name in names)
+            circle = way([shown(name, scope.cwd) for name in names])
             raise item.error(f"Files include each other in a circle: {circle}.")
     if not paths:
         raise entry.error("An include names at least one file.")
@@ -219,7 +253,9 @@ def _included_model(entry: Node, inside: tuple[str, ...], scope: Scope) -> Node:
         environment = with_files(
             scope.environment, files, lambda name: scope.warn(unset(name))
         )
-        inner = replace(scope, folder=folder, environment=environment, inside=inside)
+        inner = replace(
+            scope, folder=folder, environment=environment, extended={}, inside=inside
+        )
         found = model(tuple(paths), inner)
     except ComposeError as error:
         raise error if error.place else entry.error(error.message) from None

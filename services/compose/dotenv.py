@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LARGEST_FILE = 4 << 20
+# Characters of all values, with the variables in them.
+MOST_TEXT = 16 << 20
 _BLANK = re.compile(r"(?:\s|#[^\n]*)*")
 _KEY = re.compile(r"(?:export[ \t]+)?([\w.\-\[\]]+)[ \t]*([=:]|\n|\Z)[ \t]*")
 _DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -51,7 +53,7 @@ def parse_dotenv(
         given = lookup(wanted)
         return found.get(wanted) if given is None else given
 
-    at = 0
+    at = length = 0
     while True:
         at = _after(_BLANK, text, at)
         if at == len(text):
@@ -71,6 +73,9 @@ def parse_dotenv(
         except Unresolved as error:
             raise _wrong(source, text, key.end(), error.message, error.hint) from None
         at = end
+        length += len(found[key[1]])
+        if length > MOST_TEXT:
+            raise _wrong(source, text, at, "The variables get too long together.")
 
 
 def parse_raw(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 
+from lamina.services.compose.merging import settled
 from lamina.services.compose.nodes import Node
 from lamina.services.compose.quantities import go_duration, go_number, nanoseconds
 from lamina.services.errors import ComposeError
@@ -41,8 +42,11 @@ class Context:
 
 def read(kind: Kind, node: Node, path: str, context: Context) -> Node:
     """The canonical form of a value of this kind."""
-    return node if node.tag == "reset" else kind(node, path, context)
+    return node.like(None) if node.tag == "reset" else kind(node, path, context)
 
+
+# The kernel takes no longer word.
+LONGEST_COMMAND = 128 << 10
 
 _NAMES = {
     str: "a text",
@@ -193,7 +197,7 @@ def choice(*words: str) -> Kind:
     def kind(node: Node, path: str, context: Context) -> Node:
         text(node, path, context)
         if node.value not in words:
-            said = f"it is {', '.join(words[:-1])} or {words[-1]}."
+            said = f"it is {' or '.join(words)}."
             raise invalid(node, path, said, did_you_mean(node.value, words))
         return node
 
@@ -225,16 +229,26 @@ def empty_or(kind: Kind) -> Kind:
     return inner
 
 
+def check_list(node: Node, path: str) -> None:
+    """Refuse what is no list."""
+    if type(node.value) is not list:
+        hint = "Begin it with a dash: `- ...`." if node.value is not None else ""
+        raise mistaken(node, path, "a list", hint)
+
+
+def whole(kind: Kind) -> Kind:
+    """What no other file changes parts of."""
+    return lambda node, path, context: kind(settled(node), path, context)
+
+
 def each(kind: Kind) -> Kind:
-    """A list of such values."""
+    """A list of such values; what is in one is there as a whole."""
 
     def inner(node: Node, path: str, context: Context) -> Node:
-        if type(node.value) is not list:
-            hint = "Begin it with a dash: `- ...`." if node.value is not None else ""
-            raise mistaken(node, path, "a list", hint)
+        check_list(node, path)
         return node.holding(
             [
-                read(kind, item, f"{path}[{at}]", context)
+                read(whole(kind), item, f"{path}[{at}]", context)
                 for at, item in enumerate(node.value)
             ]
         )
@@ -361,7 +375,8 @@ def pairs(without: str | None = "", looked_up: bool = False) -> Kind:
             raise mistaken(node, path, "a mapping or a list")
         for name, item in found:
             if not name or "\0" in name or "=" in name:
-                raise _at_key(node, name).error(f"{name!r} is no name, in `{path}`.")
+                placed = Node(None, *node.position, "", keys)
+                raise _at_key(placed, name).error(f"{name!r} is no name, in `{path}`.")
             made[name] = _pair(name, item, f"{path}.{name}", context)
         return Node(made, node.source, node.line, node.column, node.tag, keys)
 
@@ -384,6 +399,8 @@ def command(node: Node, path: str, context: Context) -> Node:
     import shlex
 
     text(node, path, context)
+    if len(node.value) > LONGEST_COMMAND:
+        raise node.error(f"`{path}` is too long for a command.")
     try:
         words = shlex.split(node.value)
     except ValueError as error:

@@ -7,7 +7,7 @@ import os
 from lamina.services.compose.asked import Loaded
 from lamina.services.compose.checking import check
 from lamina.services.compose.completing import complete
-from lamina.services.compose.documents import Scope, model, resolved
+from lamina.services.compose.documents import Scope, model, resolved, shown
 from lamina.services.compose.finding import STDIN, check_name, find, normal_name
 from lamina.services.compose.kinds import text
 from lamina.services.compose.nodes import Node, places_of, plain
@@ -32,25 +32,32 @@ def load(asked: Asked, read_stdin: Callable[[int], bytes] | None = None) -> Load
 
     `read_stdin` gives at most so many bytes, for the file `-`. Raises ComposeError.
     """
+    try:
+        return _load(asked, read_stdin or _stdin)
+    except RecursionError:
+        raise ComposeError("The files are nested too deeply.") from None
+
+
+def _load(asked: Asked, read_stdin: Callable[[int], bytes]) -> Loaded:
     warnings: dict[str, None] = {}
 
     def warn(message: str) -> None:
         warnings.setdefault(message)
 
     found = find(asked, warn)
-    scope = Scope(asked.cwd, found.folder, found.environment, warnings, {})
+    scope = Scope(asked.cwd, found.folder, found.environment, warnings, {}, {}, [])
     if STDIN in found.files:
-        data = (read_stdin or _stdin)(LARGEST_FILE + 1)
+        data = read_stdin(LARGEST_FILE + 1)
         scope.parsed[STDIN] = parse_yaml(STDIN, data)
     name = _project_name(asked, found, scope)
     environment = {**found.environment, "COMPOSE_PROJECT_NAME": name}
     scope = replace(scope, environment=environment)
     profiles = _profiles(asked, environment)
     tree = model(found.files, scope)
-    _check_something(tree, found.files)
+    _check_something(tree, found.files, asked.cwd)
     _warn_of_version(tree, warn)
     active = _active(tree, profiles, asked.services)
-    tree = complete(tree, name, found.folder, active, scope)
+    tree = complete(tree, name, active, scope)
     check(tree, active, warn)
     return Loaded(
         name,
@@ -98,7 +105,7 @@ def _written_name(found: Found, scope: Scope) -> Node | None:
     for path in found.files:
         for document in scope.documents(path):
             node = document.get("name")
-            if node is not None:
+            if node is not None and node.tag != "reset":
                 last = text(resolved(node, scope), "name", scope.context())
     return last
 
@@ -131,11 +138,11 @@ def _profiles_of(service: Node) -> set[str]:
     return {item.value for item in listed.value} if listed else set()
 
 
-def _check_something(tree: Node, files: tuple[str, ...]) -> None:
+def _check_something(tree: Node, files: tuple[str, ...], cwd: str) -> None:
     services = tree.get("services")
     if services is None or not services.value:
-        shown = ", ".join(files)
-        raise tree.error(f"There are no services in {shown}.")
+        names = ", ".join(shown(path, cwd) for path in files)
+        raise tree.error(f"There are no services in {names}.")
 
 
 def _warn_of_version(tree: Node, warn: Callable[[str], None]) -> None:

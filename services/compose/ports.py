@@ -12,6 +12,9 @@ _SPEC = re.compile(
     r"(?:(?:(?P<ip>\[[^\]]*\]|.*):)?(?P<host>[0-9-]*):)?(?P<target>[0-9-]+)"
     r"(?:/(?P<protocol>[^/]+))?"
 )
+# Of a longer text, the pattern would take long.
+_LONGEST = 200
+_MOST_AT_ONCE = 10_000
 _RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?", re.ASCII)
 PROTOCOLS = ("tcp", "udp", "sctp")
 
@@ -25,13 +28,15 @@ def parse_ports(spec: str) -> list[dict[str, Any]]:
 
     Raises InvalidPort.
     """
-    found = _SPEC.fullmatch(spec)
+    found = _SPEC.fullmatch(spec) if len(spec) < _LONGEST else None
     if not found:
         raise InvalidPort("It is no `[[IP:]HOST:]CONTAINER[/PROTOCOL]`.")
     protocol = (found["protocol"] or "tcp").lower()
     if protocol not in PROTOCOLS:
         raise InvalidPort(f"There is no protocol {protocol!r}.")
     first, last = port_range(found["target"])
+    if last - first >= _MOST_AT_ONCE:
+        raise InvalidPort(f"It is a range of more than {_MOST_AT_ONCE:,} ports.")
     common: dict[str, Any] = {"mode": "ingress"}
     if found["ip"]:
         common["host_ip"] = address(found["ip"])

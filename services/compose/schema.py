@@ -29,6 +29,7 @@ from lamina.services.compose.kinds import (
     table,
     text,
     texts_of_numbers,
+    whole,
 )
 from lamina.services.compose.shapes import bounded, long_or, names_or, needs, short_text
 
@@ -103,7 +104,7 @@ BUILD: dict[str, Kind] = {
     "dockerfile_inline": text,
     "entitlements": TEXTS,
     "args": VARIABLES,
-    "ssh": pairs(),
+    "ssh": shapes.ssh,
     "labels": LABELS,
     "cache_from": TEXTS,
     "cache_to": TEXTS,
@@ -296,9 +297,11 @@ SERVICE: dict[str, Kind] = {
     "env_file": one_or_each(_ENV_FILE),
     "environment": VARIABLES,
     "expose": each(shapes.exposed),
-    "extends": long_or(
-        short_text("service"),
-        needs(table(lambda: {"service": text, "file": path_kind}), "service"),
+    "extends": whole(
+        long_or(
+            short_text("service"),
+            needs(table(lambda: {"service": text, "file": path_kind}), "service"),
+        )
     ),
     "external_links": TEXTS,
     "extra_hosts": shapes.extra_hosts,

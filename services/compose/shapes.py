@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from lamina.services.compose.kinds import (
+    check_list,
     duration,
     each,
     flag,
@@ -12,12 +13,14 @@ from lamina.services.compose.kinds import (
     invalid,
     mistaken,
     named,
+    pairs,
     read,
     table,
     text,
 )
+from lamina.services.compose.merging import settled
 from lamina.services.compose.mounts import InvalidMount, parse_mount, target_path
-from lamina.services.compose.nodes import Node
+from lamina.services.compose.nodes import NO_KEYS, Node
 from lamina.services.compose.ports import (
     PROTOCOLS,
     InvalidPort,
@@ -40,7 +43,7 @@ def made_of(node: Node, found: Any) -> Node:
         found = {key: made_of(node, item) for key, item in found.items()}
     elif isinstance(found, list):
         found = [made_of(node, item) for item in found]
-    return Node(found, node.source, node.line, node.column)
+    return Node(found, node.source, node.line, node.column, "", NO_KEYS, "")
 
 
 def long_or(short: Kind, long: Kind) -> Kind:
@@ -72,13 +75,10 @@ def names_or(kind: Kind, made: Any = None) -> Kind:
 
 
 def short_text(key: str, kind: Kind = text) -> Kind:
-    """A text that stands for a mapping of this one key."""
+    """What stands for a mapping of this one key."""
 
     def inner(node: Node, path: str, context: Context) -> Node:
-        found = kind(node, path, context)
-        return Node(
-            {key: made_of(node, found.value)}, node.source, node.line, node.column
-        )
+        return node.like({key: kind(node, path, context)})
 
     return inner
 
@@ -86,19 +86,24 @@ def short_text(key: str, kind: Kind = text) -> Kind:
 # Ports
 
 
+MOST_PORTS = 10_000
+
+
 def ports(long: Kind) -> Kind:
     """A list of ports; a range becomes several."""
 
     def inner(node: Node, path: str, context: Context) -> Node:
-        if type(node.value) is not list:
-            raise mistaken(node, path, "a list")
+        check_list(node, path)
         made: list[Node] = []
-        for at, item in enumerate(node.value):
+        for at, given in enumerate(node.value):
             where = f"{path}[{at}]"
+            item = settled(given)
             if type(item.value) is dict:
                 made.append(long(item, where, context))
             else:
                 made += _short_ports(item, where)
+            if len(made) > MOST_PORTS:
+                raise item.error(f"`{path}` are more than {MOST_PORTS:,} ports.")
         return node.holding(made)
 
     return inner
@@ -285,7 +290,7 @@ def ulimit(node: Node, path: str, context: Context) -> Node:
         return bound(node, path, context)
     found = table(lambda: {"soft": bound, "hard": bound})(node, path, context)
     for key in ("soft", "hard"):
-        if key not in found.value:
+        if lacks(found, key):
             raise node.error(f"`{path}` has no `{key}` limit.")
     return found
 
@@ -350,13 +355,18 @@ def with_external_name(keys: Kind) -> Kind:
     return inner
 
 
+def lacks(node: Node, key: str) -> bool:
+    """Whether a mapping is without a key."""
+    return key not in node.value or node.value[key].tag == "reset"
+
+
 def needs(keys: Kind, *wanted: str) -> Kind:
     """A mapping in which some keys have to be."""
 
     def inner(node: Node, path: str, context: Context) -> Node:
         found = keys(node, path, context)
         for key in wanted:
-            if key not in found.value:
+            if lacks(found, key):
                 raise node.error(f"`{path}` has no `{key}`.")
         return found
 
@@ -380,14 +390,25 @@ def is_remote(place: str) -> bool:
 
 
 def contexts(node: Node, path: str, context: Context) -> Node:
-    from lamina.services.compose.kinds import pairs
-
     found = pairs()(node, path, context)
     return found.holding(
         {
             name: read(build_context, item, f"{path}.{name}", context)
             for name, item in found.value.items()
         }
+    )
+
+
+def ssh(node: Node, path: str, context: Context) -> Node:
+    """`default` and `ID=PATH`, as a flag has them; a mapping or a text is one too."""
+    if type(node.value) is str:
+        return node.like([made_of(node, node.value)])
+    found = pairs(without=None)(node, path, context)
+    return node.like(
+        [
+            item.like(name if not item.value else f"{name}={item.value}")
+            for name, item in found.value.items()
+        ]
     )
 
 

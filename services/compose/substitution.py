@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 DEEPEST = 50
 LONGEST = 4 << 20
 _NAME = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
+_BRACE = re.compile("[{}]")
 _OPERATOR = re.compile(r":?[-+?]")
 
 
@@ -38,19 +39,17 @@ def substitute(
     if depth > DEEPEST:
         raise Unresolved("Variables are nested too deeply.")
     parts: list[str] = []
-    at = 0
+    at = length = 0
     while True:
         found = text.find("$", at)
         if found < 0:
-            parts.append(text[at:])
-            break
+            return "".join((*parts, text[at:]))
         parts.append(text[at:found])
         part, at = _one(text, found + 1, (lookup, missing, depth))
         parts.append(part)
-    joined = "".join(parts)
-    if len(joined) > LONGEST:
-        raise Unresolved("With its variables the text gets too long.")
-    return joined
+        length += len(part)
+        if length > LONGEST:
+            raise Unresolved("With its variables the text gets too long.")
 
 
 def _one(
@@ -73,18 +72,14 @@ def _one(
 
 
 def _closing(text: str, at: int) -> int:
+    """Where the brace at `at` is closed. There is no second guess, so that a long text
+    is gone through once."""
     depth = 0
-    for end in range(at, len(text)):
-        if text[end] == "{":
-            depth += 1
-        elif text[end] == "}":
-            depth -= 1
-            if depth == 0:
-                return end
-    end = text.find("}", at)
-    if end < 0:
-        raise _invalid(text[at - 1 : at + 20])
-    return end
+    for brace in _BRACE.finditer(text, at):
+        depth += 1 if brace[0] == "{" else -1
+        if depth == 0:
+            return brace.start()
+    raise _invalid(text[at - 1 : at + 20])
 
 
 def _braced(inner: str, how: tuple[Lookup, Callable[[str], None], int]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from lamina.services.compose.nodes import Node, Source
+from lamina.services.compose.nodes import NO_KEYS, Node, Source
 from lamina.services.errors import ComposeError
 
 TYPE_CHECKING = False
@@ -102,9 +102,7 @@ def _unreadable(source: Source, error: Any) -> ComposeError:
         hint = "YAML is indented with blanks; a tab cannot begin a value."
     elif "mapping values are not allowed" in said:
         hint = "Is the line indented as it should be? A text with `: ` needs quotes."
-    return Node("", source, line, column).error(
-        f"This is no YAML: {said}.".replace("%", "%"), hint=hint
-    )
+    return Node("", source, line, column).error(f"This is no YAML: {said}.", hint=hint)
 
 
 class _Composer:
@@ -159,7 +157,8 @@ class _Composer:
 
     def at(self, event: Any, value: Any) -> Node:
         mark = event.start_mark
-        return Node(value, self.source, mark.line, mark.column, self.tag(event))
+        tag = self.tag(event)
+        return Node(value, self.source, mark.line, mark.column, tag, NO_KEYS, "")
 
     def tag(self, event: Any) -> str:
         given = getattr(event, "tag", None)
@@ -184,7 +183,7 @@ class _Composer:
             found = resolve(text)
             if type(found) is str:
                 return self.checked(node)
-            return Node(found, *_position(node), node.tag, written=text)
+            return Node(found, *node.position, node.tag, NO_KEYS, text)
         return self.tagged(node, tag, text)
 
     def checked(self, node: Node) -> Node:
@@ -198,7 +197,7 @@ class _Composer:
         if tag in ("!", _TAG + "str"):
             return self.checked(node)
         if node.tag:
-            return Node(resolve(text), *_position(node), node.tag, written=text)
+            return Node(resolve(text), *node.position, node.tag, written=text)
         found = resolve(text)
         wanted = _TYPES.get(tag.removeprefix(_TAG))
         if wanted is None:
@@ -208,7 +207,7 @@ class _Composer:
         if type(found) is not wanted:
             short = tag.removeprefix(_TAG)
             raise node.error(f"{text!r} is no !!{short}.")
-        return Node(found, *_position(node), written=text)
+        return Node(found, *node.position, written=text)
 
     def sequence(self, event: Any, depth: int) -> Node:
         node = self.at(event, [])
@@ -248,7 +247,7 @@ class _Composer:
                 if name not in node.value:
                     node.value[name] = item
                     keys[name] = other.keys.get(name, (other.line, other.column))
-        return Node(node.value, *_position(node), node.tag, keys)
+        return Node(node.value, *node.position, node.tag, keys)
 
     def collection(self, node: Node, event: Any, kind: str) -> None:
         if event.tag not in (None, "!", _TAG + kind) and not node.tag:
@@ -267,10 +266,6 @@ class _Composer:
                 "A key has to be a text.", hint=f'Put it in quotes: "{key.written}".'
             )
         return key.value
-
-
-def _position(node: Node) -> tuple[Source, int, int]:
-    return node.source, node.line, node.column
 
 
 def _unknown_tag(node: Node, tag: str) -> ComposeError:
