@@ -1,11 +1,10 @@
-"""Times, sizes and numbers."""
+"""Times and numbers."""
 
 from __future__ import annotations
 
 import pytest
 
 from lamina.services.compose.quantities import (
-    byte_count,
     go_duration,
     go_number,
     nanoseconds,
@@ -40,29 +39,6 @@ def test_times_as_docker_writes_them(written: str, docker: str) -> None:
 @pytest.mark.parametrize("text", ["", "10", "s", "1x", "1s 2s", "-", "\uff11s", "1e3s"])
 def test_what_is_no_time(text: str) -> None:
     assert nanoseconds(text) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "count"),
-    [
-        ("512", 512),
-        ("512b", 512),
-        ("1k", 1024),
-        ("64MB", 64 << 20),
-        ("50 M", 50 << 20),
-        ("1.5g", 3 << 29),
-        ("1GiB", 1 << 30),
-        ("2t", 2 << 40),
-        ("-1", None),
-        ("1e3", None),
-        ("m", None),
-        ("1kk", None),
-        ("\uff19", None),
-        ("9" * 30, None),
-    ],
-)
-def test_sizes(text: str, count: int | None) -> None:
-    assert byte_count(text) == count
 
 
 @pytest.mark.parametrize(
