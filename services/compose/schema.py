@@ -88,8 +88,8 @@ LONG_MOUNT: dict[str, Kind] = {
 LONG_FILE: dict[str, Kind] = {
     "source": text,
     "target": text,
-    "uid": texts_of_numbers,
-    "gid": texts_of_numbers,
+    "uid": shapes.owner,
+    "gid": shapes.owner,
     "mode": mode,
 }
 _FILES = each(

@@ -151,6 +151,16 @@ def _checked_range(node: Node, path: str, shown: str) -> None:
         raise invalid(node, path, str(error)) from None
 
 
+def owner(node: Node, path: str, context: Context) -> Node:
+    """The number of a user or a group, as a text."""
+    shown = str(node.value) if type(node.value) is int else node.value
+    if type(shown) is not str:
+        raise mistaken(node, path, "a number in quotes")
+    if not re.fullmatch("[0-9]{1,10}", shown) or int(shown) >= 1 << 32:
+        raise invalid(node, path, "it is the number of a user or a group.")
+    return node.like(shown)
+
+
 def host_ip(node: Node, path: str, context: Context) -> Node:
     text(node, path, context)
     try:

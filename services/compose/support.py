@@ -37,39 +37,35 @@ def _other_than(*words: str) -> Callable[[Any], bool]:
 
 
 _SWARM = "is for a swarm of machines, and is ignored."
-_ROLLOUT = "is not looked at: containers are replaced one by one."
+_IGNORED = "is ignored."
 _NO_GPUS = "is not there: only devices that have a file can be given."
 _DEVICES = "Name their files: `devices: [/dev/dri]`."
 _WINDOWS = "is of Windows."
+_REAL_TIME = "needs a kernel with real-time groups."
+_RESERVATIONS = ("deploy", "resources", "reservations")
 
 SERVICE_RULES = (
-    Rule(("attach",), WARNING, "is ignored: all services are shown."),
-    Rule(("build", "isolation"), ERROR, _WINDOWS),
-    Rule(("build", "entitlements"), WARNING, "is ignored: nothing asks for them."),
+    Rule(("build", "isolation"), ERROR, _WINDOWS, when=_other_than("", "default")),
+    Rule(("build", "no_cache_filter"), WARNING, _IGNORED),
+    Rule(("build", "privileged"), WARNING, _IGNORED, when=bool),
+    Rule(("build", "provenance"), WARNING, _IGNORED, when=_other_than("false")),
+    Rule(("build", "sbom"), WARNING, _IGNORED, when=_other_than("false")),
     Rule(("cpu_count",), ERROR, _WINDOWS, "Say `cpus`."),
     Rule(("cpu_percent",), ERROR, _WINDOWS, "Say `cpus`."),
-    Rule(("cpu_rt_period",), ERROR, "needs a kernel with real-time groups."),
-    Rule(("cpu_rt_runtime",), ERROR, "needs a kernel with real-time groups."),
+    Rule(("cpu_rt_period",), ERROR, _REAL_TIME),
+    Rule(("cpu_rt_runtime",), ERROR, _REAL_TIME),
     Rule(("credential_spec",), ERROR, _WINDOWS),
-    Rule(("deploy", "endpoint_mode"), WARNING, _SWARM),
     Rule(("deploy", "mode"), WARNING, _SWARM, when=_other_than("replicated")),
     Rule(("deploy", "placement"), WARNING, _SWARM),
     Rule(("deploy", "rollback_config"), WARNING, _SWARM),
-    *(
-        Rule(("deploy", "update_config", key), WARNING, _ROLLOUT)
-        for key in (
-            "parallelism",
-            "delay",
-            "failure_action",
-            "monitor",
-            "max_failure_ratio",
-        )
-    ),
-    Rule(("deploy", "restart_policy", "window"), WARNING, _SWARM),
-    Rule(("deploy", "restart_policy", "delay"), WARNING, _SWARM),
-    Rule(("deploy", "resources", "reservations", "cpus"), WARNING, _SWARM),
-    Rule(("deploy", "resources", "reservations", "generic_resources"), WARNING, _SWARM),
-    Rule(("deploy", "resources", "reservations", "devices"), ERROR, _NO_GPUS, _DEVICES),
+    Rule(("deploy", "update_config", "failure_action"), WARNING, _SWARM),
+    Rule(("deploy", "update_config", "max_failure_ratio"), WARNING, _SWARM),
+    Rule(("deploy", "update_config", "monitor"), WARNING, _SWARM),
+    Rule(("deploy", "restart_policy", "delay"), WARNING, _IGNORED),
+    Rule(("deploy", "restart_policy", "window"), WARNING, _IGNORED),
+    Rule((*_RESERVATIONS, "cpus"), WARNING, _SWARM),
+    Rule((*_RESERVATIONS, "generic_resources"), WARNING, _SWARM),
+    Rule((*_RESERVATIONS, "devices"), ERROR, _NO_GPUS, _DEVICES),
     Rule(("external_links",), ERROR, "is of old.", "Join a network that both are in."),
     Rule(("gpus",), ERROR, _NO_GPUS, _DEVICES),
     Rule(("isolation",), ERROR, _WINDOWS, when=_other_than("", "default")),
@@ -78,25 +74,29 @@ SERVICE_RULES = (
         ERROR,
         "is not there.",
         "There are json-file, local and none.",
-        _other_than("json-file", "local", "none"),
+        _other_than("", "json-file", "local", "none"),
     ),
     Rule(("models",), ERROR, "needs Docker's model runner."),
-    Rule(("networks", "*", "interface_name"), WARNING, "is ignored."),
-    Rule(("networks", "*", "link_local_ips"), WARNING, "is ignored."),
-    Rule(("networks", "*", "driver_opts"), WARNING, "is ignored."),
+    Rule(("networks", "*", "driver_opts"), WARNING, _IGNORED),
+    Rule(("networks", "*", "gw_priority"), WARNING, _IGNORED),
+    Rule(("networks", "*", "interface_name"), WARNING, _IGNORED),
+    Rule(("networks", "*", "link_local_ips"), WARNING, _IGNORED),
     Rule(("provider",), ERROR, "needs a program of Docker's."),
+    Rule(
+        ("pull_policy",),
+        ERROR,
+        "is not there.",
+        "Say how often: `daily`, `every_12h`.",
+        lambda found: found == "refresh",
+    ),
+    Rule(("pull_refresh_after",), WARNING, _IGNORED),
     Rule(
         ("storage_opt",),
         ERROR,
         "needs a file system that counts by project.",
         "Where it is about scratch space, `tmpfs` has a size.",
     ),
-    Rule(
-        ("use_api_socket",),
-        ERROR,
-        "is not there: nothing listens.",
-        when=bool,
-    ),
+    Rule(("use_api_socket",), ERROR, "is not there: nothing listens.", when=bool),
     Rule(
         ("userns_mode",),
         ERROR,
@@ -104,14 +104,14 @@ SERVICE_RULES = (
         "Leave it out.",
         _other_than("", "host"),
     ),
+    Rule(("volumes", "*", "bind", "selinux"), WARNING, _IGNORED),
     Rule(("volumes", "*", "consistency"), WARNING, "is of Docker Desktop; ignored."),
-    Rule(("volumes", "*", "bind", "selinux"), WARNING, "is ignored: no labels."),
     Rule(
         ("volumes", "*", "type"),
         ERROR,
         "is not there.",
         "There are bind, volume and tmpfs.",
-        lambda found: found in ("npipe", "cluster"),
+        _other_than("bind", "volume", "tmpfs"),
     ),
 )
 
@@ -123,7 +123,12 @@ PROJECT_RULES = (
         "There is bridge.",
         _other_than("", "default", "bridge"),
     ),
-    Rule(("networks", "*", "attachable"), WARNING, _SWARM, when=bool),
+    Rule(
+        ("networks", "*", "enable_ipv4"),
+        ERROR,
+        "is not there: networks have IPv4.",
+        when=lambda found: found is False,
+    ),
     Rule(
         ("volumes", "*", "driver"),
         ERROR,

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         ("volumes: [{type: bnd, target: /x}]", "bind or volume or tmpfs", 22),
         ("devices: [a:b:c:d]", "HOST[:CONTAINER[:rwm]]", 15),
         ("secrets: [{target: x}]", "has no `source`", 15),
+        ("secrets: [{source: s, uid: me}]", "number of a user", 32),
         ("sysctls: 5", "has to be a mapping or a list", 14),
         ("env_file: [{required: false}]", "has no `path`", 16),
         ("blkio_config: {weight: 5}", "between 10 and 1000", 28),
@@ -218,6 +219,8 @@ def test_services_that_are_not_active_are_not_looked_at(tmp_path: Path) -> None:
         ("logging: {driver: syslog}", "`services.web.logging.driver: syslog`"),
         ("userns_mode: private", "`services.web.userns_mode: private` is not there"),
         ("volumes: [{type: npipe, target: /x}]", "type: npipe` is not there"),
+        ("volumes: [{type: image, target: /x}]", "type: image` is not there"),
+        ("pull_policy: refresh", "`services.web.pull_policy: refresh` is not there"),
         ("deploy: {resources: {reservations: {devices: [{}]}}}", "is not there"),
     ],
 )

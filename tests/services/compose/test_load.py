@@ -409,8 +409,8 @@ def test_a_missing_variable_is_told_once(tmp_path: Path) -> None:
             "`services.web.deploy.placement` is for a swarm",
         ),
         (
-            "deploy: {update_config: {parallelism: 2}}",
-            "parallelism: 2` is not looked at",
+            "deploy: {update_config: {monitor: 2s}}",
+            "monitor: 2s` is for a swarm",
         ),
     ],
 )
