@@ -20,6 +20,7 @@ EXTENDED_COPY_FLAGS = frozenset({"if-exists"})
 ADD_FLAGS = frozenset(
     {"chown", "chmod", "link", "exclude", "checksum", "keep-git-dir", "unpack"}
 )
+# How sources begin that are not files of the context.
 REMOTE = ("http://", "https://", "git://", "ssh://", "git@")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lamina.lang import nodes
 from lamina.lang.checks.process import is_absolute
 from lamina.lang.checks.rule import Found
+from lamina.lang.copies import REMOTE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from lamina.lang.nodes import Copy
     from lamina.lang.words import Word
 
-# How ADD's sources begin that are not files of the context.
-_REMOTE = ("http://", "https://", "git://", "git@", "ssh://")
 _ARCHIVES = (
     *(".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tbz2", ".tar.xz", ".txz"),
     *(".tar.zst", ".tzst", ".tar.lzma", ".tlz", ".gz", ".bz2", ".xz", ".zst"),
@@ -34,7 +33,7 @@ def copy_ignored_file(reading: Reading) -> Iterator[Found]:
         if copy.from_ is not None:
             continue
         for word in copy.sources:
-            if word.parts is not None or word.text.startswith(_REMOTE):
+            if word.parts is not None or word.text.startswith(REMOTE):
                 continue
             path = _clean(word.text)
             pattern = reading.surroundings.ignored(path)
@@ -73,7 +72,7 @@ def _is_plain(word: Word) -> bool:
     name = word.text.rpartition("/")[2].lower()
     return not (
         word.parts is not None
-        or word.text.startswith(_REMOTE)
+        or word.text.startswith(REMOTE)
         or name.endswith(_ARCHIVES)
         or any(sign in name for sign in "*?[")
     )

@@ -19,7 +19,6 @@ from lamina.oci.files.removal import remove_tree
 from lamina.oci.files.workspace import space_error
 from lamina.oci.files.writing import write_all
 from lamina.oci.tar.header import BLOCK, REGULAR, Entry, format_header
-from lamina.values import EMPTY
 
 Write = Callable[[bytes], object]
 # Writes a member's bytes, and returns its name.
@@ -292,20 +291,7 @@ def _is_patchable(descriptor: int) -> bool:
 
 
 def _header(name: str, size: int) -> bytes:
-    entry = Entry(
-        name=name.encode(),
-        kind=REGULAR,
-        mode=0o644,
-        uid=0,
-        gid=0,
-        size=size,
-        mtime=0,
-        link=b"",
-        device=(0, 0),
-        xattrs=EMPTY,
-        stored=size,
-        extents=None,
-    )
+    entry = Entry(name.encode(), REGULAR, 0o644, size=size, stored=size)
     return format_header(entry, 0)[0]
 
 

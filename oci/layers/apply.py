@@ -44,7 +44,7 @@ from lamina.oci.tar.member_name import (
     show,
 )
 from lamina.oci.tar.reader import Limits, TarReader
-from lamina.values import EMPTY, value
+from lamina.values import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 __all__ = ["Applied", "Limits", "apply"]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_PARENT = Entry(b"", DIRECTORY, 0o755, 0, 0, 0, 0, b"", (0, 0), EMPTY, 0, None)
+_PARENT = Entry(b"", DIRECTORY, 0o755)
 
 
 @value

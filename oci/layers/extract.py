@@ -36,7 +36,7 @@ from lamina.oci.tar.header import (
 )
 from lamina.oci.tar.member_name import check_no_whiteout, rooted_path, show
 from lamina.oci.tar.reader import Limits, TarReader
-from lamina.values import EMPTY, replace, value
+from lamina.values import replace, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ _RETRIES = 128
 _SYS_OPENAT2 = 437  # the same on every architecture but alpha
 _RESOLVE_IN_ROOT = 0x10
 _MAX_OPEN = 128
-_PARENT = Entry(b"", DIRECTORY, 0o755, 0, 0, 0, 0, b"", (0, 0), EMPTY, 0, None)
+_PARENT = Entry(b"", DIRECTORY, 0o755)
 
 
 @value

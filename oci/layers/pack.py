@@ -253,7 +253,7 @@ class _Packer:
     def _marker(self, path: bytes) -> None:
         """A whiteout: an empty file whose name is all that counts."""
         self.entries += 1
-        entry = Entry(path, REGULAR, 0o600, 0, 0, 0, 0, b"", (0, 0), EMPTY, 0, None)
+        entry = Entry(path, REGULAR, 0o600)
         self._sink.header(*format_header(entry, 0))
 
 

@@ -52,15 +52,15 @@ class Entry:
     name: bytes
     kind: bytes
     mode: int
-    uid: int
-    gid: int
-    size: int
-    mtime: int
-    link: bytes
-    device: tuple[int, int]
-    xattrs: Mapping[str, bytes]
-    stored: int
-    extents: tuple[tuple[int, int], ...] | None
+    uid: int = 0
+    gid: int = 0
+    size: int = 0
+    mtime: int = 0
+    link: bytes = b""
+    device: tuple[int, int] = (0, 0)
+    xattrs: Mapping[str, bytes] = EMPTY
+    stored: int = 0
+    extents: tuple[tuple[int, int], ...] | None = None
 
 
 def parse_header(block: bytes) -> Entry:

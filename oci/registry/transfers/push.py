@@ -9,14 +9,13 @@ blob is remembered, so that the next push need not even do that.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lamina.oci.digest import Digest
 from lamina.oci.errors import InvalidArchive
-from lamina.oci.files.workspace import space_error
+from lamina.oci.files.hashed_file import write_file
 from lamina.oci.manifest import (
     DOCKER_LAYER,
     DOCKER_LAYER_GZIP,
@@ -46,6 +45,7 @@ from lamina.oci.threads import NEVER, Stop, side_by_side
 from lamina.values import EMPTY, replace, value
 
 if TYPE_CHECKING:
+    from lamina.oci.files.hashed_file import Write
     from lamina.oci.files.workspace import Workspace
     from lamina.oci.reference import Reference
     from lamina.oci.registry.progress import Tell
@@ -230,19 +230,10 @@ class _Layers:
         layer = self._store.layer_by_diff_id(diff_id)
         meter = Meter(self._tell, "compress", diff_id, layer.bytes if layer else 0)
         path = f"{self._workspace.path}/{diff_id.hex}.blob"
-        seen, size = hashlib.sha256(), 0
-        with open(path, "xb") as file:
+        options = self._options
 
-            def write(data: bytes) -> None:
-                nonlocal size
-                size += len(data)
-                seen.update(data)
-                try:
-                    file.write(data)
-                except OSError as error:
-                    raise space_error(error, self._store.root) from error
-
-            squeeze = compressor(self._options.compression, write, self._options.level)
+        def produce(write: Write) -> None:
+            squeeze = compressor(options.compression, write, options.level)
 
             def squeezed(data: bytes) -> None:
                 self._stop.check()
@@ -251,6 +242,7 @@ class _Layers:
 
             self._store.layer_tar(diff_id, squeezed)
             squeeze.close()
+
+        digest, size = write_file(path, produce)
         self._tell(Ended(diff_id, "compressed"))
-        digest = Digest.of_all(seen)
         return Descriptor(self._kind, digest, size), path

@@ -21,7 +21,6 @@ from lamina.oci.tar.header import (
     parse_number,
 )
 from lamina.oci.tar.reader import Limits, TarReader
-from lamina.values import EMPTY
 
 NAME = st.binary(min_size=1, max_size=400).filter(
     lambda name: b"\0" not in name and not name.endswith(b"/")
@@ -29,12 +28,7 @@ NAME = st.binary(min_size=1, max_size=400).filter(
 
 
 def file(name: bytes, **fields: object) -> Entry:
-    given: dict[str, object] = {
-        **{"kind": REGULAR, "mode": 0o644, "uid": 0, "gid": 0, "size": 0},
-        **{"mtime": 0, "link": b"", "device": (0, 0), "xattrs": EMPTY},
-        **{"stored": 0, "extents": None},
-        **fields,
-    }
+    given = {"kind": REGULAR, "mode": 0o644, **fields}
     return Entry(name, **given)  # type: ignore[arg-type]
 
 
