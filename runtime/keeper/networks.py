@@ -46,7 +46,7 @@ class Networks:
         self._owner = owner
         self._resolver: Resolver | None = None
         self._endpoints: list[Endpoint] = []
-        self._rotating = False
+        self._rotation = "out"
         self._nft: Socket | None = None
         self.hub = -1
         self.inside: Callable[[int, Callable[[], _socket.socket]], _socket.socket]
@@ -61,21 +61,44 @@ class Networks:
         """The endpoints as a state has them."""
         return tuple(dict(one.__dict__) for one in self._endpoints)
 
-    def rotate(self, rotating: bool) -> None:
-        """Have its groups lead to it, or no longer; connections that there are stay."""
-        if rotating == self._rotating:
-            return
-        self._rotating = rotating
-        if self.published is not None:
-            self.published.rest_shared(not rotating)
-        for endpoint in self._endpoints:
-            self._rotate(endpoint)
+    @property
+    def is_grouped(self) -> bool:
+        """Whether it is a member of a group."""
+        return any(one.group for one in self._endpoints)
+
+    @property
+    def shares_ports(self) -> bool:
+        """Whether it has published ports together with others."""
+        return self.published is not None and bool(self.published.shared)
+
+    def rotate(self, rotation: str) -> None:
+        """Have its groups lead to it as `rotation` says (network/addresses.py);
+        connections that there are stay."""
+        if rotation != self._rotation:
+            self._rotation = rotation
+            for endpoint in self._endpoints:
+                self._rotate(endpoint)
+            self.take_turns()
+
+    def take_turns(self) -> None:
+        """Take who comes to shared ports by us if its group leads to it now."""
+        if self.shares_ports:
+            _quietly(self._take_turns)
+
+    def _take_turns(self) -> None:
+        from lamina.runtime.network.groups import led_to
+        from lamina.runtime.network.network_state import network_of
+
+        assert self.published is not None
+        leading = next(one for one in self._endpoints if one.gateway)
+        led = led_to(network_of(leading.place))
+        self.published.rest_shared(leading.address not in led)
 
     def _rotate(self, endpoint: Endpoint) -> None:
         if endpoint.group:
             from lamina.runtime.network import groups
 
-            at = (endpoint.place, endpoint.address, self._rotating)
+            at = (endpoint.place, endpoint.address, self._rotation)
             _quietly(lambda: groups.rotate(*at, self._netfilter()))
 
     def _netfilter(self) -> Socket:
@@ -128,7 +151,7 @@ class Networks:
             addresses.write(network.leases, replace(known, owner=self._owner))
         self._endpoints.append(endpoint)
         self._tell_resolver()
-        if self._rotating:
+        if self._rotation != "out":
             self._rotate(endpoint)
 
     def leave(self, place: str) -> tuple[str, ...]:

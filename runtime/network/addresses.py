@@ -5,8 +5,8 @@ back is an unlink and needs no lock. The next address is the one after the last 
 out, so that an address rests before it is used again.
 
     <leases>/10.202.0.2    its Owner, a line; the container's names; its IPv6 address;
-                           of a member of a group (groups.py): the group, whether it is
-                           in rotation ("in", "out"), the names that go with the group
+                           of a member of a group (groups.py): the group, where it is
+                           in its rotation, the names that go with the group
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from lamina.runtime.owner import Owner
 from lamina.values import replace, value
 
 _LAST = ".last"
+IN, STANDBY, OUT = "in", "standby", "out"
 
 
 @value
@@ -39,8 +40,8 @@ class Wish:
 class Leased:
     """A lease of somebody who lives, or is not known to be dead.
 
-    `rotating`: the group's connections are led to it, too; `shared` are those of its
-    names that are to be the group's.
+    `rotation`: whether its group's connections are led to it: IN, OUT, or STANDBY, for
+    while none is IN; `shared` are those of its names that are to be the group's.
     """
 
     address: str
@@ -48,7 +49,7 @@ class Leased:
     names: tuple[str, ...] = ()
     address6: str = ""
     group: str = ""
-    rotating: bool = False
+    rotation: str = OUT
     shared: tuple[str, ...] = ()
 
 
@@ -149,8 +150,8 @@ def write(directory: str, leased: Leased) -> None:
     with open(path, "w", errors="surrogateescape") as file:
         file.write(f"{leased.owner}{names}\n{leased.address6}\n")
         if leased.group:
-            where = "in" if leased.rotating else "out"
-            file.write(" ".join((leased.group, where, *leased.shared)) + "\n")
+            member = (leased.group, leased.rotation, *leased.shared)
+            file.write(" ".join(member) + "\n")
     os.rename(path, os.path.join(directory, leased.address))
 
 
@@ -165,7 +166,7 @@ def read(directory: str, address: str) -> Leased | None:
         return None
     if found is None:
         return None
-    more = (group, where == "in", tuple(filter(None, shared)))
+    more = (group, where or OUT, tuple(filter(None, shared)))
     return Leased(address, found, tuple(names), address6, *more)
 
 

@@ -2,8 +2,9 @@
 
     <groups>/web     its virtual address, a line, once there were two members
 
-Who is a member, and whether it is in rotation, stands in the leases (addresses.py);
-which ports the members share is in portmap.py. The rules (group_rules.py) are made from
+Who is a member, and whether it is in rotation, stands in the leases (addresses.py): a
+group leads to its members that are in, and while none is, to those on standby. Which
+ports the members share is in portmap.py. The rules (group_rules.py) are made from
 those files each time. The address stays as long as the network: who has asked for the
 name once may use it for ever. Whoever changes anything here holds the network's lock.
 """
@@ -22,7 +23,7 @@ from lamina.runtime.network import (
     netlink,
     portmap,
 )
-from lamina.runtime.network.addresses import Subnet, dotted
+from lamina.runtime.network.addresses import IN, STANDBY, Subnet, dotted
 from lamina.runtime.network.group_rules import Plan, Shared, Virtual
 from lamina.runtime.network.network_state import Lock, network_of
 from lamina.values import replace
@@ -90,9 +91,10 @@ def plan(network: Network) -> Plan:
     """Where the groups lead now."""
     if not os.path.isdir(network.groups):
         return group_rules.NONE
-    members = addresses.living(network.leases)
-    rotating = [one for one in members if one.group and one.rotating]
-    led = {one.address for one in rotating}
+    led = led_to(network)
+    targets_of: dict[str, list[str]] = {}
+    for address, group in led.items():
+        targets_of.setdefault(group, []).append(address)
     ports: dict[tuple[str, int, int], list[tuple[str, int]]] = {}
     for element in portmap.living(network.ports, shared=True):
         where = (element.host_ip, element.host_port, element.protocol)
@@ -101,16 +103,24 @@ def plan(network: Network) -> Plan:
             targets.append((element.address, element.port))
     return Plan(
         tuple(
-            Virtual(
-                name,
-                address,
-                tuple(one.address for one in rotating if one.group == name),
-            )
+            Virtual(name, address, tuple(targets_of.get(name, ())))
             for name, address in virtual(network).items()
         ),
         # Those of one address of the host before those of all.
         tuple(Shared(*where, tuple(ports[where])) for where in sorted(ports)[::-1]),
     )
+
+
+def led_to(network: Network) -> dict[str, str]:
+    """The members' addresses that are led to now, and their groups."""
+    members = [one for one in addresses.living(network.leases) if one.group]
+    found: dict[str, str] = {}
+    for rotation in (IN, STANDBY):
+        served = set(found.values())
+        for one in members:
+            if one.rotation == rotation and one.group not in served:
+                found[one.address] = one.group
+    return found
 
 
 def lead(network: Network, nft: netlink.Socket) -> None:
@@ -133,7 +143,7 @@ def answer(network: Network, route: netlink.Socket, index: int) -> None:
                 route.request(links.own_address(index, address))
 
 
-def rotate(place: str, address: str, rotating: bool, nft: netlink.Socket) -> None:
+def rotate(place: str, address: str, rotation: str, nft: netlink.Socket) -> None:
     """Have a member led to by its group, or no longer; connections that there are stay,
     datagrams are led anew. `nft` is of where the network is.
 
@@ -143,9 +153,12 @@ def rotate(place: str, address: str, rotating: bool, nft: netlink.Socket) -> Non
     network = network_of(place)
     with Lock(network):
         leased = addresses.read(network.leases, address)
-        if leased is None or not leased.group or leased.rotating == rotating:
+        if leased is None or not leased.group or leased.rotation == rotation:
             return
-        addresses.write(network.leases, replace(leased, rotating=rotating))
+        before = led_to(network)
+        addresses.write(network.leases, replace(leased, rotation=rotation))
         lead(network, nft)
-    if not rotating:
-        conntrack.forget_answers(nft, address)
+        after = led_to(network)
+    for one in before:
+        if one not in after:
+            conntrack.forget_answers(nft, one)

@@ -57,5 +57,5 @@ def _task(place: str, leased: Leased) -> dict[str, Any]:
         "Name": leased.names[0] if leased.names else owner[:12],
         "EndpointID": endpoint_id(owner, place),
         "EndpointIP": leased.address,
-        "Info": {"Rotation": "in" if leased.rotating else "out"},
+        "Info": {"Rotation": leased.rotation},
     }

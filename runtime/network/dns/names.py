@@ -14,6 +14,7 @@ import os
 import time
 
 from lamina.runtime.network import addresses, groups
+from lamina.runtime.network.addresses import IN, STANDBY
 from lamina.runtime.network.network_state import network_of
 from lamina.values import replace
 
@@ -130,11 +131,12 @@ class _Table:
             shared = (group, *one.shared)
             if name not in (text.lower() for text in shared):
                 return found
-        rotating = [one for one in members if one.rotating] or members
+        rotating = [one for one in members if one.rotation == IN]
+        rotating = rotating or [one for one in members if one.rotation == STANDBY]
         return [
             *(one for one in found if one.group != group),
             replace(members[0], address=self.virtual[group], address6=""),
-            *(replace(one, address="") for one in rotating if one.address6),
+            *(replace(one, address="") for one in rotating or members if one.address6),
         ]
 
     def is_current(self) -> bool:

@@ -138,6 +138,36 @@ def test_who_is_not_fit_is_out_and_comes_back(lamina: Machine) -> None:
     assert got(lamina, address, 4) == {"four": 4}
 
 
+def test_nobody_is_led_to_before_they_listen(lamina: Machine) -> None:
+    port = free_port()
+    late = ("-p", f"{port}:80", "busybox", "sh", "-c", f"sleep 1; {SERVE}")
+    lamina(*START, "one", "--hostname", "one", *late)
+    assert ask(port) == "one\n", "it has waited"
+    with Hammer(port, ("127.0.0.1", "::1", host_address())) as hammer:
+        lamina(*START, "two", "--hostname", "two", *late)
+        until(lambda: "two\n" in hammer.answers)
+        lamina("stop", "-t", "1", "one")
+    assert hammer.failures == []
+
+
+def test_who_is_not_healthy_yet_is_led_to_for_want_of_others(lamina: Machine) -> None:
+    port = free_port()
+    server = ("busybox", "sh", "-c", SERVE)
+    never = ("--health-cmd", "false", "--health-interval", "1h")
+    flags = ("-p", f"{port}:80", *never)
+    for name in ("one", "two"):
+        lamina(*START, name, "--hostname", name, *flags, *server)
+    until(lambda: {ask(port) for _ in range(9)} == {"one\n", "two\n"})
+    assert rotating(lamina) == set()
+    members(lamina, "three", flags=flags[:2])
+    # Who passes connections on looks again within a quarter of a second.
+    until(lambda: {ask(port) for _ in range(9)} == {"three\n"})
+    assert {ask(port, address="::1") for _ in range(9)} == {"three\n"}
+    lamina("rm", "-f", "three")
+    until(lambda: {ask(port) for _ in range(9)} == {"one\n", "two\n"})
+    assert ask(port, address="::1") in ("one\n", "two\n")
+
+
 def test_without_anybody_in_rotation_who_asks_waits(lamina: Machine) -> None:
     lamina("run", "-d", "--name", "client", "--network", "app", *SLEEP)
     members(lamina, "one", "two")

@@ -6,6 +6,8 @@ import pytest
 
 from lamina.runtime.errors import NetworkError
 from lamina.runtime.network.addresses import (
+    OUT,
+    STANDBY,
     Leased,
     Subnet,
     Wish,
@@ -82,10 +84,10 @@ def test_a_lease_says_of_which_group_and_whether_it_is_led_to(tmp_path: Path) ->
     address = lease(str(tmp_path), SUBNET, ME, wish)
     known = read(str(tmp_path), address)
     assert known == Leased(
-        address, ME, ("web-1", "www"), group="web", shared=("www",), rotating=False
+        address, ME, ("web-1", "www"), group="web", shared=("www",), rotation=OUT
     )
-    write(str(tmp_path), replace(known, rotating=True))
-    assert read(str(tmp_path), address) == replace(known, rotating=True)
+    write(str(tmp_path), replace(known, rotation=STANDBY))
+    assert read(str(tmp_path), address) == replace(known, rotation=STANDBY)
     plain = lease(str(tmp_path), SUBNET, ME)
     assert read(str(tmp_path), plain) == Leased(plain, ME)
     lease(str(tmp_path), SUBNET, DEAD)

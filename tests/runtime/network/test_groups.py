@@ -14,6 +14,7 @@ import pytest
 
 from lamina.runtime.errors import NetworkError
 from lamina.runtime.network import addresses, groups, netlink, netns, network, portmap
+from lamina.runtime.network.addresses import IN, OUT, STANDBY
 from lamina.runtime.network.definitions import Definition
 from lamina.runtime.network.endpoint import Endpoint, Wanted
 from lamina.runtime.network.network_state import network_of
@@ -45,20 +46,19 @@ class Group:
         self.on = on
         self.members: list[tuple[int, Endpoint]] = []
 
-    def add(self, name: str, rotating: bool = True, address: str = "") -> Endpoint:
+    def add(self, name: str, rotation: str = IN, address: str = "") -> Endpoint:
         wanted = Wanted(self.on.name, address, group="web")
         namespace, (endpoint,) = self.site.container(self.on, wanted=wanted)
         self.site.lab.serve(namespace, 80, name)
         self.site.lab.serve_udp(namespace, 53, name)
         self.members.append((namespace, endpoint))
-        if rotating:
-            self.rotate(endpoint, True)
+        self.rotate(endpoint, rotation)
         return endpoint
 
-    def rotate(self, endpoint: Endpoint, rotating: bool) -> None:
+    def rotate(self, endpoint: Endpoint, rotation: str) -> None:
         def rotate() -> None:
             with netlink.Socket(netlink.NETFILTER) as nft:
-                groups.rotate(endpoint.place, endpoint.address, rotating, nft)
+                groups.rotate(endpoint.place, endpoint.address, rotation, nft)
 
         self.site.lab.on_host(rotate)
 
@@ -187,7 +187,7 @@ def test_where_frames_of_a_bridge_go_through_the_firewall(
 def test_connections_stay_and_datagrams_do_not(site: Site, web: Group) -> None:
     one, two = web.add("one"), web.add("two")
     client, _ = site.container(web.on)
-    web.rotate(two, False)
+    web.rotate(two, OUT)
 
     def talk() -> tuple[socket.socket, socket.socket]:
         stream = socket.create_connection((web.vip, 81), 5)
@@ -205,21 +205,32 @@ def test_connections_stay_and_datagrams_do_not(site: Site, web: Group) -> None:
         near = stack.enter_context(server.accept()[0])
         packets.send(b"?")
         assert packets.recv(99).startswith(b"one")
-        web.rotate(two, True)
-        web.rotate(one, False)
+        web.rotate(two, IN)
+        web.rotate(one, OUT)
         near.sendall(b"still")
         assert stream.recv(99) == b"still"
         packets.send(b"?")
         assert packets.recv(99).startswith(b"two")
 
 
+def test_who_is_on_standby_is_led_to_while_nobody_is_in(site: Site, web: Group) -> None:
+    one, two, _ = (web.add(name, STANDBY) for name in ("one", "two", "three"))
+    client, _ = site.container(web.on)
+    assert web.answers(client) == {"one", "two", "three"}
+    web.rotate(two, IN)
+    assert web.answers(client) == {"two"}
+    web.rotate(one, OUT)
+    web.rotate(two, OUT)
+    assert web.answers(client) == {"three"}
+
+
 def test_while_nobody_is_in_rotation_nobody_answers(site: Site, web: Group) -> None:
-    one = web.add("one", rotating=False)
-    web.add("two", rotating=False)
+    one = web.add("one", rotation=OUT)
+    web.add("two", rotation=OUT)
     site.lab.serve(site.lab.host, 80, "host")
     client, _ = site.container(web.on)
     assert refused(client, web.vip) and refused(site.lab.host, web.vip)
-    web.rotate(one, True)
+    web.rotate(one, IN)
     assert web.answers(client) == web.answers(site.lab.host) == {"one"}
 
 
@@ -256,12 +267,12 @@ def test_the_dead_are_not_led_to(site: Site, web: Group) -> None:
     addresses.write(leases, dead)
     client, _ = site.container(web.on)  # any container's start looks
     assert web.answers(client) == {"one"}
-    web.rotate(one, False)
+    web.rotate(one, OUT)
     assert refused(client, web.vip)
 
 
 def test_ports_are_led_to_those_in_rotation(site: Site, web: Group) -> None:
-    one, two = web.add("one", rotating=False), web.add("two", rotating=False)
+    one, two = web.add("one", rotation=OUT), web.add("two", rotation=OUT)
     client, _ = site.container(web.on)
     site.lab.serve(site.lab.neighbour, 80, "outside")
     first = web.publish(one, "8080:80")
@@ -275,7 +286,7 @@ def test_ports_are_led_to_those_in_rotation(site: Site, web: Group) -> None:
     for who, address in (*everywhere, (site.lab.neighbour, HOST)):
         assert refused(who, address, 8080), "it waits"
     for endpoint in (one, two):
-        web.rotate(endpoint, True)
+        web.rotate(endpoint, IN)
     for who, address in (*everywhere, (site.lab.neighbour, HOST)):
         assert web.answers(who, address, port=8080) == {"one", "two"}
     site.lab.on_host(first.close)
@@ -290,7 +301,7 @@ def test_ports_are_led_to_those_in_rotation(site: Site, web: Group) -> None:
 def test_datagrams_to_a_shared_port_follow_who_is_in_rotation(
     site: Site, web: Group
 ) -> None:
-    one, two = web.add("one"), web.add("two", rotating=False)
+    one, two = web.add("one"), web.add("two", rotation=OUT)
     opened = web.publish(one, "5353:53/udp")
     (mapping,) = opened.shared
     lent = [socket.socket(fileno=os.dup(fd)) for fd in opened.sockets_of(mapping)]
@@ -304,8 +315,8 @@ def test_datagrams_to_a_shared_port_follow_who_is_in_rotation(
 
     with netns.inside(site.lab.neighbour, talk) as packets:
         for leaving, coming in ((two, one), (one, two), (two, one)):
-            web.rotate(coming, True)
-            web.rotate(leaving, False)
+            web.rotate(coming, IN)
+            web.rotate(leaving, OUT)
             packets.send(b"?")
             assert packets.recv(99).startswith(b"one" if coming is one else b"two")
     for published in (opened, others):

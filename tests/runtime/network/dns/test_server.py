@@ -11,7 +11,7 @@ import pytest
 
 from lamina.runtime.isolation.loop import Loop
 from lamina.runtime.network import addresses, groups, layout
-from lamina.runtime.network.addresses import Leased, Subnet
+from lamina.runtime.network.addresses import IN, OUT, Leased, Subnet
 from lamina.runtime.network.dns import message
 from lamina.runtime.network.dns.names import Names
 from lamina.runtime.network.dns.server import Resolver
@@ -43,7 +43,9 @@ class Place:
     ) -> None:
         """A member of the group `web`, with names that go with it."""
         names = (name, *shared)
-        made = Leased(address, Owner.of(name), names, "", "web", not out, shared)
+        made = Leased(
+            address, Owner.of(name), names, "", "web", OUT if out else IN, shared
+        )
         if groups.admit(self._network, Subnet.parse("10.0.0.0/24"), "web"):
             assert groups.virtual(self._network) == {"web": "10.0.0.254"}
         addresses.write(self._network.leases, made)
