@@ -94,7 +94,7 @@ class Runner:
             Options(keep=(store.root,), cgroups=self._cgroup.directories)
         )
         self._limits = StepLimits(inputs, emit, self._zygote.pid)
-        self._stubs = stub_layer(store.root, hostname=False)
+        self._stubs = stub_layer(store.root, container=False)
         self._bpf = seccomp.cached_profile(
             _made(f"{store.root}/seccomp"), DEFAULT_CAPABILITIES, one_id=has_one_id()
         )

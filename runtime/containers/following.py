@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from lamina.runtime.containers import logs, state
 from lamina.runtime.errors import NoSuchContainer
@@ -20,15 +21,19 @@ def followed(
     identity: str,
     tail: int | None,
     resting: Callable[[], None] = lambda: None,
+    until: int | None = None,
 ) -> Iterator[Record]:
-    """The records of a container's log until it has ended, or is gone; `resting` is
-    called when for now there are no more."""
+    """The records of a container's log until it has ended, or is gone, or it is that
+    moment (ns); `resting` is called when for now there are no more."""
     place = state.directory(root, identity)
     changes = Changes()
     changes.watch(place)
 
     def ended() -> bool:
         resting()
+        left = None if until is None else (until - time.time_ns()) / 1e9
+        if left is not None and left <= 0:
+            return True
         try:
             keeper = state.see(root, identity).keeper
         except NoSuchContainer:
@@ -38,7 +43,7 @@ def followed(
             return True
         try:
             # It writes the log or the state, or dies.
-            changes.wait(None, process)
+            changes.wait(left, process)
         finally:
             os.close(process)
         return False

@@ -42,20 +42,17 @@ def row(
 
     `sized`: look how much it has changed, which takes a while.
     """
-    from lamina.cli.formats.tables import ago, one_line
+    from lamina.cli.formats.tables import ago
     from lamina.runtime.containers.endpoints import names_of
     from lamina.runtime.containers.volume_users import listed
 
     volumes = listed(store.root, container)
     created = container.created / 1e9
-    command = _command(container.args)
-    if not whole and len(command) > _COMMAND_WIDTH:
-        command = command[: _COMMAND_WIDTH - 1] + "…"
     labels = sorted(container.config.labels.items())
     return {
         "ID": container.id if whole else container.short,
         "Image": image_name(store, container),
-        "Command": one_line(_quoted(command)),
+        "Command": command(container, whole),
         "CreatedAt": time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(created)),
         "RunningFor": ago(created),
         "Status": status(state),
@@ -89,6 +86,16 @@ def size(store: Store, container: Container) -> str:
     layers = [store.layer(content) for content in container.layers]
     every = own + sum(layer.bytes for layer in layers if layer)
     return f"{human_size(own)} (virtual {human_size(every)})"
+
+
+def command(container: Container, whole: bool) -> str:
+    """Its command line in quotes; only how it begins, unless `whole`."""
+    from lamina.cli.formats.tables import one_line
+
+    text = _command(container.args)
+    if not whole and len(text) > _COMMAND_WIDTH:
+        text = text[: _COMMAND_WIDTH - 1] + "…"
+    return one_line(_quoted(text))
 
 
 def _command(args: tuple[str, ...]) -> str:

@@ -53,7 +53,7 @@ def logs(arguments: argparse.Namespace, settings: Settings) -> int:
         place = state.directory(store.root, container.id)
         shown = _Shown(arguments.timestamps, arguments.details)
         if arguments.follow:
-            records = followed(store.root, container.id, tail, shown.flush)
+            records = followed(store.root, container.id, tail, shown.flush, until)
         else:
             records = read(f"{place}/log", tail)
         for record in records:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from lamina.cli.gotemplate import nodes
 from lamina.cli.gotemplate.errors import BadTemplate
 from lamina.cli.gotemplate.functions import is_true
-from lamina.cli.gotemplate.nil import GO_NAMES, NILS, OPEN_MAPS, Nil, OpenMap
+from lamina.cli.gotemplate.nil import GO_NAMES, NILS, OMITTED, OPEN_MAPS, Nil, OpenMap
 from lamina.cli.gotemplate.printing import shown
 
 TYPE_CHECKING = False
@@ -244,6 +244,8 @@ class _Run:
             return NILS[name]
         if name in holder:
             return None
+        if name in OMITTED:
+            return OMITTED[name]
         raise self._missing(holder, name, offset)
 
     def _missing(

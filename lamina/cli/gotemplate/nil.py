@@ -48,6 +48,8 @@ NILS = {
     )
     for name in names.split()
 }
+# What is left out of JSON where it says nothing, and has a value in Go.
+OMITTED = {"StopSignal": "", "MacAddress": "", "ArgsEscaped": False}
 # Fields that Go calls otherwise than JSON does: docker takes both.
 GO_NAMES = {
     **{"ID": "Id", "DNS": "Dns", "DNSOptions": "DnsOptions", "DNSSearch": "DnsSearch"},

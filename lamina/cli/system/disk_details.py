@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Columns of a step's name, a command or an id.
 _LONGEST = 60
 _IMAGES = "REPOSITORY,TAG,IMAGE ID,CREATED,SIZE,SHARED SIZE,UNIQUE SIZE,CONTAINERS"
-_CONTAINERS = "CONTAINER ID,IMAGE,COMMAND,SIZE,CREATED,STATUS,NAMES"
+_CONTAINERS = "CONTAINER ID,IMAGE,COMMAND,LOCAL VOLUMES,SIZE,CREATED,STATUS,NAMES"
 _STEPS = "CACHE ID,TYPE,STEP,SIZE,CREATED,LAST USED,SHARED"
 
 
@@ -70,14 +70,16 @@ def _images(store: Store, there: list[tuple[Container, State]]) -> list[list[str
 
 
 def _containers(store: Store, there: list[tuple[Container, State]]) -> list[list[str]]:
-    from lamina.cli.containers.listing import status
+    from lamina.cli.containers.listing import command, status
     from lamina.runtime.containers.state import directory
+    from lamina.runtime.containers.volume_users import volume_names
 
     return [
         [
             container.short,
             one_line(container.image_name),
-            _cut(" ".join(container.args)),
+            command(container, whole=False),
+            str(len(volume_names(store.root, container))),
             human_size(tree_size(f"{directory(store.root, container.id)}/upper")),
             ago(container.created / 1e9),
             status(state),

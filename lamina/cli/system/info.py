@@ -83,6 +83,7 @@ def _of_machine(settings: Settings) -> dict[str, Any]:
     return {
         "Driver": "overlay",
         "LoggingDriver": "json-file",
+        "CgroupDriver": "cgroupfs",
         "CgroupVersion": "2" if os.path.exists(_UNIFIED) else "1",
         "KernelVersion": machine.release,
         "OperatingSystem": _operating_system(),
@@ -96,6 +97,8 @@ def _of_machine(settings: Settings) -> dict[str, Any]:
         "ServerVersion": __version__,
         "SecurityOptions": rights + ["name=rootless"] * (os.geteuid() != 0),
         "DefaultRuntime": "lamina",
+        # Scripts that know swarms ask whether this is one.
+        "Swarm": {"LocalNodeState": "inactive"},
     }
 
 

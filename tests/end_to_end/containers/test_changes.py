@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tarfile
@@ -131,6 +132,15 @@ def test_inspect_says_what_was_asked_for_in_docker_s_types(lamina: Machine) -> N
     assert shown == "null"
 
 
+def test_what_every_container_has_is_in_no_image(lamina: Machine) -> None:
+    lamina("run", "--network", "none", "--name", "box", "busybox", "ls", "/.dockerenv")
+    assert lamina.out("diff", "box") == ""
+    with tarfile.open(fileobj=io.BytesIO(lamina("export", "box").stdout)) as tar:
+        names = tar.getnames()
+    assert "bin/busybox" in names
+    assert not {".dockerenv", "etc/mtab", "etc/hosts"} & set(names)
+
+
 def test_fields_that_scripts_ask_docker_for(lamina: Machine) -> None:
     """By Go's names as well, and those that are of no use here."""
     run = ("run", "-d", "--network", "none", "--name", "box", "-m", "64m")
@@ -140,6 +150,8 @@ def test_fields_that_scripts_ask_docker_for(lamina: Machine) -> None:
     assert lamina.out("inspect", "-f", style, "box") == f"{identity} []0 "
     style = "{{json .HostConfig.DeviceRequests}} {{.HostConfig.MemorySwap}}"
     assert lamina.out("inspect", "-f", style, "box") == f"null {128 << 20}"
+    style = "{{json .Config.StopSignal}}{{.Config.ArgsEscaped}}"
+    assert lamina.out("inspect", "-f", style, "box") == '""false'
     merged = lamina.out("inspect", "-f", "{{.GraphDriver.Data.MergedDir}}", "box")
     assert merged.startswith("/proc/")
     if os.geteuid() == 0:

@@ -36,6 +36,9 @@ _NAME = "grep ^{}: /proc/self/status | cut -f2"
         ("--dns 10.9.9.9 --dns-search example --dns-option ndots:2",
          "grep -v ^# /etc/resolv.conf",
          "nameserver 10.9.9.9\nsearch example\noptions ndots:2"),
+        # What docker puts into each container.
+        ("", "readlink /etc/mtab; test -f /.dockerenv && echo marked",
+         "/proc/mounts\nmarked"),
         ("--uts host", "cat /proc/sys/kernel/hostname", os.uname().nodename),
         # Rights
         ("", _NAME.format("CapEff"), "00000000a80425fb"),

@@ -79,6 +79,12 @@ def test_until_the_beginning_of_time_is_nothing(lamina: Machine) -> None:
     assert lamina.out("logs", "--since", "1970-01-01T00:00:00Z", "said") == "hi"
 
 
+def test_following_ends_at_the_moment_that_was_said(lamina: Machine) -> None:
+    lamina("run", "-d", "--name", "box", "busybox", "sh", "-c", "echo a; sleep 1000")
+    until(lambda: lamina.out("logs", "box") == "a")
+    assert lamina.out("logs", "-f", "--until", "0s", "box") == "a"
+
+
 def test_where_nothing_is_kept_nothing_can_be_read(lamina: Machine) -> None:
     lamina("run", "--name", "unkept", "--log-driver", "none", "busybox", "true")
     done = lamina("logs", "unkept", code=1)
