@@ -27,7 +27,7 @@ def stub_layer(place: str, *, container: bool = True) -> str:
     for name in ("", *_DIRECTORIES):
         os.mkdir(f"{made}/{name}")
         os.chmod(f"{made}/{name}", 0o755)
-    names = (_HOSTNAME, *_FILES) if container else _FILES
+    names: tuple[str, ...] = (_HOSTNAME, *_FILES) if container else _FILES
     for name in names:
         _make_file(f"{made}/{name}", 0o644)
     if container:

@@ -106,8 +106,8 @@ def test_sizes_labels_mounts(three: Machine) -> None:
     assert row["Mounts"] == "/etc,store" and row["LocalVolumes"] == "1"
     assert row["Labels"] == "b=c,com.example.tier=web" and "Label" not in row
     assert row["Size"].endswith(")")
-    table = three.out("system", "df", "-v")
-    (line,) = (text for text in table.splitlines() if text.endswith(" two"))
+    usage = three.out("system", "df", "-v")
+    (line,) = (text for text in usage.splitlines() if text.endswith(" two"))
     assert line.split()[2:5] == ['"sleep', '1000"', "1"]
     style = '{{.Label "com.example.tier"}} {{.Label "no"}}|{{.LocalVolumes}}'
     assert three.out("ps", "--format", style) == "web |1"
