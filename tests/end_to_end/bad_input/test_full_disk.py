@@ -113,7 +113,7 @@ ROOM = (0, 24, 80, 200, 400, 640, 960, 1300, 1800, 2600)
 
 
 SWEEP = """
-$LAMINA load -q -i busybox.tar || exit 9
+$LAMINA load -q -i busybox.tar >/dev/null || exit 9
 for room in {room}; do
   used=$(df -k small | awk 'NR==2{{print $3}}')
   mount -o remount,size=$((used + room))k small
@@ -173,7 +173,7 @@ def test_prune_makes_room_where_there_is_none(lamina: Lamina, tmp_path: Path) ->
     lamina.run("save", "-o", "busybox.tar", "busybox")
     project(tmp_path / "app", "FROM busybox\nCOPY big /\n", big=os.urandom(8 << 20))
     done = Small(lamina, "32m").run(
-        "$LAMINA load -q -i busybox.tar && $LAMINA build -q app || exit 9\n"
+        "$LAMINA load -q -i busybox.tar >/dev/null && $LAMINA build -q app || exit 9\n"
         "dd if=/dev/zero of=small/rest bs=1k count=40000 2>/dev/null\n"
         "df -k --output=avail small | tail -n 1\n"
         "$LAMINA images -q; echo code $?\n"
@@ -224,3 +224,25 @@ def test_what_frees_room_works_again_and_again(lamina: Lamina) -> None:
     assert done.out.endswith("MB\ncode 0\n"), done
     assert "Untagged: more:latest" in done.out, done
     assert "No space" not in done.err
+
+
+@pytest.mark.root("it mounts a small disk")
+def test_what_frees_room_works_where_no_file_can_be_made(lamina: Lamina) -> None:
+    """The disk has bytes, and no inode: for a state, for the index and its log."""
+    lamina.run("save", "-o", "busybox.tar", "busybox")
+    fill = "i=0; while true >small/f$n-$i; do i=$((i+1)); done 2>/dev/null; n=2;"
+    sh = "busybox sh -c 'i=0; while true > /f$i; do i=$((i+1)); done'"
+    done = Small(lamina, "64m,nr_inodes=2000").run(
+        "n=1; $LAMINA load -q -i busybox.tar && $LAMINA tag busybox more || exit 9\n"
+        "$LAMINA run --network none --name full " + sh + " 2>/dev/null\n"
+        f"{fill} df --output=iavail small | tail -n 1\n"
+        "$LAMINA ps -aq --no-trunc | wc -l; $LAMINA images -q | wc -l\n"
+        f"{fill} $LAMINA rm full && {fill} $LAMINA rmi more || exit 8\n"
+        f"{fill} $LAMINA system prune -af || exit 7\n"
+        f"{fill} $LAMINA system prune -af || exit 6\n"
+        "rm small/f*; $LAMINA load -q -i busybox.tar && $LAMINA system check"
+    )
+    lines = [line.strip() for line in done.out.splitlines()]
+    assert lines[1:4] == ["0", "1", "1"], done
+    assert lines[-1].endswith("all is well"), done
+    assert done.code == 0, done
