@@ -39,7 +39,8 @@ class Loaded:
     """A project as its files describe it.
 
     `folder` and `files` are absolute. `tree` is canonical, and holds the services of
-    inactive profiles too. `environment` is what `${}` was resolved with.
+    inactive profiles too; such a one keeps its `env_file` where that is not there.
+    `environment` is what `${}` was resolved with.
     """
 
     name: str

@@ -5,13 +5,13 @@ from __future__ import annotations
 from lamina.services.compose.dotenv import parse_dotenv, parse_raw
 from lamina.services.compose.finding import unset
 from lamina.services.compose.nodes import Node
-from lamina.services.compose.reading import exists, read_file
+from lamina.services.compose.reading import exists, read_file, shown
 from lamina.services.compose.shapes import made_of
 from lamina.services.errors import ComposeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     from lamina.services.compose.documents import Scope
@@ -69,31 +69,34 @@ def _resource(section: str, own: str, node: Node, project: str) -> Node:
 
 
 def _service(node: Node, active: bool, scope: Scope) -> Node:
-    given = dict(node.value)
-    for key in ("deploy", "develop"):
-        if key in given and given[key].value is None:
-            del given[key]
+    given = {
+        key: item for key, item in node.value.items() if not _says_nothing(key, item)
+    }
     for key in _ALWAYS:
         given.setdefault(key, Node(None))
     if "build" in given:
         given["build"] = _build(given["build"])
+    if "dns" in given:
+        servers = [item for item in given["dns"].value if item.value]
+        given["dns"] = given["dns"].holding(servers)
     if "networks" not in given and "network_mode" not in given:
         given["networks"] = made_of(node, {"default": None})
-    elif (
-        "networks" in given
-        and not given["networks"].value
-        and not given.get("network_mode")
-    ):
-        given["networks"] = made_of(given["networks"], {"default": None})
     if "pull_policy" in given and given["pull_policy"].value == "if_not_present":
         given["pull_policy"] = given["pull_policy"].like("missing")
     if "secrets" in given:
         given["secrets"] = _with_targets(given["secrets"])
-    depends = _implied(given)
+    depends = _dependencies(given)
     if depends.value:
         given["depends_on"] = depends
     _merge_files(given, active, scope)
     return node.holding(given)
+
+
+def _says_nothing(key: str, item: Node) -> bool:
+    """Whether a key is as good as left out."""
+    if key in ("deploy", "develop"):
+        return item.value is None
+    return key in ("image", "network_mode", "networks") and not item.value
 
 
 def _build(node: Node) -> Node:
@@ -113,31 +116,37 @@ def _with_targets(node: Node, folder: str = "/run/secrets/") -> Node:
     return node.holding(made)
 
 
-def _implied(given: Mapping[str, Node]) -> Node:
+def _dependencies(given: Mapping[str, Node]) -> Node:
     """`depends_on`, with the services that others of the keys name."""
     depends = given.get("depends_on", Node({}))
-    found = dict(depends.value)
-
-    def imply(node: Node, name: str, restart: bool) -> None:
+    found = {key: _dependency(key, item) for key, item in depends.value.items()}
+    for place, name, restart in _implied(given):
         made = {"condition": "service_started", "required": True, "restart": restart}
-        found.setdefault(name, made_of(node, made))
+        found.setdefault(name, made_of(place, made))
+    return depends.holding(found) if depends.value else Node(found)
 
-    for key, item in found.items():
-        if "required" not in item.value:
-            required = made_of(item, True)
-            found[key] = item.holding({**item.value, "required": required})
+
+def _dependency(name: str, node: Node) -> Node:
+    if "condition" not in node.value:
+        raise node.error(
+            f"`depends_on.{name}` has no `condition`.",
+            hint="The short form stands for service_started.",
+        )
+    required = node.value.get("required", made_of(node, True))
+    return node.holding({**node.value, "required": required})
+
+
+def _implied(given: Mapping[str, Node]) -> Iterator[tuple[Node, str, bool]]:
+    """Where a service is named, which, and whether both are restarted together."""
     for link in _list(given, "links"):
-        imply(link, link.value.partition(":")[0], True)
+        yield link, link.value.partition(":")[0], True
     for key in _JOINED:
         other = given.get(key)
         if other is not None and str(other.value).startswith("service:"):
-            imply(other, other.value.removeprefix("service:"), True)
+            yield other, other.value.removeprefix("service:"), True
     for other in _list(given, "volumes_from"):
         if not other.value.startswith("container:"):
-            imply(other, other.value.partition(":")[0], False)
-    if depends.value:
-        return depends.holding(found)
-    return Node(found)
+            yield other, other.value.partition(":")[0], False
 
 
 def _list(given: Mapping[str, Node], key: str) -> list[Node]:
@@ -194,8 +203,9 @@ def _variables(item: Node, below: Mapping[str, Node], scope: Scope) -> dict[str,
 
     try:
         data = read_file(path, "file of variables")
+        name = shown(path, scope.cwd)
         if form is not None:
-            return parse_raw(path, data, known)
-        return parse_dotenv(path, data, known, lambda name: scope.warn(unset(name)))
+            return parse_raw(name, data, known)
+        return parse_dotenv(name, data, known, lambda name: scope.warn(unset(name)))
     except ComposeError as error:
         raise error if error.place else item.error(error.message) from None

@@ -8,7 +8,7 @@ from lamina.services.compose.finding import unset
 from lamina.services.compose.kinds import Context
 from lamina.services.compose.merging import merge, settled
 from lamina.services.compose.nodes import Node, same, way
-from lamina.services.compose.reading import read_file
+from lamina.services.compose.reading import read_file, shown
 from lamina.services.compose.schema import project
 from lamina.services.compose.substitution import Unresolved, substitute
 from lamina.services.compose.variables import with_files
@@ -35,7 +35,8 @@ class Scope:
     """Where a file is read: `folder` is what its paths are relative to; `warnings`
     grows; `parsed` are the documents of files that were read before, `extended` the
     trees of those that services of others extend; `inside` are the files that include
-    each other down to here, of `included` in all. Messages name files from `cwd` on."""
+    each other down to here, of `included` in all; `missing` are variables that were
+    told of. Messages name files from `cwd` on."""
 
     cwd: str
     folder: str
@@ -44,6 +45,7 @@ class Scope:
     parsed: dict[str, list[Node]]
     extended: dict[str, Node]
     included: list[str]
+    missing: set[str]
     inside: tuple[str, ...] = ()
 
     def warn(self, message: str) -> None:
@@ -59,11 +61,6 @@ class Scope:
             data = read_file(path, "compose file")
             self.parsed[path] = parse_yaml(shown(path, self.cwd), data)
         return self.parsed[path]
-
-
-def shown(path: str, cwd: str) -> str:
-    """A path as messages have it: below the current folder without it."""
-    return path.removeprefix(cwd.rstrip("/") + "/")
 
 
 def model(files: tuple[str, ...], scope: Scope) -> Node:
@@ -104,9 +101,6 @@ def resolved(node: Node, scope: Scope) -> Node:
 
     length = 0
 
-    def missing(name: str) -> None:
-        scope.warn(unset(name))
-
     def walk(at: Node) -> Node:
         inner = at.value
         if type(inner) is str:
@@ -119,6 +113,12 @@ def resolved(node: Node, scope: Scope) -> Node:
 
     def here(at: Node, text: str) -> str:
         nonlocal length
+
+        def missing(name: str) -> None:
+            if name not in scope.missing:
+                scope.missing.add(name)
+                scope.warn(f"{at.place}: {unset(name)}")
+
         try:
             found = substitute(text, scope.environment.get, missing)
         except Unresolved as error:
@@ -251,7 +251,7 @@ def _included_model(entry: Node, inside: tuple[str, ...], scope: Scope) -> Node:
         files = [own] if os.path.isfile(own) else []
     try:
         environment = with_files(
-            scope.environment, files, lambda name: scope.warn(unset(name))
+            scope.environment, files, scope.cwd, lambda name: scope.warn(unset(name))
         )
         inner = replace(
             scope, folder=folder, environment=environment, extended={}, inside=inside

@@ -47,14 +47,14 @@ def find(asked: Asked, warn: Callable[[str], None]) -> Found:
 
     start = _absolute(asked.cwd, asked.folder) if asked.folder else asked.cwd
     first = env_files(start, asked.env_files, asked.environment, asked.cwd)
-    environment = with_files(asked.environment, first, missing)
+    environment = with_files(asked.environment, first, asked.cwd, missing)
     files = _named(asked, environment) or _discovered(start, warn)
     folder = start
     if not asked.folder and files[0] != STDIN:
         folder = os.path.dirname(files[0])
     second = env_files(folder, asked.env_files, asked.environment, asked.cwd)
     if second != first:
-        environment = with_files(environment, second, missing)
+        environment = with_files(environment, second, asked.cwd, missing)
     return Found(tuple(files), folder, environment)
 
 

@@ -7,12 +7,12 @@ import os
 from lamina.services.compose.asked import Loaded
 from lamina.services.compose.checking import check
 from lamina.services.compose.completing import complete
-from lamina.services.compose.documents import Scope, model, resolved, shown
+from lamina.services.compose.documents import Scope, model, resolved
 from lamina.services.compose.finding import STDIN, check_name, find, normal_name
 from lamina.services.compose.kinds import text
 from lamina.services.compose.nodes import Node, places_of, plain
 from lamina.services.compose.places import Places
-from lamina.services.compose.reading import LARGEST_FILE
+from lamina.services.compose.reading import LARGEST_FILE, shown
 from lamina.services.compose.yaml_reader import parse_yaml
 from lamina.services.errors import ComposeError
 from lamina.values import replace
@@ -45,7 +45,9 @@ def _load(asked: Asked, read_stdin: Callable[[int], bytes]) -> Loaded:
         warnings.setdefault(message)
 
     found = find(asked, warn)
-    scope = Scope(asked.cwd, found.folder, found.environment, warnings, {}, {}, [])
+    scope = Scope(
+        asked.cwd, found.folder, found.environment, warnings, {}, {}, [], set()
+    )
     if STDIN in found.files:
         data = read_stdin(LARGEST_FILE + 1)
         scope.parsed[STDIN] = parse_yaml(STDIN, data)

@@ -15,7 +15,6 @@ def read_file(path: str, what: str = "file") -> bytes:
     most, which its readers refuse. Raises ComposeError.
     """
     try:
-        # A named pipe without a writer must not be waited for forever.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
         with open(descriptor, "rb") as stream:
             if stat.S_ISDIR(os.fstat(descriptor).st_mode):
@@ -34,3 +33,8 @@ def exists(path: str) -> bool:
         )
     except ValueError:
         return False
+
+
+def shown(path: str, cwd: str) -> str:
+    """A path as messages have it: below the current folder without it."""
+    return path.removeprefix(cwd.rstrip("/") + "/")

@@ -259,7 +259,7 @@ SERVICE: dict[str, Kind] = {
     "command": command,
     "configs": _FILES,
     "container_name": matching(
-        "[a-zA-Z0-9][a-zA-Z0-9_.-]+", "it is letters, digits, `_`, `.` and `-`."
+        "(?:[a-zA-Z0-9][a-zA-Z0-9_.-]+)?", "it is letters, digits, `_`, `.` and `-`."
     ),
     "cpu_count": COUNT,
     "cpu_percent": number,
@@ -272,7 +272,7 @@ SERVICE: dict[str, Kind] = {
     "cpuset": text,
     "credential_spec": table(lambda: {"config": text, "file": text, "registry": text}),
     "depends_on": names_or(
-        needs(table(lambda: DEPENDENCY), "condition"),
+        table(lambda: DEPENDENCY),
         {"condition": "service_started", "required": True},
     ),
     "deploy": empty_or(table(lambda: DEPLOY)),
@@ -300,7 +300,9 @@ SERVICE: dict[str, Kind] = {
     "extends": whole(
         long_or(
             short_text("service"),
-            needs(table(lambda: {"service": text, "file": path_kind}), "service"),
+            needs(
+                table(lambda: {"service": text, "file": shapes.local_file}), "service"
+            ),
         )
     ),
     "external_links": TEXTS,
@@ -344,7 +346,7 @@ SERVICE: dict[str, Kind] = {
     "pull_refresh_after": text,
     "read_only": flag,
     "restart": matching(
-        r"no|always|unless-stopped|on-failure(:[0-9]{1,9})?",
+        r"(?:no|always|unless-stopped|on-failure(?::[0-9]{1,9})?)?",
         "it is no, always, unless-stopped, on-failure or on-failure:5.",
     ),
     "runtime": text,
@@ -431,7 +433,7 @@ CONFIG: dict[str, Kind] = {
 }
 
 INCLUDE: dict[str, Kind] = {
-    "path": one_or_each(path_kind),
+    "path": one_or_each(shapes.local_file),
     "env_file": one_or_each(path_kind),
     "project_directory": path_kind,
 }
@@ -447,7 +449,7 @@ PROJECT: dict[str, Kind] = {
     "name": text,
     "include": each(
         long_or(
-            short_text("path", one_or_each(path_kind)),
+            short_text("path", one_or_each(shapes.local_file)),
             needs(table(lambda: INCLUDE), "path"),
         )
     ),

@@ -14,6 +14,7 @@ from lamina.services.compose.kinds import (
     mistaken,
     named,
     pairs,
+    path_kind,
     read,
     table,
     text,
@@ -391,6 +392,16 @@ def build_context(node: Node, path: str, context: Context) -> Node:
     return node.like(context.absolute(node.value))
 
 
+def local_file(node: Node, path: str, context: Context) -> Node:
+    """A compose file of this machine."""
+    text(node, path, context)
+    if is_remote(node.value) or node.value.startswith("oci:"):
+        raise invalid(
+            node, path, "only files of this machine are read.", "Fetch it first."
+        )
+    return path_kind(node, path, context)
+
+
 def is_remote(place: str) -> bool:
     """Whether a build's context is no folder of this machine."""
     return bool(
@@ -426,7 +437,7 @@ def delay_or_number(node: Node, path: str, context: Context) -> Node:
     """Microseconds, or a time."""
     if type(node.value) is str and not node.value.isdigit():
         return duration(node, path, context)
-    return integer(0)(node, path, context)
+    return integer(-1)(node, path, context)
 
 
 def bounded(long: Callable[..., Node], keys: Kind) -> Kind:

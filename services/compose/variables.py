@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from lamina.services.compose.dotenv import parse_dotenv
-from lamina.services.compose.reading import exists, read_file
+from lamina.services.compose.reading import exists, read_file, shown
 from lamina.services.errors import ComposeError
 
 TYPE_CHECKING = False
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def with_files(
     environment: Mapping[str, str],
     paths: Sequence[str],
+    cwd: str,
     missing: Callable[[str], None],
 ) -> dict[str, str]:
     """The environment, and below it the variables of the files: of two files the later
@@ -28,7 +29,7 @@ def with_files(
             return below.get(name) if given is None else given
 
         data = read_file(path, "file of variables")
-        below.update(parse_dotenv(path, data, known, missing))
+        below.update(parse_dotenv(shown(path, cwd), data, known, missing))
     return {**below, **environment}
 
 

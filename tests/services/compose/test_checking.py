@@ -122,6 +122,7 @@ def test_services(tmp_path: Path, lines: str, said: str, column: int) -> None:
         ("services: {a: }", "`services.a` has to be a mapping, and is empty", "1:15"),
         ("services: {a b: {image: x}}", "'a b' cannot be a name", "1:12"),
         ("services: {a: {hostname: x}}", "neither an image nor a build", "1:15"),
+        ("services: {a: {image: '${NONE:-}'}}", "neither an image", "1:15"),
         ("services: [a]", "`services` has to be a mapping, and is a list", "1:11"),
         ("networks: {a: 1}", "`networks.a` has to be a mapping", "1:15"),
         ("volumes: {a: {drivr: x}}", "no key 'drivr' in `volumes.a`", "1:15"),

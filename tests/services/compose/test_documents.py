@@ -217,12 +217,15 @@ def test_a_tag_says_that_the_difference_is_meant(tmp_path: Path) -> None:
         ("include: [{env_file: no.env}]", "has no `path`", "compose.yaml:1:11"),
         ("include: [{path: []}]", "at least one file", "compose.yaml:1:11"),
         ("include: ok.yaml", "has to be a list", "compose.yaml:1:10"),
+        ("include: [oci://x/y]", "only files of this machine", "compose.yaml:1:11"),
+        ("include: [sub/x.yaml]", "`NAME=value`", "sub/.env:1:1"),
     ],
 )
 def test_what_cannot_be_included(
     tmp_path: Path, text: str, said: str, place: str
 ) -> None:
     write(tmp_path, {"loop.yaml": "include: [loop.yaml]", "ok.yaml": "x-a: 1"})
+    write(tmp_path, {"sub/.env": "a b c"})
     error = refused(tmp_path, text)
     assert said in error.message
     assert error.place == place

@@ -202,6 +202,10 @@ networks:
             },
         ),
         ("network_mode: host", {"network_mode": "host"}),
+        ("dns: '${NONE:-}'", {"dns": []}),
+        ("restart: '${NONE:-}'", {"restart": ""}),
+        ("cpu_quota: -1", {"cpu_quota": -1}),
+        ("cpu_period: 50ms", {"cpu_period": "50ms"}),
         ("pull_policy: if_not_present", {"pull_policy": "missing"}),
         ("post_start: [{command: a b}]", {"post_start": [{"command": ["a", "b"]}]}),
         (
@@ -385,7 +389,10 @@ def test_a_missing_variable_is_told_once(tmp_path: Path) -> None:
     text = "services: {a: {image: 'x$TAG'}, b: {image: 'y$TAG'}}"
     found = loaded(tmp_path, text)
     assert found.tree["services"]["a"]["image"] == "x"
-    assert found.warnings == ("The variable TAG is not set, and stands for nothing.",)
+    (warning,) = found.warnings
+    assert warning == (
+        "compose.yaml:1:23: The variable TAG is not set, and stands for nothing."
+    )
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,19 @@ secrets: {s: {environment: S}, t: {environment: T}}
             {"depends_on": {"a": {"condition": "service_healthy", "required": False}}},
         ),
         (
+            "depends_on: [a]",
+            "depends_on: {a: {restart: true}}",
+            {
+                "depends_on": {
+                    "a": {
+                        "condition": "service_started",
+                        "required": True,
+                        "restart": True,
+                    }
+                }
+            },
+        ),
+        (
             "networks: [x]",
             "networks: {x: {aliases: [w]}, y: }",
             {"networks": {"x": {"aliases": ["w"]}, "y": None}},
