@@ -67,7 +67,7 @@ _HUMAN = "sizes and times for people (default: true)"
 
 def inspect(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print what is found as one JSON list; 1 when a name meant nothing."""
-    from lamina.cli.main import print_error
+    from lamina.cli.telling import print_error
 
     text = _text(arguments.format)
     if arguments.remote:
@@ -177,10 +177,9 @@ def history(arguments: argparse.Namespace, settings: Settings) -> int:
     with opened(settings, adds=False) as store:
         identity = store.resolve_id(arguments.image)
         if identity is None:
-            raise NotFound(
-                f"No such image: {arguments.image}",
-                hint="`lamina images` lists what is here.",
-            )
+            from lamina.oci.store.image_index import no_such_image
+
+            raise no_such_image(arguments.image)
         image = store.image(identity)
         sizes = _sizes(store, image)
     whole = arguments.no_trunc

@@ -16,8 +16,9 @@ from lamina import __version__
 from lamina.cli.commands import COMMANDS
 from lamina.cli.settings import settings_from
 from lamina.cli.spellings import GROUPS, HELP, position_of_command, spelled_out
+from lamina.cli.telling import print_error
 from lamina.cli.untranslated import argparse
-from lamina.errors import LaminaError, visible
+from lamina.errors import LaminaError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -294,15 +295,3 @@ def _unknown(parser: argparse.ArgumentParser, name: str) -> None:
     parser.exit(
         2, f"lamina: there is no command {name!r}.{hint}\nTry `lamina --help`.\n"
     )
-
-
-def print_error(error: LaminaError) -> None:
-    """An error as lines on stderr: what, where, the excerpt, how to get on."""
-    lines = [f"lamina: {error.message}"]
-    if error.place:
-        lines.append(f"  at {error.place}")
-    if error.excerpt:
-        lines.append(error.excerpt)
-    if error.hint:
-        lines.append(f"  hint: {error.hint}")
-    print(visible("\n".join(lines)), file=sys.stderr)

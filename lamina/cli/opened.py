@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
+
+from lamina.cli.telling import warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def become_root(root: str) -> str:
 def tell_lacking(lacking: str) -> None:
     """Say what a user's namespace lacks, where files get their owners."""
     if lacking:
-        print(f"lamina: warning: {lacking}", file=sys.stderr)
+        warn(lacking)
 
 
 @contextlib.contextmanager

@@ -83,16 +83,27 @@ def _members(text: str) -> tuple[Member, ...]:
     return tuple(Member(platform, Digest(i)) for platform, i in json.loads(text))
 
 
+def no_such_image(name: str) -> NotFound:
+    """The error for a name that means nothing here."""
+    return NotFound(
+        f"No such image: {name}", hint="`lamina images` lists what is here."
+    )
+
+
+def require_any(store: Store, name: str) -> Digest:
+    """The ID of the image that `name` means, or of the index. Raises NotFound."""
+    identity = store.resolve_any(name)
+    if identity is None:
+        raise no_such_image(name)
+    return identity
+
+
 def require_platform(store: Store, name: str, wanted: str) -> Digest:
     """The image `name` for the platform `wanted`; NotFound says what there is."""
     found = store.resolve_id(name, wanted)
     if found is not None:
         return found
-    identity = store.resolve_any(name)
-    if identity is None:
-        raise NotFound(
-            f"No such image: {name}", hint="`lamina images` lists what is here."
-        )
+    identity = require_any(store, name)
     raise NotFound(
         f"The image {name!r} is not here for {parse_platform(wanted)}.",
         hint=f"It is here for {', '.join(platforms(store, identity))}.",

@@ -111,9 +111,9 @@ def after_failure(
     """`--on-error=shell`: tell the error, and go where the build just failed."""
     from lamina.builder.shell import failed_place
     from lamina.builder.traces.trace import read_trace
-    from lamina.cli.main import print_error
     from lamina.cli.opened import opened
     from lamina.cli.progress.console import tell_error
+    from lamina.cli.telling import print_error
 
     if not tell_error(show, error):
         if show is not None:

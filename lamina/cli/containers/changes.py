@@ -8,6 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from lamina.cli.telling import warn
 from lamina.errors import LaminaError
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _commit(arguments: argparse.Namespace, settings: Settings) -> int:
         no_pause = contextlib.nullcontext("")
         with paused(store, container) if arguments.pause else no_pause as warning:
             if warning:
-                print(f"lamina: warning: {warning}", file=sys.stderr)
+                warn(warning)
             image = commit(
                 store, container, config, arguments.message, arguments.author
             )

@@ -7,6 +7,7 @@ import os
 import sys
 
 from lamina.cli.containers.finding import find, open_store
+from lamina.cli.telling import warn
 from lamina.errors import LaminaError
 
 TYPE_CHECKING = False
@@ -183,7 +184,7 @@ def _transfer(
     with copying.reading(source, name, wanted) as (tar, pieces):
         copying.write(copying.Stream(pieces).read, target, parent, overrides)
     if tar.skipped:
-        print(f"lamina: warning: devices left out: {tar.skipped}", file=sys.stderr)
+        warn(f"devices left out: {tar.skipped}")
     # As docker: what a script copies is told nobody.
     if not arguments.quiet and os.isatty(1):
         size = human_size(tar.bytes)

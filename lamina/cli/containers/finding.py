@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import sys
 
+from lamina.cli.telling import print_error
 from lamina.errors import LaminaError
 
 TYPE_CHECKING = False
@@ -83,13 +83,7 @@ def do_each(
             said = act(store, state.find(store.root, named), arguments)
             print(said or named, flush=True)
         except LaminaError as error:
-            tell(error)
+            print_error(error)
             forced = getattr(arguments, "force", False)
             code = code if forced and isinstance(error, NoSuchContainer) else 1
     return code
-
-
-def tell(error: LaminaError) -> None:
-    """An error that does not end the command, on stderr."""
-    hint = f"\n  hint: {error.hint}" if error.hint else ""
-    print(f"lamina: {error}{hint}", file=sys.stderr)

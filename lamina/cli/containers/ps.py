@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from lamina.cli.containers.finding import open_store
+from lamina.cli.telling import warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,10 +39,9 @@ def list_containers(arguments: argparse.Namespace, settings: Settings) -> int:
 
     with open_store(settings) as store:
         for identity in state.damaged(store.root):
-            print(
-                f"lamina: warning: the record of container {identity[:12]} is damaged; "
-                "`lamina rm -f` removes it",
-                file=sys.stderr,
+            warn(
+                f"the record of container {identity[:12]} is damaged; "
+                "`lamina rm -f` removes it"
             )
         last = 1 if arguments.latest else arguments.last
         every = arguments.all or last > 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 
 from lamina.cli.formats.amounts import RunUsage
+from lamina.cli.telling import warn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
                 print(made[1].id)
             raise
         if start.warning:
-            print(f"lamina: warning: {start.warning}", file=sys.stderr)
+            warn(start.warning)
         if console is None:
             print(container.id)
             return 0

@@ -13,8 +13,9 @@ from lamina.cli.containers.consoles import (
     console_of,
     detach_keys,
 )
-from lamina.cli.containers.finding import do_each, find, open_store, tell
+from lamina.cli.containers.finding import do_each, find, open_store
 from lamina.cli.containers.lifecycle import add_stop_flags
+from lamina.cli.telling import print_error, warn
 from lamina.errors import LaminaError
 from lamina.values import replace
 
@@ -116,7 +117,7 @@ def started(store: Store, container: Container, console: Console | None) -> Atta
         zygote.close()
         raise
     if start.warning:
-        print(f"lamina: warning: {start.warning}", file=sys.stderr)
+        warn(start.warning)
     return attached
 
 
@@ -155,7 +156,7 @@ def _restart(arguments: argparse.Namespace, settings: Settings) -> int:
                 _stop(store, find(store, name), arguments)
                 stopped.append(name)
             except LaminaError as error:
-                tell(error)
+                print_error(error)
         become_root(settings.root)
         code = do_each(store, stopped, _start_again, arguments)
         return code or int(len(stopped) < len(arguments.containers))

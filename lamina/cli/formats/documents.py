@@ -25,7 +25,7 @@ def show_each(
     names: Iterable[str], document: Callable[[str], Mapping[str, Any]], style: str
 ) -> int:
     """Print the document of each name, then what could not be found; 1 for such."""
-    from lamina.cli.main import print_error
+    from lamina.cli.telling import print_error
 
     found, errors = [], []
     for name in names:

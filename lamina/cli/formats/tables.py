@@ -116,6 +116,12 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c) & 0xFF:02x}" for c in text)
 
 
+def shortened(text: str, longest: int = 60) -> str:
+    """One line of so many characters: what a column has room for."""
+    text = one_line(text)
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
 def human_age(seconds: float) -> str:
     """A span of time as docker/go-units says it: `17 minutes`, `About an hour`."""
     whole = int(seconds)

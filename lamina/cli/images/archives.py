@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from lamina.cli.opened import opened
 from lamina.errors import LaminaError
-from lamina.oci.errors import NotFound
 from lamina.oci.reference import parse_reference
 from lamina.oci.store import journal
+from lamina.oci.store.image_index import require_any
 
 if TYPE_CHECKING:
     import argparse
@@ -162,12 +162,7 @@ def _saved(store: Store, name: str, platform: str) -> list[Saved | SavedIndex]:
                 what_to_save(store, identity, (reference,), platform)
                 for reference, identity in found
             ]
-    identity = store.resolve_any(name)
-    if identity is None:
-        raise NotFound(
-            f"No such image: {name}", hint="`lamina images` lists what is here."
-        )
-    return [what_to_save(store, identity, (), platform)]
+    return [what_to_save(store, require_any(store, name), (), platform)]
 
 
 def what_to_save(

@@ -14,14 +14,13 @@ from lamina.oci.errors import InvalidReference, NotFound
 from lamina.oci.platforms import choose
 from lamina.oci.reference import DEFAULT_TAG, parse_reference
 from lamina.oci.store import journal
-from lamina.oci.store.image_index import members
+from lamina.oci.store.image_index import members, require_any
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
     from lamina.cli.settings import Settings
-    from lamina.oci.digest import Digest
     from lamina.oci.store.store import Store
 
 NONE = "<none>"
@@ -193,7 +192,7 @@ def _filter(name: str, wanted: str, store: Store) -> Callable[[Listed], bool]:
 
 def _created(store: Store, name: str) -> float:
     """When an image was made; one for several platforms as that for this machine."""
-    identity = _resolve(store, name)
+    identity = require_any(store, name)
     inside = members(store, identity)
     chosen = choose(inside) if inside else None
     return parse_time(store.image(chosen or identity).config.created)
@@ -211,20 +210,10 @@ def tag(arguments: argparse.Namespace, settings: Settings) -> int:
             hint=f"Write {target.familiar_name}:{DEFAULT_TAG}.",
         )
     with opened(settings, adds=False) as store:
-        identity = _resolve(store, arguments.source)
+        identity = require_any(store, arguments.source)
         store.tag(target, identity)
         journal.note_image(store.root, "tag", identity, target.familiar())
     return 0
-
-
-def _resolve(store: Store, name: str) -> Digest:
-    """The ID of an image, or of an index with all that it has."""
-    identity = store.resolve_any(name)
-    if identity is None:
-        raise NotFound(
-            f"No such image: {name}", hint="`lamina images` lists what is here."
-        )
-    return identity
 
 
 # rmi
@@ -233,13 +222,13 @@ def _resolve(store: Store, name: str) -> Digest:
 def remove(arguments: argparse.Namespace, settings: Settings) -> int:
     """Remove each image that can be removed; 1 when one could not."""
     from lamina.cli.images.removing import remove_image
-    from lamina.cli.main import print_error
+    from lamina.cli.telling import print_error
 
     code = 0
     with opened(settings, adds=False) as store:
         for name in arguments.images:
             try:
-                identity = _resolve(store, name)
+                identity = require_any(store, name)
                 untagged, deleted = remove_image(store, name, identity, arguments.force)
             except NotFound as error:
                 print_error(error)

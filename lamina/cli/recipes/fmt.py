@@ -46,7 +46,7 @@ _SET = "a value for templates, that have to be rendered (repeat; as of `build`)"
 
 def fmt(arguments: argparse.Namespace, settings: Settings) -> int:
     """Format each file; one that is wrong is told, and the others are done."""
-    from lamina.cli.main import print_error
+    from lamina.cli.telling import print_error
 
     cache = parse_cache(settings)
     failed = changed = False

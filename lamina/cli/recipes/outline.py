@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from lamina.lang.templates.declarations import Variable
 
 
-# Of a value in a table.
-WIDEST = 60
-
-
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register `outline`."""
     parser = commands.add_parser(
@@ -229,12 +225,13 @@ def _print_stages(found: Outline) -> None:
 def _table(
     headings: Sequence[str], rows: Sequence[Sequence[Any]], space: bool = True
 ) -> None:
-    """Rows whose last cell is a place; columns with nothing in them are left out."""
-    from lamina.cli.formats.tables import print_table
+    """Rows whose last cell is a place; columns with nothing in them are left out, and
+    long values cut: `--format json` has all of them."""
+    from lamina.cli.formats.tables import print_table, shortened
 
     if not rows:
         return
-    cells = [[*map(_cut, map(str, row[:-1])), str(row[-1].place)] for row in rows]
+    cells = [[*map(shortened, map(str, row[:-1])), str(row[-1].place)] for row in rows]
     headings = [*headings, "WHERE"]
     full = [place for place in range(len(headings)) if any(row[place] for row in cells)]
     if space:
@@ -243,14 +240,6 @@ def _table(
         [headings[place] for place in full],
         [[row[place] for place in full] for row in cells],
     )
-
-
-def _cut(text: str) -> str:
-    """As much of a value as a table has room for; `--format json` has all of it."""
-    from lamina.cli.formats.tables import one_line
-
-    text = one_line(text)
-    return text if len(text) <= WIDEST else f"{text[: WIDEST - 3]}..."
 
 
 def _shown(default: object) -> str:

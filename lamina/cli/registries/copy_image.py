@@ -9,9 +9,8 @@ from lamina.cli.opened import opened
 from lamina.cli.registries.session import open_session, prepare
 from lamina.cli.registries.transfers import view
 from lamina.errors import LaminaError
-from lamina.oci.errors import NotFound
 from lamina.oci.reference import parse_reference
-from lamina.oci.store.image_index import members, require_platform
+from lamina.oci.store.image_index import members, require_any, require_platform
 from lamina.values import value
 
 if TYPE_CHECKING:
@@ -225,12 +224,7 @@ def _chosen(store: Store, name: str, platform: Platform | None) -> Digest:
     asked for."""
     if platform is not None:
         return require_platform(store, name, str(platform))
-    identity = store.resolve_any(name)
-    if identity is None:
-        raise NotFound(
-            f"No such image: {name}", hint="`lamina images` lists what is here."
-        )
-    return identity
+    return require_any(store, name)
 
 
 @contextlib.contextmanager

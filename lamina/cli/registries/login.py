@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lamina.cli.registries.session import credentials, open_session
+from lamina.cli.telling import warn
 from lamina.errors import LaminaError
 
 if TYPE_CHECKING:
@@ -61,11 +62,10 @@ def login(arguments: argparse.Namespace, settings: Settings) -> int:
         check(session, server, credential)
     kept = credentials(settings).keep(server, credential)
     if kept.kind == "file":
-        print(
-            f"lamina: warning: The password lies in {kept.name}, encoded and not "
-            "encrypted.\n  hint: Install a credential helper, or `pip install "
-            "lamina[keyring]` where there is a keyring.",
-            file=sys.stderr,
+        warn(
+            f"The password lies in {kept.name}, encoded and not encrypted.",
+            "Install a credential helper, or `pip install lamina[keyring]` where there "
+            "is a keyring.",
         )
     else:
         print(f"The password is kept by {kept.name}.", file=sys.stderr)
@@ -82,10 +82,9 @@ def logout(arguments: argparse.Namespace, settings: Settings) -> int:
     else:
         print(f"Not logged in to {server}")
     if found.find(server) is not None:
-        print(
-            f"lamina: warning: Docker or Podman still have credentials for {server}, "
-            "and Lamina reads them.",
-            file=sys.stderr,
+        warn(
+            f"Docker or Podman still have credentials for {server}, and Lamina reads "
+            "them."
         )
     return 0
 
@@ -118,10 +117,9 @@ def _given(arguments: argparse.Namespace) -> tuple[str, str]:
             raise LoginUsage("--password-stdin needs --username.")
         password = _from_stdin()
     elif password is not None:
-        print(
-            "lamina: warning: Using --password via the command line is insecure: all "
-            "users see it.\n  hint: Use --password-stdin.",
-            file=sys.stderr,
+        warn(
+            "Using --password via the command line is insecure: all users see it.",
+            "Use --password-stdin.",
         )
     elif sys.stdin is None or not os.isatty(sys.stdin.fileno()):
         raise LoginUsage(

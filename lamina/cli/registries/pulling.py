@@ -23,8 +23,7 @@ def pull_missing(
     """The image `name` for `platform`, this machine's by default.
 
     It is pulled unless `when` (always, missing, never) says otherwise, or it was
-    before. Raises LaminaError with
-    Docker's exit code for what cannot be run, 125.
+    before. Raises LaminaError with Docker's exit code for what cannot be run, 125.
     """
     try:
         return _image(store, settings, name, when, platform)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 
 from lamina.cli.services.images import Getting, images_of
+from lamina.cli.telling import warn
 from lamina.services import ending, observed, surroundings
 from lamina.services.converging import Work, converge
 from lamina.services.plan import plan
@@ -113,10 +113,9 @@ def _end_orphans(
         return
     if not asked.orphans:
         names = ", ".join(one.container.name for one in planned.orphans)
-        print(
-            f"lamina: warning: containers of services that are no more ({names}) are "
-            "of this project; `--remove-orphans` removes them.",
-            file=sys.stderr,
+        warn(
+            f"containers of services that are no more ({names}) are "
+            "of this project; `--remove-orphans` removes them."
         )
         return
     ending.stop_all(store, planned.orphans, project, asked.patience, shown)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 
+from lamina.cli.telling import warn
 from lamina.errors import LaminaError
 from lamina.values import value
 
@@ -61,7 +61,7 @@ def loaded(
         )
     )
     for text in found.warnings:
-        print(f"lamina: warning: {text}", file=sys.stderr)
+        warn(text)
     return found
 
 

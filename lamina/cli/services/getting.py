@@ -71,8 +71,9 @@ def add_pull(inner: Commands) -> None:
 
 
 def _pull(arguments: argparse.Namespace, settings: Settings) -> int:
-    from lamina.cli.containers.finding import open_store, tell
+    from lamina.cli.containers.finding import open_store
     from lamina.cli.services.images import pull
+    from lamina.cli.telling import print_error
     from lamina.services.selecting import selected
 
     names = tuple(arguments.services)
@@ -87,7 +88,7 @@ def _pull(arguments: argparse.Namespace, settings: Settings) -> int:
         ]
         errors = pull(store, settings, services)
     for error in errors:
-        tell(error)
+        print_error(error)
     return 0 if not errors or arguments.ignore_pull_failures else 1
 
 
@@ -105,7 +106,7 @@ def add_push(inner: Commands) -> None:
 
 
 def _push(arguments: argparse.Namespace, settings: Settings) -> int:
-    from lamina.cli.containers.finding import tell
+    from lamina.cli.telling import print_error
     from lamina.errors import LaminaError
     from lamina.services.selecting import selected
 
@@ -119,7 +120,7 @@ def _push(arguments: argparse.Namespace, settings: Settings) -> int:
         try:
             code = _pushed([service.image], arguments.quiet, settings) or code
         except LaminaError as error:
-            tell(error)
+            print_error(error)
             code = 1
     return 0 if arguments.ignore_push_failures else code
 

@@ -47,8 +47,9 @@ def add(commands: Commands) -> None:
 
 
 def _start(arguments: argparse.Namespace, settings: Settings) -> int:
-    from lamina.cli.containers.finding import open_store, tell
+    from lamina.cli.containers.finding import open_store
     from lamina.cli.containers.start import start_detached
+    from lamina.cli.telling import print_error
     from lamina.runtime.containers.booting import due
 
     with open_store(settings) as store:
@@ -59,7 +60,7 @@ def _start(arguments: argparse.Namespace, settings: Settings) -> int:
                 print(container.name, flush=True)
             except LaminaError as error:
                 print(f"lamina: {container.name}:", file=sys.stderr)
-                tell(error)
+                print_error(error)
                 code = 1
         return code
 
@@ -97,9 +98,7 @@ def unit(program: str, root: str, user: bool) -> str:
     that have lost their keepers.
     """
     command = f"{_word(program)} --root {_word(root)} system"
-    network = (
-        "" if user else "Wants=network-online.target\nAfter=network-online.target\n"
-    )
+    network = "" if user else _NETWORK
     target = "default.target" if user else "multi-user.target"
     return f"""\
 [Unit]

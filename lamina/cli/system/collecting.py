@@ -13,6 +13,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from lamina.cli.telling import warn
 from lamina.errors import LaminaError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def collect_later(settings: Settings) -> None:
         with open(path, encoding="utf-8", errors="replace") as file:
             text = file.read(4096)
         if text:
-            print(f"lamina: warning: {text}", file=sys.stderr)
+            warn(text)
         if os.stat(path).st_mtime <= time.time():
             _start(settings)
         return

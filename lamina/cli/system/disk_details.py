@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lamina.cli.formats.tables import ago, human_size, one_line, print_table
+from lamina.cli.formats.tables import ago, human_size, one_line, print_table, shortened
 from lamina.cli.images.sizes import (
     image_layers,
     layer_sizes,
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from lamina.oci.store.store import Store
     from lamina.runtime.containers.state import Container, State
 
-# Columns of a step's name, a command or an id.
-_LONGEST = 60
 _IMAGES = "REPOSITORY,TAG,IMAGE ID,CREATED,SIZE,SHARED SIZE,UNIQUE SIZE,CONTAINERS"
 _CONTAINERS = "CONTAINER ID,IMAGE,COMMAND,LOCAL VOLUMES,SIZE,CREATED,STATUS,NAMES"
 _STEPS = "CACHE ID,TYPE,STEP,SIZE,CREATED,LAST USED,SHARED"
@@ -113,7 +111,7 @@ def _steps(store: Store) -> list[list[str]]:
         [
             key[7:19],
             kind_of(fields),
-            _cut(name),
+            shortened(name),
             human_size(total(sizes, layers.split())),
             ago(created),
             ago(used),
@@ -128,7 +126,7 @@ def _mounts(store: Store) -> list[list[str]]:
 
     return [
         [
-            _cut(mount.id or mount.name[:12]),
+            shortened(mount.id or mount.name[:12]),
             str(len(mount.directories)),
             human_size(sum(map(tree_size, mount.directories))),
             ago(mount.used) if mount.used else "never",
@@ -141,7 +139,7 @@ def _fetched(store: Store) -> list[list[str]]:
     from lamina.builder.fetching.fetched_list import fetched_sources
 
     return [
-        [s.kind, _cut(s.name), human_size(tree_size(s.path)), ago(s.used)]
+        [s.kind, shortened(s.name), human_size(tree_size(s.path)), ago(s.used)]
         for s in fetched_sources(store)
     ]
 
@@ -152,15 +150,10 @@ def _records(store: Store) -> list[list[str]]:
     return [
         [
             trace.id,
-            _cut(trace.recipe),
+            shortened(trace.recipe),
             trace.outcome,
             human_size(tree_size(trace.root) if trace.root else 0),
             ago(trace.started),
         ]
         for trace in traces(store.root)
     ]
-
-
-def _cut(text: str) -> str:
-    text = one_line(text)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

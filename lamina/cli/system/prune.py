@@ -12,6 +12,7 @@ from lamina.cli.formats.moments import moment
 from lamina.cli.formats.tables import human_size, one_line
 from lamina.cli.opened import opened
 from lamina.cli.system.measures import parse_bytes
+from lamina.cli.telling import warn
 from lamina.errors import LaminaError
 from lamina.oci.garbage.policy import Collected, Policy, Space
 from lamina.oci.reference import parse_reference
@@ -284,7 +285,7 @@ def _remove_mounts(store: Store, wanted: Wanted) -> tuple[tuple[str, ...], int]:
             size += count
         else:
             text = f"a step uses the cache mount {one_line(mount.id)}"
-            print(f"lamina: warning: {text}", file=sys.stderr)
+            warn(text)
     return tuple(gone), size
 
 

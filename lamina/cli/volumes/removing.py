@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from lamina.cli.containers.finding import open_store, tell
+from lamina.cli.containers.finding import open_store
+from lamina.cli.telling import print_error
 from lamina.errors import LaminaError
 
 TYPE_CHECKING = False
@@ -41,11 +42,11 @@ def _remove(arguments: argparse.Namespace, settings: Settings) -> int:
                 remove_volume(store, name)
             except NoSuchVolume as error:
                 if not arguments.force:
-                    tell(error)
+                    print_error(error)
                     code = 1
                     continue
             except LaminaError as error:
-                tell(error)
+                print_error(error)
                 code = 1
                 continue
             print(name, flush=True)
