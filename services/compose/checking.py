@@ -3,6 +3,9 @@ together."""
 
 from __future__ import annotations
 
+import re
+
+from lamina.errors import LaminaError
 from lamina.services.compose.kinds import did_you_mean
 from lamina.services.compose.nodes import Node, way
 from lamina.services.compose.support import (
@@ -27,6 +30,7 @@ def check(
     """
     _check_resources(tree)
     services = tree.value["services"].value
+    _check_names([service for service in services.values() if active(service)])
     for name, service in services.items():
         if active(service):
             path = f"services.{name}"
@@ -45,11 +49,53 @@ def _check_source(service: Node, path: str) -> None:
             f"`{path}` has neither an image nor a build.",
             hint="Say `image: NAME`, or `build: .`.",
         )
+    image = service.get("image")
+    if image is not None:
+        _check_image(image, path)
     build = service.get("build")
     if build is not None and {"dockerfile", "dockerfile_inline"} <= build.value.keys():
         raise build.value["dockerfile_inline"].error(
             f"`{path}.build` has both `dockerfile` and `dockerfile_inline`."
         )
+
+    if build is not None:
+        _check_platforms(service, build, path)
+
+
+def _check_image(image: Node, path: str) -> None:
+    from lamina.oci.reference import parse_reference
+
+    if re.fullmatch("(sha256:)?[0-9a-f]{64}", image.value):
+        return
+    try:
+        parse_reference(image.value)
+    except LaminaError as error:
+        raise image.error(f"`{path}.image`: {error.message}", hint=error.hint) from None
+
+
+def _check_platforms(service: Node, build: Node, path: str) -> None:
+    own, built = service.get("platform"), build.get("platforms")
+    if own is None or built is None or not own.value:
+        return
+    if own.value not in [item.value for item in built.value]:
+        raise own.error(
+            f"`{path}` is of the platform {own.value}, which is not among "
+            "those it is built for."
+        )
+
+
+def _check_names(services: list[Node]) -> None:
+    """Refuse two containers of one name."""
+    known: dict[str, Node] = {}
+    for service in services:
+        name = service.get("container_name")
+        if name is None or not name.value:
+            continue
+        other = known.setdefault(name.value, name)
+        if other is not name:
+            raise name.error(
+                f"Two containers cannot both be called {name.value!r}: {other.place}."
+            )
 
 
 # References

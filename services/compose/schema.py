@@ -44,6 +44,7 @@ LABELS = pairs()
 OPTIONS = pairs()
 PORT = integer(1, 65535)
 COUNT = integer(0)
+MAC = matching("([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}", "it is no address of a card.")
 
 HOOK: dict[str, Kind] = {
     "command": command,
@@ -221,10 +222,10 @@ WATCH: dict[str, Kind] = {
 ATTACHMENT: dict[str, Kind] = {
     "aliases": TEXTS,
     "interface_name": text,
-    "ipv4_address": text,
-    "ipv6_address": text,
+    "ipv4_address": shapes.ip_address(4),
+    "ipv6_address": shapes.ip_address(6),
     "link_local_ips": TEXTS,
-    "mac_address": text,
+    "mac_address": MAC,
     "driver_opts": OPTIONS,
     "priority": integer(),
     "gw_priority": integer(),
@@ -319,7 +320,7 @@ SERVICE: dict[str, Kind] = {
     "labels": LABELS,
     "links": TEXTS,
     "logging": table(lambda: {"driver": text, "options": OPTIONS}),
-    "mac_address": text,
+    "mac_address": MAC,
     "mem_limit": size,
     "mem_reservation": size,
     "mem_swappiness": integer(-1, 100),
@@ -380,10 +381,10 @@ IPAM: dict[str, Kind] = {
     "config": each(
         table(
             lambda: {
-                "subnet": text,
-                "ip_range": text,
-                "gateway": text,
-                "aux_addresses": named(text, re.compile(".+")),
+                "subnet": shapes.subnet,
+                "ip_range": shapes.subnet,
+                "gateway": shapes.ip_address(),
+                "aux_addresses": named(shapes.ip_address(), re.compile(".+")),
             }
         )
     ),

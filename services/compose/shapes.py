@@ -162,6 +162,36 @@ def owner(node: Node, path: str, context: Context) -> Node:
     return node.like(shown)
 
 
+def ip_address(version: int = 0) -> Kind:
+    """An address, of one version of IP or of any."""
+
+    def kind(node: Node, path: str, context: Context) -> Node:
+        import ipaddress
+
+        text(node, path, context)
+        try:
+            found = ipaddress.ip_address(node.value)
+        except ValueError:
+            raise invalid(node, path, "it is no address.") from None
+        if version and found.version != version:
+            raise invalid(node, path, f"it is an address of IPv{version}.")
+        return node
+
+    return kind
+
+
+def subnet(node: Node, path: str, context: Context) -> Node:
+    """Addresses as 10.1.0.0/16 says them."""
+    import ipaddress
+
+    text(node, path, context)
+    try:
+        ipaddress.ip_network(node.value, strict=False)
+    except ValueError:
+        raise invalid(node, path, "it is a subnet such as 10.1.0.0/16.") from None
+    return node
+
+
 def host_ip(node: Node, path: str, context: Context) -> Node:
     text(node, path, context)
     try:

@@ -45,6 +45,13 @@ _REAL_TIME = "needs a kernel with real-time groups."
 _RESERVATIONS = ("deploy", "resources", "reservations")
 
 SERVICE_RULES = (
+    Rule(
+        ("build", "additional_contexts", "*"),
+        ERROR,
+        "is not there: a build knows no other services.",
+        "Name the image, as in docker-image://app-base.",
+        lambda found: str(found).startswith("service:"),
+    ),
     Rule(("build", "isolation"), ERROR, _WINDOWS, when=_other_than("", "default")),
     Rule(("build", "no_cache_filter"), WARNING, _IGNORED),
     Rule(("build", "privileged"), WARNING, _IGNORED, when=bool),
@@ -104,8 +111,6 @@ SERVICE_RULES = (
         "Leave it out.",
         _other_than("", "host"),
     ),
-    Rule(("volumes", "*", "bind", "selinux"), WARNING, _IGNORED),
-    Rule(("volumes", "*", "consistency"), WARNING, "is of Docker Desktop; ignored."),
     Rule(
         ("volumes", "*", "type"),
         ERROR,

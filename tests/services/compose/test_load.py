@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,6 +94,33 @@ networks:
         "volumes": {"data": {"name": "app_data"}},
         "x-common": {"restart": "always"},
     }
+
+
+def test_a_canonical_form_is_its_own(tmp_path: Path) -> None:
+    text = """
+services:
+  web:
+    build: {context: ., args: [A=1], ssh: [default]}
+    command: a b
+    ports: ["8080-8081:80-81", 53/udp]
+    volumes: ["./site:/srv:ro", "data:/data"]
+    environment: [A=1, B]
+    depends_on: [db]
+    healthcheck: {test: "true", interval: 90s}
+    extra_hosts: ["a:::1"]
+    secrets: [s]
+    tmpfs: /run
+    ulimits: {nofile: 5}
+    mem_limit: 1g
+    stop_grace_period: 1.5s
+  db: {image: postgres, deploy: {resources: {limits: {cpus: "0.5"}}}}
+volumes: {data: }
+secrets: {s: {file: s}}
+"""
+    once = loaded(tmp_path, text)
+    again = loaded(tmp_path, json.dumps(once.tree))
+    assert again.tree == once.tree
+    assert (once.warnings, again.warnings) == ((), ())
 
 
 @pytest.mark.parametrize(
