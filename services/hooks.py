@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def after_start(root: str, container: Container, service: Service) -> None:
     """Run `post_start`; raises ComposeError when a command of it fails."""
     for hook in service.keys.get("post_start") or ():
-        _run(root, container, hook, "post_start")
+        run(root, container, hook, "post_start")
 
 
 def before_stop(root: str, container: Container, service: Service) -> None:
@@ -27,10 +27,12 @@ def before_stop(root: str, container: Container, service: Service) -> None:
     hooks = service.keys.get("pre_stop") or ()
     if hooks and state.see(root, container.id).status == state.RUNNING:
         for hook in hooks:
-            _run(root, container, hook, "pre_stop")
+            run(root, container, hook, "pre_stop")
 
 
-def _run(root: str, container: Container, hook: Mapping[str, Any], kind: str) -> None:
+def run(root: str, container: Container, hook: Mapping[str, Any], kind: str) -> None:
+    """Run a command in a container, as exec does; `kind` is what it is called where it
+    fails: ComposeError."""
     variables = hook.get("environment") or {}
     asked = execution.Execution(
         args=tuple(hook["command"]),

@@ -26,6 +26,7 @@ def add(commands: Commands) -> None:
     from lamina.cli.services.logs import add_logs
     from lamina.cli.services.scale import add_create, add_scale
     from lamina.cli.services.up import add_up
+    from lamina.cli.services.watch import add_watch
 
     add_up(inner)
     add_down(inner)
@@ -39,4 +40,5 @@ def add(commands: Commands) -> None:
     add_pull(inner)
     add_push(inner)
     add_listing(inner)
+    add_watch(inner)
     add_config(inner)

@@ -43,6 +43,7 @@ _SWITCHES = (
     (("--no-color",), "logs without colours"),
     (("--no-log-prefix",), "logs without names before their lines"),
     (("--quiet-pull",), "say nothing of pulls"),
+    (("-w", "--watch"), "have what is saved in services at once (develop.watch)"),
     (("-y", "--yes"), "as it is anyway: nothing is asked"),
 )
 _LISTS = (
@@ -118,7 +119,18 @@ def up(arguments: argparse.Namespace, settings: Settings) -> int:
             prefix=not arguments.no_log_prefix,
             since=began,
         )
-        return follow(store, project, brought.containers, following, shown)
+        if not arguments.watch:
+            return follow(store, project, brought.containers, following, shown)
+        from lamina.cli.services.watch import reloading
+        from lamina.cli.services.watching import Watching, beside
+
+        watching = Watching(store, settings, reloading(arguments, settings), shown)
+        try:
+            watching.begin()
+            beside(watching)
+            return follow(store, project, brought.containers, following, shown)
+        finally:
+            watching.close()
 
 
 def _asked(arguments: argparse.Namespace) -> Bringing:
@@ -175,6 +187,7 @@ def _check(arguments: argparse.Namespace) -> None:
         ("--detach", "--abort-on-container-exit", arguments.detach and ends),
         ("--wait", "--abort-on-container-exit", arguments.wait and ends),
         ("--detach", "--attach", arguments.detach and arguments.attach),
+        ("--detach", "--watch", arguments.detach and arguments.watch),
         ("--detach", "--exit-code-from", arguments.detach and arguments.exit_code_from),
     ):
         if wrong:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import signal
 import subprocess
 
-from tests.end_to_end.bases import Done, interrupt
+from tests.end_to_end.bases import PATIENCE, Done, interrupt
 from tests.end_to_end.composed.app import App
 
 SLEEP = "{image: busybox, init: true, command: sleep 999}"
 
 
-def _reads(process: subprocess.Popen[bytes], text: str) -> None:
-    """Read stdout until a line has `text`."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if text in line.decode():
-            return
-    raise AssertionError(f"no line with {text!r}")
+def _reads(process: subprocess.Popen[bytes], text: str, error: bool = False) -> None:
+    """Read stdout, or stderr, until it has said `text`."""
+    stream = process.stderr if error else process.stdout
+    assert stream is not None
+    seen = ""
+    while text not in seen:
+        ready, _, _ = select.select([stream], [], [], PATIENCE)
+        data = os.read(stream.fileno(), 1 << 16) if ready else b""
+        assert data, f"no {text!r} in {seen}"
+        seen += data.decode()
 
 
 def _lines(done: Done) -> set[str]:
@@ -93,10 +98,7 @@ def test_a_second_ctrl_c_kills(app: App) -> None:
     _reads(process, "up")
     process.send_signal(signal.SIGINT)
     _reads(process, "Gracefully Stopping...")
-    assert process.stderr is not None
-    for line in process.stderr:
-        if b"Stopping" in line:
-            break
+    _reads(process, "Stopping", error=True)
     assert interrupt(process).code == 130
     assert set(app.states().values()) == {"exited"}
 
