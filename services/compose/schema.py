@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from lamina.services.compose import shapes
+from lamina.services.compose import mount_shapes, network_shapes, shapes
 from lamina.services.compose.kinds import (
     anything,
     choice,
@@ -58,17 +58,17 @@ _HOOK = needs(table(lambda: HOOK), "command")
 LONG_PORT: dict[str, Kind] = {
     "name": text,
     "mode": text,
-    "host_ip": shapes.host_ip,
+    "host_ip": network_shapes.host_ip,
     "target": PORT,
-    "published": shapes.published,
-    "protocol": shapes.protocol,
+    "published": network_shapes.published,
+    "protocol": network_shapes.protocol,
     "app_protocol": text,
 }
 
 LONG_MOUNT: dict[str, Kind] = {
     "type": choice("bind", "volume", "tmpfs", "cluster", "npipe", "image"),
     "source": text,
-    "target": shapes.in_container,
+    "target": mount_shapes.in_container,
     "read_only": flag,
     "consistency": text,
     "bind": table(
@@ -89,12 +89,15 @@ LONG_MOUNT: dict[str, Kind] = {
 LONG_FILE: dict[str, Kind] = {
     "source": text,
     "target": text,
-    "uid": shapes.owner,
-    "gid": shapes.owner,
+    "uid": mount_shapes.owner,
+    "gid": mount_shapes.owner,
     "mode": mode,
 }
 _FILES = each(
-    long_or(shapes.short_file, bounded(shapes.long_file, table(lambda: LONG_FILE)))
+    long_or(
+        mount_shapes.short_file,
+        bounded(mount_shapes.long_file, table(lambda: LONG_FILE)),
+    )
 )
 
 ULIMITS = named(shapes.ulimit, re.compile("[a-z]+"))
@@ -118,7 +121,7 @@ BUILD: dict[str, Kind] = {
     "pull": flag,
     "target": text,
     "shm_size": size,
-    "extra_hosts": shapes.extra_hosts,
+    "extra_hosts": network_shapes.extra_hosts,
     "isolation": text,
     "privileged": flag,
     "secrets": _FILES,
@@ -222,8 +225,8 @@ WATCH: dict[str, Kind] = {
 ATTACHMENT: dict[str, Kind] = {
     "aliases": TEXTS,
     "interface_name": text,
-    "ipv4_address": shapes.ip_address(4),
-    "ipv6_address": shapes.ip_address(6),
+    "ipv4_address": network_shapes.ip_address(4),
+    "ipv6_address": network_shapes.ip_address(6),
     "link_local_ips": TEXTS,
     "mac_address": MAC,
     "driver_opts": OPTIONS,
@@ -283,9 +286,9 @@ SERVICE: dict[str, Kind] = {
     "device_cgroup_rules": TEXTS,
     "devices": each(
         long_or(
-            shapes.short_device,
+            mount_shapes.short_device,
             bounded(
-                shapes.long_device,
+                mount_shapes.long_device,
                 table(lambda: {"source": text, "target": text, "permissions": text}),
             ),
         )
@@ -297,7 +300,7 @@ SERVICE: dict[str, Kind] = {
     "entrypoint": command,
     "env_file": one_or_each(_ENV_FILE),
     "environment": VARIABLES,
-    "expose": each(shapes.exposed),
+    "expose": each(network_shapes.exposed),
     "extends": whole(
         long_or(
             short_text("service"),
@@ -307,7 +310,7 @@ SERVICE: dict[str, Kind] = {
         )
     ),
     "external_links": TEXTS,
-    "extra_hosts": shapes.extra_hosts,
+    "extra_hosts": network_shapes.extra_hosts,
     "gpus": long_or(choice("all"), each(anything)),
     "group_add": each(texts_of_numbers),
     "healthcheck": table(lambda: HEALTHCHECK),
@@ -333,7 +336,9 @@ SERVICE: dict[str, Kind] = {
     "pid": empty_or(text),
     "pids_limit": integer(-1),
     "platform": text,
-    "ports": shapes.ports(bounded(shapes.long_port, table(lambda: LONG_PORT))),
+    "ports": network_shapes.ports(
+        bounded(network_shapes.long_port, table(lambda: LONG_PORT))
+    ),
     "post_start": each(_HOOK),
     "pre_stop": each(_HOOK),
     "privileged": flag,
@@ -369,7 +374,8 @@ SERVICE: dict[str, Kind] = {
     "uts": text,
     "volumes": each(
         long_or(
-            shapes.short_mount, bounded(shapes.long_mount, table(lambda: LONG_MOUNT))
+            mount_shapes.short_mount,
+            bounded(mount_shapes.long_mount, table(lambda: LONG_MOUNT)),
         )
     ),
     "volumes_from": TEXTS,
@@ -381,10 +387,10 @@ IPAM: dict[str, Kind] = {
     "config": each(
         table(
             lambda: {
-                "subnet": shapes.subnet,
-                "ip_range": shapes.subnet,
-                "gateway": shapes.ip_address(),
-                "aux_addresses": named(shapes.ip_address(), re.compile(".+")),
+                "subnet": network_shapes.subnet,
+                "ip_range": network_shapes.subnet,
+                "gateway": network_shapes.ip_address(),
+                "aux_addresses": named(network_shapes.ip_address(), re.compile(".+")),
             }
         )
     ),
