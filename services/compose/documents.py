@@ -31,36 +31,45 @@ EMPTY = Node({})
 
 
 @value
+class Seen:
+    """What grows while files are read: `warnings`, the `documents` of files, those that
+    were `included`, variables that are `missing`, and values that are `empty` unless
+    another file has one, each with what to raise."""
+
+    warnings: dict[str, None]
+    documents: dict[str, list[Node]]
+    included: list[str]
+    missing: set[str]
+    empty: list[tuple[Node, ComposeError]]
+
+
+@value
 class Scope:
-    """Where a file is read: `folder` is what its paths are relative to; `warnings`
-    grows; `parsed` are the documents of files that were read before, `extended` the
-    trees of those that services of others extend; `inside` are the files that include
-    each other down to here, of `included` in all; `missing` are variables that were
-    told of. Messages name files from `cwd` on."""
+    """Where a file is read: `folder` is what its paths are relative to; `extended` are
+    the trees of files whose services are extended; `inside` the files that include each
+    other down to here. Messages name files from `cwd` on."""
 
     cwd: str
     folder: str
     environment: Mapping[str, str]
-    warnings: dict[str, None]
-    parsed: dict[str, list[Node]]
+    seen: Seen
     extended: dict[str, Node]
-    included: list[str]
-    missing: set[str]
     inside: tuple[str, ...] = ()
 
     def warn(self, message: str) -> None:
         """Tell something once."""
-        self.warnings.setdefault(message)
+        self.seen.warnings.setdefault(message)
 
     def context(self) -> Context:
-        return Context(self.folder, self.environment, self.warn)
+        return Context(self.folder, self.environment, self.warn, self.seen.empty)
 
     def documents(self, path: str) -> list[Node]:
         """What a file holds, read once."""
-        if path not in self.parsed:
+        known = self.seen.documents
+        if path not in known:
             data = read_file(path, "compose file")
-            self.parsed[path] = parse_yaml(shown(path, self.cwd), data)
-        return self.parsed[path]
+            known[path] = parse_yaml(shown(path, self.cwd), data)
+        return known[path]
 
 
 def model(files: tuple[str, ...], scope: Scope) -> Node:
@@ -83,7 +92,9 @@ def _with_contexts(tree: Node, folder: str) -> Node:
     found = dict(services.value)
     for name, service in services.value.items():
         build = service.get("build")
-        if build is not None and "context" not in build.value:
+        if isinstance(getattr(build, "value", None), dict) and (
+            "context" not in build.value
+        ):
             whole = build.holding({**build.value, "context": build.like(folder)})
             found[name] = service.holding({**service.value, "build": whole})
     return tree.holding({**tree.value, "services": services.holding(found)})
@@ -115,8 +126,8 @@ def resolved(node: Node, scope: Scope) -> Node:
         nonlocal length
 
         def missing(name: str) -> None:
-            if name not in scope.missing:
-                scope.missing.add(name)
+            if name not in scope.seen.missing:
+                scope.seen.missing.add(name)
                 scope.warn(f"{at.place}: {unset(name)}")
 
         try:
@@ -136,7 +147,7 @@ def resolved(node: Node, scope: Scope) -> Node:
 
 def _extended(tree: Node, path: str, scope: Scope) -> Node:
     services = tree.get("services")
-    if services is None or services.tag == "reset":
+    if services is None or services.value is None:
         return tree
     if not any(service.get("extends") for service in services.value.values()):
         return tree
@@ -215,8 +226,8 @@ def _joined(tree: Node, more: Node) -> Node:
 
 def _included(tree: Node, path: str, scope: Scope) -> Node:
     include = tree.get("include")
-    if include is None or include.tag == "reset":
-        return _without(tree, "include")
+    if include is None or include.value is None:
+        return tree if include is None or not include.tag else _without(tree, "include")
     inside = (*scope.inside, path)
     if len(inside) > DEEPEST:
         raise include.error(f"More than {DEEPEST} files include each other.")
@@ -232,8 +243,8 @@ def _included(tree: Node, path: str, scope: Scope) -> Node:
 
 def _included_model(entry: Node, inside: tuple[str, ...], scope: Scope) -> Node:
     paths = [item.value for item in entry.value["path"].value]
-    scope.included.extend(paths)
-    if len(scope.included) > MOST_INCLUDED:
+    scope.seen.included.extend(paths)
+    if len(scope.seen.included) > MOST_INCLUDED:
         raise entry.error(f"More than {MOST_INCLUDED} files are included.")
     for given, item in zip(paths, entry.value["path"].value, strict=True):
         if given in inside:

@@ -19,7 +19,7 @@ _BLANK = re.compile(r"(?:\s|#[^\n]*)*")
 _KEY = re.compile(r"(?:export[ \t]+)?([\w.\-\[\]]+)[ \t]*([=:]|\n|\Z)[ \t]*")
 _DOUBLE = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _SINGLE = re.compile(r"'((?:[^'\\]|\\'|\\)*?)'", re.DOTALL)
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(0([0-7]{3})|.)", re.DOTALL)
 _ESCAPES = {
     "n": "\n",
     "r": "\r",
@@ -99,8 +99,14 @@ def _expand(
 ) -> str:
     text = raw[1:]
     if raw[0] == '"':
-        text = _ESCAPE.sub(lambda at: _ESCAPES.get(at[1], at[0]), text)
+        text = _ESCAPE.sub(_escaped, text)
     return substitute(text, known, missing)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    if found[2]:
+        return chr(int(found[2], 8) & 0xFF)
+    return _ESCAPES.get(found[1], found[0])
 
 
 def _raw_value(source: Source, text: str, at: int) -> tuple[str, int]:

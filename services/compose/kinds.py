@@ -14,7 +14,7 @@ from lamina.services.compose.nodes import Node
 from lamina.services.compose.quantities import go_duration, go_number, nanoseconds
 from lamina.services.errors import ComposeError
 from lamina.sizes import byte_count
-from lamina.values import value
+from lamina.values import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +32,12 @@ class Context:
     folder: str
     environment: Mapping[str, str]
     warn: Callable[[str], None]
+    # Values that are empty and may not be, unless another file has one: what to raise.
+    empty: list[tuple[Node, ComposeError]] | None = None
+
+    def as_whole(self) -> Context:
+        """Of what no other file changes parts of, nothing may be empty."""
+        return self if self.empty is None else replace(self, empty=None)
 
     def absolute(self, path: str) -> str:
         """The path in the file as one that means the same anywhere."""
@@ -47,6 +53,18 @@ def read(kind: Kind, node: Node, path: str, context: Context) -> Node:
 
 # The kernel takes no longer word.
 LONGEST_COMMAND = 128 << 10
+
+
+def read_key(kind: Kind, node: Node, path: str, context: Context) -> Node:
+    """The same of a key's value; where it is empty, another file may have one."""
+    if node.value is not None or node.tag or context.empty is None:
+        return read(kind, node, path, context)
+    try:
+        return read(kind, node, path, context)
+    except ComposeError as error:
+        context.empty.append((node, error))
+        return node
+
 
 _NAMES = {
     str: "a text",
@@ -238,7 +256,7 @@ def check_list(node: Node, path: str) -> None:
 
 def whole(kind: Kind) -> Kind:
     """What no other file changes parts of."""
-    return lambda node, path, context: kind(settled(node), path, context)
+    return lambda node, path, context: kind(settled(node), path, context.as_whole())
 
 
 def each(kind: Kind) -> Kind:
@@ -286,7 +304,7 @@ def named(kind: Kind, pattern: re.Pattern[str] = _NAME) -> Kind:
                     f"{name!r} cannot be a name in `{path}`.",
                     hint="Names are letters, digits, `.`, `_` and `-`.",
                 )
-            made[name] = read(kind, item, f"{path}.{name}", context)
+            made[name] = read_key(kind, item, f"{path}.{name}", context)
         return node.holding(made)
 
     return inner
@@ -305,7 +323,7 @@ def table(keys: Callable[[], Mapping[str, Kind]]) -> Kind:
                 if not key.startswith("x-"):
                     raise unknown_key(node, key, path, known)
                 kind = anything
-            made[key] = read(kind, item, f"{path}.{key}" if path else key, context)
+            made[key] = read_key(kind, item, f"{path}.{key}" if path else key, context)
         return node.holding(made)
 
     return inner

@@ -7,7 +7,7 @@ import os
 from lamina.services.compose.asked import Loaded
 from lamina.services.compose.checking import check
 from lamina.services.compose.completing import complete
-from lamina.services.compose.documents import Scope, model, resolved
+from lamina.services.compose.documents import Scope, Seen, model, resolved
 from lamina.services.compose.finding import STDIN, check_name, find, normal_name
 from lamina.services.compose.kinds import text
 from lamina.services.compose.nodes import Node, places_of, plain
@@ -39,23 +39,22 @@ def load(asked: Asked, read_stdin: Callable[[int], bytes] | None = None) -> Load
 
 
 def _load(asked: Asked, read_stdin: Callable[[int], bytes]) -> Loaded:
-    warnings: dict[str, None] = {}
+    seen = Seen({}, {}, [], set(), [])
 
     def warn(message: str) -> None:
-        warnings.setdefault(message)
+        seen.warnings.setdefault(message)
 
     found = find(asked, warn)
-    scope = Scope(
-        asked.cwd, found.folder, found.environment, warnings, {}, {}, [], set()
-    )
+    scope = Scope(asked.cwd, found.folder, found.environment, seen, {})
     if STDIN in found.files:
         data = read_stdin(LARGEST_FILE + 1)
-        scope.parsed[STDIN] = parse_yaml(STDIN, data)
+        seen.documents[STDIN] = parse_yaml(STDIN, data)
     name = _project_name(asked, found, scope)
     environment = {**found.environment, "COMPOSE_PROJECT_NAME": name}
     scope = replace(scope, environment=environment)
     profiles = _profiles(asked, environment)
     tree = model(found.files, scope)
+    _check_empty(tree, seen)
     _check_something(tree, found.files, asked.cwd)
     _warn_of_version(tree, warn)
     active = _active(tree, profiles, asked.services)
@@ -68,9 +67,21 @@ def _load(asked: Asked, read_stdin: Callable[[int], bytes]) -> Loaded:
         profiles,
         plain(tree),
         Places(places_of(tree)),
-        tuple(warnings),
+        tuple(seen.warnings),
         environment,
     )
+
+
+def _check_empty(tree: Node, seen: Seen) -> None:
+    """Refuse what is empty still, now that all files are merged."""
+    errors = {id(node): error for node, error in seen.empty}
+    todo = [tree] if errors else []
+    while todo:
+        node = todo.pop()
+        if id(node) in errors:
+            raise errors[id(node)]
+        if isinstance(node.value, dict):
+            todo += reversed(node.value.values())
 
 
 def _stdin(most: int) -> bytes:

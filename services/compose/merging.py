@@ -58,6 +58,15 @@ _UNIQUE: dict[Path, Callable[[Any], Any]] = {
 }
 
 
+# Where a name may begin with `x-`; elsewhere that is a key of the user's own, which
+# nothing is known of, and which a later file replaces.
+_NAMES = {("services",), ("networks",), ("volumes",), ("secrets",), ("configs",)}
+
+
+def _host(line: str) -> str:
+    return line.partition("=")[0]
+
+
 def merge(base: Node, over: Node, path: Path = ()) -> Node:
     """`over` upon `base`, both canonical."""
     if over.tag == "override" or _matches(path, _REPLACED):
@@ -69,8 +78,12 @@ def merge(base: Node, over: Node, path: Path = ()) -> Node:
             return settled(over, path)
         return _mappings(base, over, path)
     if isinstance(base.value, list) and isinstance(over.value, list):
-        joined = [*base.value, *settled(over, path).value]
-        return over.holding(unique(joined, path))
+        later = settled(over, path).value
+        earlier = base.value
+        if path[-1:] == ("extra_hosts",):
+            hosts = {_host(item.value) for item in later}
+            earlier = [item for item in earlier if _host(item.value) not in hosts]
+        return over.holding(unique([*earlier, *later], path))
     return settled(over, path)
 
 
@@ -95,7 +108,7 @@ def _mappings(base: Node, over: Node, path: Path) -> Node:
         inner = (*path, key)
         if item.tag == "reset":
             merged.pop(key, None)
-        elif key in merged:
+        elif key in merged and not (key.startswith("x-") and path not in _NAMES):
             merged[key] = merge(merged[key], item, inner)
         else:
             merged[key] = settled(item, inner)

@@ -37,7 +37,7 @@ def ports(long: Kind) -> Kind:
             where = f"{path}[{at}]"
             item = settled(given)
             if type(item.value) is dict:
-                made.append(long(item, where, context))
+                made.append(long(item, where, context.as_whole()))
             else:
                 made += _short_ports(item, where)
             if len(made) > MOST_PORTS:

@@ -39,6 +39,7 @@ def read(text: str) -> dict[str, str]:
         ('A="a\\nb\\tc\\"d\\\\"', 'a\nb\tc"d\\'),
         ('A="a\\$OUTER"', "a$OUTER"),
         ("A=a$$b", "a$b"),
+        ('A="\\0101\\x"', "A\\x"),
         ('A="one\ntwo"', "one\ntwo"),
         ("A='one\n two'", "one\n two"),
         ("A='it\\'s'", "it's"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.services.compose.projects import loaded, write
+from tests.services.compose.projects import loaded, refused, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,7 +108,7 @@ secrets: {s: {environment: S}, t: {environment: T}}
         (
             "extra_hosts: {a: 1.1.1.1}",
             "extra_hosts: ['a:2.2.2.2']",
-            {"extra_hosts": ["a=1.1.1.1", "a=2.2.2.2"]},
+            {"extra_hosts": ["a=2.2.2.2"]},
         ),
         (
             "post_start: [{command: a}]",
@@ -118,7 +118,17 @@ secrets: {s: {environment: S}, t: {environment: T}}
         (
             "x-a: {l: [1], k: 1}",
             "x-a: {l: [1], k: 2}",
-            {"x-a": {"l": [1, 1], "k": 2}},
+            {"x-a": {"l": [1], "k": 2}},
+        ),
+        ("x-a: {l: 1}", "x-a: {k: 2}", {"x-a": {"k": 2}}),
+        ("dns: [1.1.1.1]", "dns:", {"dns": ["1.1.1.1"]}),
+        ("environment: {A: 1}", "environment:", {"environment": {"A": "1"}}),
+        ("hostname:", "hostname: a", {"hostname": "a"}),
+        ("build: .", "build:", {"command": None}),
+        (
+            "extra_hosts: ['a:1.1.1.1', 'b:1.1.1.1']",
+            "extra_hosts: {a: [2.2.2.2, 3.3.3.3]}",
+            {"extra_hosts": ["b=1.1.1.1", "a=2.2.2.2", "a=3.3.3.3"]},
         ),
     ],
 )
@@ -219,6 +229,14 @@ def test_address_pools_are_told_apart_by_their_subnet(tmp_path: Path) -> None:
     found = loaded(tmp_path, "", files=("a.yaml", "b.yaml")).tree
     pools = found["networks"]["n"]["ipam"]["config"]
     assert pools == [{"subnet": "10.1.0.0/16"}, {"subnet": "fd::/64"}]
+
+
+def test_what_is_empty_in_all_files_is_told_in_the_first(tmp_path: Path) -> None:
+    write(tmp_path, {"b.yaml": "services: {a: {image: x, ports: }}"})
+    text = "services:\n  a:\n    ports:\n"
+    error = refused(tmp_path, text, files=("compose.yaml", "b.yaml"))
+    assert "`services.a.ports` has to be a list, and is empty" in error.message
+    assert error.place == "compose.yaml:3:11"
 
 
 def test_documents_of_one_file_are_merged_too(tmp_path: Path) -> None:
