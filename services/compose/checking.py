@@ -16,7 +16,7 @@ from lamina.services.compose.support import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 NONE = Node({})
 
@@ -30,7 +30,8 @@ def check(
     """
     _check_resources(tree)
     services = tree.value["services"].value
-    _check_names([service for service in services.values() if active(service)])
+    chosen = [service for service in services.values() if active(service)]
+    _check_names(chosen)
     for name, service in services.items():
         if active(service):
             path = f"services.{name}"
@@ -39,7 +40,7 @@ def check(
             _check_dependencies(services, name, active)
             _check_conflicts(service, path, warn)
             check_support(service, path, SERVICE_RULES, warn)
-    check_support(tree, "", PROJECT_RULES, warn)
+    check_support(_used(tree, chosen), "", PROJECT_RULES, warn)
     _check_circles(services)
 
 
@@ -107,19 +108,39 @@ def _names(tree: Node, section: str) -> Mapping[str, Node]:
 
 
 def _check_references(tree: Node, service: Node, path: str) -> None:
+    for section, name, node in _references(service):
+        _known(tree, section, name, node, path)
+
+
+def _references(service: Node) -> Iterator[tuple[str, str, Node]]:
+    """What a service names of the top level: the section, the name, and where."""
     for name, item in (service.get("networks") or NONE).value.items():
-        _known(tree, "networks", name, item, path)
+        yield "networks", name, item
     for item in _items(service, "volumes"):
         source = item.get("source")
         if item.value["type"].value == "volume" and source and source.value:
-            _known(tree, "volumes", source.value, source, path)
+            yield "volumes", source.value, source
     for section in ("secrets", "configs"):
         for item in _items(service, section):
-            source = item.value["source"]
-            _known(tree, section, source.value, source, path)
+            yield section, item.value["source"].value, item.value["source"]
     for item in (service.get("build", "secrets") or Node([])).value:
-        source = item.value["source"]
-        _known(tree, "secrets", source.value, source, f"{path}.build")
+        yield "secrets", item.value["source"].value, item.value["source"]
+
+
+def _used(tree: Node, services: list[Node]) -> Node:
+    """The tree with those networks, volumes, secrets and configs that services name."""
+    found = {
+        (section, name) for one in services for section, name, _ in _references(one)
+    }
+    return tree.holding(
+        {
+            section: Node(
+                {n: item for n, item in known.items() if (section, n) in found}
+            )
+            for section in ("networks", "volumes", "secrets", "configs")
+            for known in (_names(tree, section),)
+        }
+    )
 
 
 def _items(service: Node, key: str) -> list[Node]:

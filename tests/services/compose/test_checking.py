@@ -262,20 +262,31 @@ def test_what_no_container_here_can_have(tmp_path: Path, lines: str, said: str) 
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("lines", "text", "said"),
     [
         (
+            "networks: [a]",
             "networks: {a: {driver: overlay}}",
-            "`networks.a.driver: overlay` is not there",
+            "driver: overlay` is not",
         ),
-        ("volumes: {a: {driver: nfs}}", "`volumes.a.driver: nfs` is not there"),
-        ("secrets: {a: {external: true}}", "needs a swarm, which keeps secrets"),
-        ("configs: {a: {external: true}}", "needs a swarm, which keeps configs"),
+        (
+            "volumes: ['a:/x']",
+            "volumes: {a: {driver: nfs}}",
+            "driver: nfs` is not there",
+        ),
+        ("secrets: [a]", "secrets: {a: {external: true}}", "which keeps secrets"),
+        ("configs: [a]", "configs: {a: {external: true}}", "which keeps configs"),
+        ("networks: [a]", "networks: {a: {enable_ipv4: false}}", "networks have IPv4"),
     ],
 )
-def test_drivers_that_there_are_not(tmp_path: Path, text: str, said: str) -> None:
-    error = refused(tmp_path, text + "\nservices: {web: {image: x}}")
+def test_what_networks_and_the_like_cannot_be_is_of_interest_where_they_are_used(
+    tmp_path: Path, lines: str, text: str, said: str
+) -> None:
+    services = "services:\n  web:\n    image: x\n"
+    assert loaded(tmp_path, f"{services}{text}").warnings == ()
+    error = refused(tmp_path, f"{services}    {lines}\n{text}")
     assert said in error.message
+    assert error.place.startswith("compose.yaml:5:")
 
 
 def test_what_is_said_by_default_is_fine(tmp_path: Path) -> None:
