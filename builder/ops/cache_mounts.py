@@ -27,6 +27,7 @@ from lamina.builder.ops.upper import give_away
 from lamina.builder.solving.shared import Nobody
 from lamina.oci.digest import Digest
 from lamina.oci.errors import InUse
+from lamina.oci.files.lock import Lock
 from lamina.oci.files.removal import remove_tree
 from lamina.values import value
 
@@ -230,13 +231,9 @@ class CacheMounts:
 
 def _place(made: str, path: str) -> None:
     """Rename, unless another step was first; rename(2) would replace an empty one."""
-    folder = os.open(os.path.dirname(path), _DIRECTORY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+    with Lock.of_folder(os.path.dirname(path)):
         if not os.path.exists(path):
             os.rename(made, path)
-    finally:
-        os.close(folder)
 
 
 def _replace_empty(path: str, made: str) -> None:

@@ -202,7 +202,7 @@ def open_hub(uplink: Uplink, root: str, identity: str) -> None:
     """Have an ordinary user's hub, until the uplink is handed over or closed."""
     from lamina.runtime.containers import hubs
 
-    uplink.hub_lock = hubs.Lock(root)
+    uplink.hub_lock = hubs.lock(root)
     uplink.hub = hubs.obtain(root, identity)
 
 
@@ -281,7 +281,7 @@ def _lent(
     the uplink is handed over or closed."""
     from lamina.runtime.containers import sharing
 
-    uplink.group_lock = sharing.Lock(endpoint)
+    uplink.group_lock = sharing.lock(endpoint)
     return sharing.borrow(root, endpoint, mappings)
 
 

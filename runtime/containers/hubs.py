@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
 
+from lamina.oci.files.lock import Lock
 from lamina.runtime.containers import state
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.keeper.lending import HUB, borrow
@@ -26,24 +26,15 @@ if TYPE_CHECKING:
 _PATIENCE = 5.0
 
 
-class Lock:
+def lock(root: str) -> Lock:
     """Held until the keeper of who makes a hub has it: there is to be one."""
-
-    def __init__(self, root: str) -> None:
-        os.makedirs(f"{root}/run", mode=0o700, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        self._fd = os.open(f"{root}/run/hub", flags, 0o600)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd = -1
+    os.makedirs(f"{root}/run", mode=0o700, exist_ok=True)
+    return Lock(f"{root}/run/hub")
 
 
 def obtain(root: str, identity: str) -> Hub:
     """The hub of this store's user, for the container `identity`; the caller has the
-    Lock. Raises ContainerError."""
+    lock. Raises ContainerError."""
     return existing(root, identity) or make()
 
 

@@ -9,10 +9,9 @@ two that start at once the second one borrows what the first has bound.
 from __future__ import annotations
 
 import _socket
-import fcntl
-import os
 import time
 
+from lamina.oci.files.lock import Lock
 from lamina.runtime.containers import state
 from lamina.runtime.errors import ContainerError
 from lamina.runtime.keeper.lending import borrow_ports
@@ -32,19 +31,10 @@ if TYPE_CHECKING:
 _PATIENCE = 5.0
 
 
-class Lock:
+def lock(endpoint: Endpoint) -> Lock:
     """Held while a member of the endpoint's group opens ports that are shared."""
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        path = f"{network_of(endpoint.place).groups}/.{endpoint.group}.lock"
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        self._fd = os.open(path, flags, 0o600)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd = -1
+    groups = network_of(endpoint.place).groups
+    return Lock(f"{groups}/.{endpoint.group}.lock")
 
 
 def borrow(root: str, endpoint: Endpoint, mappings: Iterable[PortMapping]) -> Lent:

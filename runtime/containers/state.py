@@ -17,6 +17,7 @@ import contextlib
 import json
 import os
 
+from lamina.oci.files.lock import Lock
 from lamina.runtime.containers.options import Options
 from lamina.runtime.errors import ContainerError, NoSuchContainer
 from lamina.runtime.keeper import record
@@ -352,15 +353,6 @@ def name_owner(root: str, name: str) -> str:
     return ""
 
 
-@contextlib.contextmanager
-def locked(root: str) -> Iterator[None]:
+def locked(root: str) -> Lock:
     """Alone among those who create, remove and collect containers."""
-    import fcntl
-
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-    descriptor = os.open(f"{root}/locks/containers", flags, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    return Lock(f"{root}/locks/containers")

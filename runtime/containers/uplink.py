@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     import _socket
     from typing import Any
 
-    from lamina.runtime.containers.hubs import Lock as HubLock
-    from lamina.runtime.containers.sharing import Lock as GroupLock
+    from lamina.oci.files.lock import Lock
     from lamina.runtime.network.endpoint import Endpoint
     from lamina.runtime.network.hub import Hub
     from lamina.runtime.network.ports import PortMapping
@@ -61,9 +60,9 @@ class Uplink:
         self.resolving: tuple[_socket.socket, ...] = ()
         # Where an ordinary user's networks are, and the lock on making it.
         self.hub: Hub | None = None
-        self.hub_lock: HubLock | None = None
+        self.hub_lock: Lock | None = None
         # While the ports that it shares with its group are its own to open.
-        self.group_lock: GroupLock | None = None
+        self.group_lock: Lock | None = None
 
     @property
     def endpoint(self) -> Endpoint | None:

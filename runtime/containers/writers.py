@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+
+from lamina.oci.files.lock import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-@contextlib.contextmanager
-def alone(place: str) -> Iterator[None]:
+def alone(place: str) -> Lock:
     """Nobody starts the container at `place`, nor writes to it at rest, meanwhile."""
-    import fcntl
-
-    fd = os.open(place, _FOLDER)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
+    return Lock.of_folder(place)
 
 
 def wait(place: str) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 
+from lamina.oci.files.lock import Lock
 from lamina.oci.files.removal import remove_tree
 from lamina.oci.store import journal
 from lamina.runtime.errors import ContainerError
@@ -51,16 +51,13 @@ def remove(root: str, identity: str, name: str) -> None:
     SQLite.
     """
     aside = f"{root}/containers/.{identity}"
-    lock = os.open(f"{root}/locks/containers", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _release_name(root, name, identity)
-        os.rename(f"{root}/containers/{identity}", aside)
-        record.mark_free(root, identity)
+        with Lock(f"{root}/locks/containers"):
+            _release_name(root, name, identity)
+            os.rename(f"{root}/containers/{identity}", aside)
+            record.mark_free(root, identity)
     except FileNotFoundError:
         return  # somebody has removed it
-    finally:
-        os.close(lock)
     try:
         for volume in _volumes(aside):
             # What others share is left for who can see whether they still do.

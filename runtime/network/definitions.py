@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 
+from lamina.oci.files.lock import Lock
 from lamina.oci.json_writer import text
 from lamina.runtime.errors import NetworkError
 from lamina.runtime.network.layout import Layout
@@ -110,18 +111,9 @@ def forget(root: str, definition: Definition) -> None:
         os.unlink(_path(root, definition.name))
 
 
-@contextlib.contextmanager
-def locked(root: str) -> Iterator[None]:
+def locked(root: str) -> Lock:
     """Alone among those who make and remove networks of this store."""
-    import fcntl
-
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-    descriptor = os.open(f"{root}/locks/networks", flags, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    return Lock(f"{root}/locks/networks")
 
 
 def _path(root: str, name: str) -> str:

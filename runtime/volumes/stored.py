@@ -14,6 +14,7 @@ import json
 import os
 import time
 
+from lamina.oci.files.lock import Lock
 from lamina.oci.json_writer import text
 from lamina.oci.store import journal
 from lamina.runtime.errors import ContainerError
@@ -193,15 +194,6 @@ def is_shared(root: str, name: str) -> bool:
     return os.path.exists(f"{place(root, name)}/{_SHARED}")
 
 
-@contextlib.contextmanager
-def locked(root: str) -> Iterator[None]:
+def locked(root: str) -> Lock:
     """Alone among those who make and remove volumes."""
-    import fcntl
-
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-    descriptor = os.open(f"{root}/locks/volumes", flags, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    return Lock(f"{root}/locks/volumes")

@@ -4,12 +4,12 @@ written, forgotten by two who write at once, or to be read by others."""
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from lamina.oci.files.lock import Lock
 from lamina.oci.registry.credentials.credential import same_server
 from lamina.oci.registry.errors import CredentialError
 from lamina.values import EMPTY
@@ -37,7 +37,8 @@ def change(path: str, registry: str, entries: Mapping[str, tuple[str, Any]]) -> 
         return
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with _alone(os.path.dirname(path)):
+        # Two logins at once change the file one after the other.
+        with Lock.of_folder(os.path.dirname(path)):
             changed = _changed(read(path), registry, entries)
             if changed is not None:
                 _write(path, changed)
@@ -65,17 +66,6 @@ def _set(
         kept[key] = given
     if kept:
         document[table] = kept
-
-
-@contextlib.contextmanager
-def _alone(folder: str) -> Iterator[None]:
-    """Two logins at once change the file one after the other."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _write(path: str, document: Mapping[str, Any]) -> None:
