@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from lamina.runtime.cgroups.hierarchy import PARENT, hierarchies
 from lamina.runtime.isolation.userns import subordinate
 from tests.busybox import make_base
 
+DOCKER = "/usr/bin/docker"
 COMMAND = (sys.executable, "-m", "lamina")
 PROJECT = str(Path(__file__).parents[2])
 # How long what was killed may take to be gone, on a loaded machine.
@@ -261,3 +262,14 @@ def wait_for_line(process: subprocess.Popen[bytes], text: str) -> str:
         if text in seen.splitlines()[-1]:
             return seen
     raise AssertionError(f"{text!r} was never written:\n{seen}")
+
+
+@contextlib.contextmanager
+def known_to_docker(place: Path, base: str) -> Iterator[Lamina]:
+    """The command on the store in `place`, whose image `base` Docker has too."""
+    command = Lamina(place)
+    command.run("save", "-o", "base.tar", base)
+    subprocess.run([DOCKER, "load", "-qi", place / "base.tar"], check=True)
+    yield command
+    command.end()
+    subprocess.run([DOCKER, "rmi", "-f", base], capture_output=True, check=False)

@@ -17,7 +17,7 @@ import pytest
 
 from lamina.oci.config import Healthcheck
 from tests.busybox import make_image, open_store
-from tests.end_to_end.bases import Lamina
+from tests.end_to_end.bases import DOCKER, Lamina, known_to_docker
 
 pytestmark = [
     pytest.mark.root("it asks dockerd"),
@@ -25,7 +25,6 @@ pytestmark = [
     pytest.mark.skipif("LAMINA_NO_DOCKER" in os.environ, reason="no dockerd runs here"),
 ]
 
-DOCKER = "/usr/bin/docker"
 # Docker's names are those of the whole machine.
 BASE = f"lamina-like-docker-{os.getpid()}:1"
 
@@ -100,12 +99,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lamina]:
         author="me",
     )
     store.close()
-    command = Lamina(place)
-    command.run("save", "-o", "base.tar", BASE)
-    subprocess.run([DOCKER, "load", "-qi", place / "base.tar"], check=True)
-    yield command
-    command.end()
-    subprocess.run([DOCKER, "rmi", "-f", BASE], capture_output=True, check=False)
+    with known_to_docker(place, BASE) as command:
+        yield command
 
 
 def context(place: Path, text: str) -> Path:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.busybox import make_image, open_store
-from tests.end_to_end.bases import Lamina
+from tests.end_to_end.bases import DOCKER, Lamina, known_to_docker
 
 pytestmark = [
     pytest.mark.root("it asks dockerd"),
@@ -26,7 +26,6 @@ pytestmark = [
     pytest.mark.skipif("LAMINA_NO_DOCKER" in os.environ, reason="no dockerd runs here"),
 ]
 
-DOCKER = "/usr/bin/docker"
 BASE = f"lamina-projects-{os.getpid()}:1"
 
 PROJECTS = sorted(Path(__file__).with_name("projects").iterdir())
@@ -45,12 +44,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lamina]:
     store = open_store(place)
     make_image(store, BASE, env=("PATH=/usr/local/bin:/usr/bin:/bin",))
     store.close()
-    command = Lamina(place)
-    command.run("save", "-o", "base.tar", BASE)
-    subprocess.run([DOCKER, "load", "-qi", place / "base.tar"], check=True)
-    yield command
-    command.end()
-    subprocess.run([DOCKER, "rmi", "-f", BASE], capture_output=True, check=False)
+    with known_to_docker(place, BASE) as command:
+        yield command
 
 
 def project(place: Path, text: str) -> Path:

@@ -7,6 +7,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,16 @@ def public_package() -> Iterator[str]:
         yield folder
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def new_user() -> Iterator[int]:
+    """The id of a new user, with subordinate ids as useradd gives them."""
+    name = f"lamtest-{uuid.uuid4().hex[:8]}"
+    subprocess.run(["/usr/sbin/useradd", "--no-create-home", name], check=True)
+    found = subprocess.run(["id", "-u", name], stdout=subprocess.PIPE, check=True)
+    yield int(found.stdout)
+    subprocess.run(["/usr/sbin/userdel", name], check=True, capture_output=True)
 
 
 def run_as(

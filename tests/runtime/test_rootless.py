@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.runtime.people import public_package, run_as
+from tests.runtime.people import new_user, public_package, run_as
 
 pytestmark = pytest.mark.root
 
@@ -86,12 +85,8 @@ def package() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def user() -> Iterator[int]:
-    """A new user, with subordinate ids as useradd gives them."""
-    name = f"lamtest-{uuid.uuid4().hex[:8]}"
-    subprocess.run(["/usr/sbin/useradd", "--no-create-home", name], check=True)
-    found = subprocess.run(["id", "-u", name], stdout=subprocess.PIPE, check=True)
-    yield int(found.stdout)
-    subprocess.run(["/usr/sbin/userdel", name], check=True, capture_output=True)
+    with new_user() as made:
+        yield made
 
 
 def launched(uid: int, package: str) -> list[str]:

@@ -90,6 +90,18 @@ def test_close_range_marks_or_closes() -> None:
         os.fstat(first)
 
 
+def printed(program: str) -> str:
+    """What a Python program prints, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
 def test_capabilities_read_and_write() -> None:
     program = (
         "from lamina.runtime import syscalls\n"
@@ -99,14 +111,7 @@ def test_capabilities_read_and_write() -> None:
         "try: syscalls.capset(0, 1 << 39 | 3, 0)\n"
         "except OSError as error: print(error.strerror)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    numbers, error = done.stdout.splitlines()
+    numbers, error = printed(program).splitlines()
     effective, permitted, inheritable, *expected = numbers.split()
     assert [effective, permitted, inheritable] == [*expected, "0"]
     assert error == "capset: capabilities that this process does not have"
@@ -125,14 +130,7 @@ def test_clone3_gives_a_child_and_its_descriptor() -> None:
         "code = os.waitpid(pid, 0)[1] >> 8\n"
         "print(code, os.uname().nodename != 'changed', pidfd > 2)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == ["7", "True", "True"]
+    assert printed(program).split() == ["7", "True", "True"]
 
 
 def test_limits(tmp_path: Path) -> None:

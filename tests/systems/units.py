@@ -6,6 +6,17 @@ of a whole distribution.
 
 from __future__ import annotations
 
+_BUS = """
+[Unit]
+DefaultDependencies=no
+Requires=dbus.socket
+[Service]
+Type=notify
+NotifyAccess=main
+StandardOutput=null
+ExecStart=/usr/bin/dbus-daemon --{} --address=systemd: --nofork --nopidfile \\
+    --systemd-activation --syslog-only
+"""
 SYSTEM = {
     "machine.target": """
 [Unit]
@@ -17,17 +28,7 @@ DefaultDependencies=no
 [Socket]
 ListenStream=/run/dbus/system_bus_socket
 """,
-    "dbus.service": """
-[Unit]
-DefaultDependencies=no
-Requires=dbus.socket
-[Service]
-Type=notify
-NotifyAccess=main
-StandardOutput=null
-ExecStart=/usr/bin/dbus-daemon --system --address=systemd: --nofork --nopidfile \\
-    --systemd-activation --syslog-only
-""",
+    "dbus.service": _BUS.format("system"),
     "user@.service": """
 [Unit]
 DefaultDependencies=no
@@ -57,17 +58,7 @@ DefaultDependencies=no
 [Socket]
 ListenStream=%t/bus
 """,
-    "dbus.service": """
-[Unit]
-DefaultDependencies=no
-Requires=dbus.socket
-[Service]
-Type=notify
-NotifyAccess=main
-StandardOutput=null
-ExecStart=/usr/bin/dbus-daemon --session --address=systemd: --nofork --nopidfile \\
-    --systemd-activation --syslog-only
-""",
+    "dbus.service": _BUS.format("session"),
 }
 # Becoming PID 1.
 START = """

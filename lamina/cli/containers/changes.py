@@ -8,6 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from lamina.cli.images.changing import add_change
 from lamina.cli.telling import warn
 from lamina.errors import LaminaError
 
@@ -38,14 +39,7 @@ def add(commands: Commands) -> None:
     flag = commit.add_argument
     flag("-a", "--author", default="", help="who made it")
     flag("-m", "--message", default="", help="a note for `history`")
-    flag(
-        "-c",
-        "--change",
-        action="append",
-        default=[],
-        metavar="INSTRUCTION",
-        help="apply an instruction, such as 'CMD [\"sh\"]' (repeat)",
-    )
+    add_change(commit)
     flag(
         "-p",
         "--pause",

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from lamina.cli.images.changing import add_change
 from lamina.cli.opened import opened
 from lamina.errors import LaminaError
 from lamina.oci.reference import parse_reference
@@ -69,14 +70,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     flag = parser.add_argument
     flag("source", metavar="FILE", help="a tar, compressed or not; - is stdin")
     flag("name", nargs="?", default="", metavar="NAME[:TAG]")
-    flag(
-        "-c",
-        "--change",
-        action="append",
-        default=[],
-        metavar="INSTRUCTION",
-        help="apply an instruction, such as 'CMD [\"sh\"]' (repeat)",
-    )
+    add_change(parser)
     flag("-m", "--message", default="", help="a comment for the history")
     flag("--platform", metavar="OS/ARCH", help="what the files are for")
     parser.set_defaults(call=import_image)

@@ -135,3 +135,17 @@ class Terminal:
             if pid:
                 os.close(self.fd)
                 return os.waitstatus_to_exitcode(status)
+
+
+def run_by_user(user: int, program: str) -> subprocess.CompletedProcess[str]:
+    """A Python program as an ordinary user, who has these tests and a folder: its
+    argument."""
+    from tests.runtime.people import public_package, run_as
+
+    with public_package() as package:
+        subprocess.run(["cp", "-r", ROOT / "tests", f"{package}/tests"], check=True)
+        subprocess.run(["chmod", "-R", "a+rX", package], check=True)
+        place = Path(package) / "place"
+        place.mkdir()
+        os.chown(place, user, user)
+        return run_as(user, package, program, str(place))

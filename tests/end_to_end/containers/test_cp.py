@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.containers.machine import PATIENCE, Machine, Terminal, until
+from tests.end_to_end.containers.machine import (
+    PATIENCE,
+    Machine,
+    Terminal,
+    run_by_user,
+    until,
+)
 
 _QUIET = ("--network", "none")
 _SLEEP = ("sleep", "1000")
@@ -377,16 +383,6 @@ lamina("rm", "box")
 
 
 @pytest.mark.root("it becomes a user")
-def test_an_ordinary_user_copies_too(tmp_path: Path) -> None:
-    from tests.end_to_end.containers.machine import ROOT
-    from tests.runtime.people import public_package, run_as
-
-    user = 61_235
-    with public_package() as package:
-        subprocess.run(["cp", "-r", ROOT / "tests", f"{package}/tests"], check=True)
-        subprocess.run(["chmod", "-R", "a+rX", package], check=True)
-        place = Path(package) / "place"
-        place.mkdir()
-        os.chown(place, user, user)
-        done = run_as(user, package, _AS_USER, str(place))
+def test_an_ordinary_user_copies_too() -> None:
+    done = run_by_user(61_235, _AS_USER)
     assert done.returncode == 0, done.stderr

@@ -16,6 +16,7 @@ from tests.end_to_end.containers.machine import (
     PATIENCE,
     ROOT,
     Machine,
+    run_by_user,
     until,
 )
 
@@ -424,17 +425,8 @@ print(os.listdir(place / "store" / "containers"))
 
 
 @pytest.mark.root("it becomes a user")
-def test_an_ordinary_user_has_the_same_commands(tmp_path: Path) -> None:
-    from tests.runtime.people import public_package, run_as
-
-    user = 61_234
-    with public_package() as package:
-        subprocess.run(["cp", "-r", ROOT / "tests", f"{package}/tests"], check=True)
-        subprocess.run(["chmod", "-R", "a+rX", package], check=True)
-        place = Path(package) / "place"
-        place.mkdir()
-        os.chown(place, user, user)
-        done = run_as(user, package, _AS_USER, str(place))
+def test_an_ordinary_user_has_the_same_commands() -> None:
+    done = run_by_user(61_234, _AS_USER)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.split("\n")
     assert lines[0:2] == ["0", "0"], (lines, done.stderr)

@@ -6,7 +6,6 @@ import errno
 import os
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 
 from lamina.runtime.errors import NotPermitted
 from lamina.runtime.isolation import userns
-from tests.runtime.people import PYTHON, public_package, run_as
+from tests.runtime.people import PYTHON, new_user, public_package, run_as
 
 pytestmark = pytest.mark.root
 
@@ -30,12 +29,8 @@ def package() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def user() -> Iterator[int]:
-    """A new user, with subordinate ids as useradd gives them."""
-    name = f"lamtest-{uuid.uuid4().hex[:8]}"
-    subprocess.run(["/usr/sbin/useradd", "--no-create-home", name], check=True)
-    found = subprocess.run(["id", "-u", name], stdout=subprocess.PIPE, check=True)
-    yield int(found.stdout)
-    subprocess.run(["/usr/sbin/userdel", name], check=True, capture_output=True)
+    with new_user() as made:
+        yield made
 
 
 ENTER = """

@@ -1,18 +1,15 @@
 from __future__ import annotations
 
 import binascii
-import os
-import subprocess
-from collections.abc import Callable, Iterator
 
 import pytest
 
-from lamina.runtime.network import firewall, guest_rules, netlink, netns, rules
+from lamina.runtime.network import firewall, guest_rules, netlink, rules
 from lamina.runtime.network.addresses import Subnet
 from lamina.runtime.network.firewall import Element
 from lamina.runtime.network.rules import Table
 from lamina.values import replace
-from tests.runtime.lab import enter
+from tests.runtime.network.conftest import Run
 
 pytestmark = pytest.mark.root
 
@@ -82,32 +79,6 @@ table ip lamina {
 	}
 }
 """
-
-Run = Callable[[str], str]
-
-
-@pytest.fixture
-def namespace() -> Iterator[int]:
-    made = netns.new_namespace()
-    yield made
-    os.close(made)
-
-
-@pytest.fixture
-def nft(namespace: int) -> Iterator[netlink.Socket]:
-    with netns.inside(namespace, lambda: netlink.Socket(netlink.NETFILTER)) as made:
-        yield made
-
-
-@pytest.fixture
-def run(namespace: int) -> Run:
-    def run(script: str) -> str:
-        command = [*enter(namespace), "sh", "-ec", script]
-        return subprocess.run(
-            command, check=True, capture_output=True, text=True
-        ).stdout
-
-    return run
 
 
 def test_nft_reads_what_we_mean(nft: netlink.Socket, run: Run) -> None:
