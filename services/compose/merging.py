@@ -78,13 +78,19 @@ def merge(base: Node, over: Node, path: Path = ()) -> Node:
             return settled(over, path)
         return _mappings(base, over, path)
     if isinstance(base.value, list) and isinstance(over.value, list):
-        later = settled(over, path).value
-        earlier = base.value
-        if path[-1:] == ("extra_hosts",):
-            hosts = {_host(item.value) for item in later}
-            earlier = [item for item in earlier if _host(item.value) not in hosts]
-        return over.holding(unique([*earlier, *later], path))
+        return over.holding(_joined(base.value, settled(over, path).value, path))
     return settled(over, path)
+
+
+def _joined(earlier: list[Node], later: list[Node], path: Path) -> list[Node]:
+    """A sequence and more items, without those that are there already."""
+    if path[-1:] == ("extra_hosts",):
+        hosts = {_host(item.value) for item in later}
+        earlier = [item for item in earlier if _host(item.value) not in hosts]
+    if _rule(path):
+        return unique([*earlier, *later], path)
+    known = {repr(plain(item)) for item in earlier}
+    return [*earlier, *(item for item in later if repr(plain(item)) not in known)]
 
 
 def settled(node: Node, path: Path = ()) -> Node:

@@ -112,8 +112,8 @@ secrets: {s: {environment: S}, t: {environment: T}}
         ),
         (
             "post_start: [{command: a}]",
-            "post_start: [{command: a}]",
-            {"post_start": [{"command": ["a"]}, {"command": ["a"]}]},
+            "post_start: [{command: a}, {command: b}]",
+            {"post_start": [{"command": ["a"]}, {"command": ["b"]}]},
         ),
         (
             "x-a: {l: [1], k: 1}",
@@ -184,6 +184,25 @@ def test_a_build_as_a_text_and_as_a_mapping(tmp_path: Path) -> None:
         "target": "t",
         "args": {"A": "1"},
     }
+
+
+def test_a_file_over_itself_changes_nothing(tmp_path: Path) -> None:
+    lines = """
+build: {context: ., args: [A=1], tags: [a, b], cache_from: [c]}
+ports: ["80:80", 81]
+volumes: ["a:/x", "./y:/y"]
+environment: [A=1, B]
+networks: {x: {aliases: [w]}}
+secrets: [s]
+group_add: [a, 5]
+security_opt: ["no-new-privileges:true"]
+device_cgroup_rules: ["c 1:3 mr"]
+develop: {watch: [{path: ., action: rebuild}]}
+post_start: [{command: a}]
+extra_hosts: ["a:1.1.1.1", "a:2.2.2.2"]
+blkio_config: {device_read_bps: [{path: /dev/a, rate: 1m}]}
+"""
+    assert merged(tmp_path, lines, lines) == merged(tmp_path, lines)
 
 
 def test_a_reset_takes_away(tmp_path: Path) -> None:
