@@ -18,7 +18,7 @@ from lamina.services.plan import Plan, Replica, ServicePlan
 from lamina.services.project import HEALTHY, START_FIRST, STARTED, Dependency
 from lamina.services.waiting import wait_for, wait_until_ready
 from lamina.services.wanted import Wanted
-from lamina.values import value
+from lamina.values import replace, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from lamina.services.events import Emit
     from lamina.services.observed import Observed
     from lamina.services.project import Project
+
+# As long as a name may be, since it is the host's name in front of others.
+_LONGEST_NAME = 128
 
 
 @value
@@ -92,7 +95,7 @@ class _Part:
         try:
             self._wait(parts)
             self._end_surplus()
-            self._restart_dependent(parts)
+            self._follow_dependencies(parts)
             self._bring_up()
         except BaseException as error:
             self.error = error
@@ -137,16 +140,22 @@ class _Part:
                 done = "Healthy" if dependency.condition == HEALTHY else "Exited"
                 self._tell(container, done, done=True)
 
-    def _restart_dependent(self, parts: Mapping[str, _Part]) -> None:
-        """Stop what is to be restarted since what it depends on was made anew."""
-        renewed = any(
-            one.restart and (part := parts.get(one.service)) and part._planned.renews
+    def _follow_dependencies(self, parts: Mapping[str, _Part]) -> None:
+        """Where what it depends on was made anew, what is there is stopped, to be
+        started again; or made anew as well, where its namespaces are no more."""
+        renewed = [
+            one
             for one in self._planned.service.depends_on
-        )
-        if renewed and self._work.starts:
-            there = [
-                one.there for one in self._planned.replicas if one.there is not None
-            ]
+            if (part := parts.get(one.service)) and part._planned.renews
+        ]
+        there = [one.there for one in self._planned.replicas if one.there is not None]
+        if any(one.shares for one in renewed):
+            replicas = tuple(
+                Replica(one.number, replaces=one.there or one.replaces)
+                for one in self._planned.replicas
+            )
+            self._planned = replace(self._planned, replicas=replicas)
+        elif any(one.restart for one in renewed) and self._work.starts:
             abreast([partial(self._end, one.container) for one in there])
 
     # Its containers
@@ -172,7 +181,7 @@ class _Part:
         if self._work.stopping.is_set():
             raise Interrupted()
         if replica.there is not None:
-            container = replica.there.container
+            container = self._called(replica.there.container, replica.number)
             if not self._work.starts or self._runs(container):
                 self._tell(container, "Running", done=True)
             else:
@@ -190,7 +199,7 @@ class _Part:
 
     def _make(self, number: int, before: Container | None = None) -> Container:
         work, service = self._work, self._planned.service
-        name = service.container(work.project.name, number)
+        name = self._name(number)
         work.emit(Event(CONTAINER, name, "Creating"))
         adopted = {}
         if before is not None and not work.renews_volumes:
@@ -219,12 +228,12 @@ class _Part:
         self._tell(old, "Recreate")
         first = self._planned.service.update.order == START_FIRST
         ran = self._runs(old) and work.starts
-        aside = f"{old.short}_{old.name}"[:128]
-        containers.rename(work.store.root, old, aside)
+        aside = f"{old.short}_{self._name(number)}"[:_LONGEST_NAME]
+        old = self._renamed(old, aside)
         try:
             new = self._make(number, old)
         except BaseException:
-            self._take_back(old, aside)
+            self._renamed(old, self._name(number))
             raise
         try:
             if not first:
@@ -234,28 +243,36 @@ class _Part:
                 if first and ran:
                     wait_until_ready(work.store.root, new)
         except BaseException:
-            self._fail(new, old, aside, ran)
+            self._fail(new, old, number, ran)
             raise
         if first:
             self._end(old)
         ending.remove(work.store, old, work.emit, volumes=work.renews_volumes)
         return new
 
-    def _fail(self, new: Container, old: Container, aside: str, ran: bool) -> None:
+    def _fail(self, new: Container, old: Container, number: int, ran: bool) -> None:
         """Have the old container go on in place of one that did not come up."""
         with contextlib.suppress(LaminaError):
             self._end(new)
             ending.remove(self._work.store, new, self._work.emit)
-        self._take_back(old, aside)
-        with contextlib.suppress(LaminaError):
+            old = self._renamed(old, self._name(number))
             if ran and not self._runs(old):
                 self._start(old)
 
-    def _take_back(self, old: Container, aside: str) -> None:
-        """The old container has its name again."""
+    def _name(self, number: int) -> str:
+        return self._planned.service.container(self._work.project.name, number)
+
+    def _called(self, container: Container, number: int) -> Container:
+        """The container under the name that it is to have: an `up` that was killed may
+        have put it aside."""
+        return self._renamed(container, self._name(number))
+
+    def _renamed(self, container: Container, name: str) -> Container:
+        if container.name == name:
+            return container
         root = self._work.store.root
-        with contextlib.suppress(LaminaError):
-            containers.rename(root, state.load_container(root, old.id), old.name)
+        containers.rename(root, container, name)
+        return state.load_container(root, container.id)
 
     def _end(self, container: Container) -> None:
         work, service = self._work, self._planned.service

@@ -6,16 +6,19 @@ many of goes, the highest numbers first.
 
 from __future__ import annotations
 
+from functools import partial
+
 from lamina.services.project import Project, Service
 from lamina.values import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from lamina.services.observed import Observed
 
 DIVERGED, FORCE, NEVER = "diverged", "force", "never"
+_SERVICE, _CONTAINER = "service:", "container:"
 
 
 @value
@@ -70,8 +73,8 @@ def plan(
         _service_plan(
             service,
             [one for one in found if one.service == service.name],
-            images.get(service.name, ""),
             recreate.get(service.name, DIVERGED),
+            partial(_is_current, service, images.get(service.name, ""), found),
         )
         for service in services
     )
@@ -79,34 +82,68 @@ def plan(
 
 
 def _service_plan(
-    service: Service, there: list[Observed], image: str, recreate: str
+    service: Service,
+    there: list[Observed],
+    recreate: str,
+    is_current: Callable[[Observed], bool],
 ) -> ServicePlan:
-    # Of two with one number, which a run that was killed leaves, one is too many.
-    unique = {one.number: one for one in there}
-    twice = tuple(one for one in there if unique[one.number] is not one)
+    unique: dict[int, Observed] = {}
+    twice = []
+    # Two with one number are what an `up` that was killed has left of a replacement.
+    for one in sorted(there, key=lambda one: _rank(one, is_current)):
+        if unique.setdefault(one.number, one) is not one:
+            twice.append(one)
     # Those that may stay count first, so that to scale down is to stop and no more.
     stays = {
-        number: one
+        number
         for number, one in unique.items()
-        if recreate != FORCE and (recreate == NEVER or is_current(one, service, image))
+        if recreate != FORCE and (recreate == NEVER or is_current(one))
     }
     numbers = sorted(unique, key=lambda number: (number not in stays, number))
-    kept = sorted(numbers[: service.scale])
     replicas = [
         Replica(number, there=unique[number])
         if number in stays
         else Replica(number, replaces=unique[number])
-        for number in kept
+        for number in numbers[: service.scale]
     ]
     free = (n for n in range(1, service.scale + len(unique) + 1) if n not in unique)
     while len(replicas) < service.scale:
         replicas.append(Replica(next(free)))
     surplus = (*twice, *(unique[number] for number in numbers[service.scale :]))
-    return ServicePlan(
-        service, tuple(sorted(replicas, key=lambda one: one.number)), surplus
-    )
+    in_order = sorted(replicas, key=lambda one: one.number)
+    return ServicePlan(service, tuple(in_order), surplus)
 
 
-def is_current(one: Observed, service: Service, image: str) -> bool:
+def _rank(
+    one: Observed, is_current: Callable[[Observed], bool]
+) -> tuple[bool, bool, int]:
+    """Which of several containers with one number is kept: the one that is as it should
+    be, the one that runs, the youngest."""
+    return not is_current(one), not one.state.is_active, -one.container.created
+
+
+def _is_current(
+    service: Service, image: str, there: Iterable[Observed], one: Observed
+) -> bool:
     """Whether a container is what it would be if it were made now."""
-    return one.hash == service.hash and (not image or one.container.image == image)
+    same = one.hash == service.hash and (not image or one.container.image == image)
+    return same and _shares_what_is_there(service, there, one)
+
+
+def _shares_what_is_there(
+    service: Service, there: Iterable[Observed], one: Observed
+) -> bool:
+    """Whether the containers whose namespaces it has are still those of services."""
+    options = one.container.options
+    for key, mode in (
+        ("network_mode", options.network),
+        ("ipc", options.ipc),
+        ("pid", options.pid),
+    ):
+        wanted = service.keys.get(key) or ""
+        if wanted.startswith(_SERVICE):
+            name = wanted.removeprefix(_SERVICE)
+            ids = {other.container.id for other in there if other.service == name}
+            if mode.removeprefix(_CONTAINER) not in ids:
+                return False
+    return True

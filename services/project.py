@@ -25,7 +25,8 @@ STOP_FIRST, START_FIRST = "stop-first", "start-first"
 class Dependency:
     """What a service waits for: `condition` is STARTED, HEALTHY or COMPLETED.
 
-    `restart`: it is restarted when that one is made anew; without `required` it starts
+    `restart`: it is restarted when that one is made anew, and with `shares`, as it has
+    namespaces of that one's container, made anew as well; without `required` it starts
     without it, too.
     """
 
@@ -33,6 +34,7 @@ class Dependency:
     condition: str = STARTED
     required: bool = True
     restart: bool = False
+    shares: bool = False
 
 
 @value

@@ -16,6 +16,7 @@ from lamina.services.project import (
     Volume,
 )
 from lamina.services.units import seconds
+from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,18 +116,24 @@ def _dependencies(keys: Mapping[str, Any]) -> tuple[Dependency, ...]:
         )
         for name, one in (keys.get("depends_on") or {}).items()
     }
-    for name in _shared(keys):
-        found.setdefault(name, Dependency(name, restart=True))
+    shared = _namespaces(keys)
+    for name in (*shared, *_others(keys)):
+        one = found.get(name) or Dependency(name, restart=True)
+        found[name] = replace(one, shares=name in shared)
     return tuple(found[name] for name in sorted(found))
 
 
-def _shared(keys: Mapping[str, Any]) -> list[str]:
-    """Services whose namespaces or volumes this one has, or which it has a link to."""
+def _namespaces(keys: Mapping[str, Any]) -> list[str]:
+    """Services whose namespaces this one has."""
     modes = [keys.get(key) or "" for key in ("network_mode", "ipc", "pid")]
-    found = [
+    return [
         mode.removeprefix("service:") for mode in modes if mode.startswith("service:")
     ]
-    found += [
+
+
+def _others(keys: Mapping[str, Any]) -> list[str]:
+    """Services whose volumes this one has, or which it has a link to."""
+    found = [
         text.partition(":")[0]
         for text in keys.get("volumes_from") or ()
         if not text.startswith("container:")

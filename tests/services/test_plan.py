@@ -7,6 +7,7 @@ from typing import Any
 from lamina.services.observed import Observed
 from lamina.services.plan import DIVERGED, FORCE, NEVER, Plan, ServicePlan, plan
 from lamina.services.project import Project
+from lamina.values import replace
 from tests.services.projects import of_services, there
 
 IMAGE = "sha256:1"
@@ -106,3 +107,32 @@ def test_what_was_not_asked_for_is_left_alone() -> None:
     found = plan(project, (web,), (there("db", 1),), {}, {})
     assert [one.service.name for one in found.services] == ["web"]
     assert found.orphans == ()
+
+
+def test_of_two_with_one_number_the_right_one_stays() -> None:
+    found = _web(there("web", 1, "other"), _current(1))
+    assert _numbers(found, "there") == [1]
+    assert [one.hash for one in found.surplus] == ["other"]
+
+
+def _sharing(*found: Observed) -> ServicePlan:
+    planned = _planned(_SHARED, *found).of("web")
+    assert planned is not None
+    return planned
+
+
+_SHARED = of_services(web={"network_mode": "service:db"}, db={})
+
+
+def _on(network: str) -> Observed:
+    (web,) = (one for one in _SHARED.services if one.name == "web")
+    one = there("web", 1, web.hash)
+    options = replace(one.container.options, network=network)
+    return replace(one, container=replace(one.container, options=options))
+
+
+def test_what_has_the_network_of_a_container_that_is_gone_is_replaced() -> None:
+    database = there("db", 1)
+    stays = _sharing(_on(f"container:{database.container.id}"), database)
+    assert _numbers(stays, "there") == [1]
+    assert _numbers(_sharing(_on("container:gone"), database), "replaces") == [1]

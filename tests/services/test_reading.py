@@ -52,7 +52,7 @@ def test_dependencies_are_what_is_named_and_what_is_shared() -> None:
         Dependency("cache", STARTED, restart=True),
         Dependency("db", COMPLETED, required=False, restart=True),
         Dependency("files", STARTED, restart=True),
-        Dependency("proxy", STARTED, restart=True),
+        Dependency("proxy", STARTED, restart=True, shares=True),
     )
 
 

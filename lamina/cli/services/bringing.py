@@ -7,6 +7,7 @@ import threading
 from lamina.cli.services.images import Getting, images_of
 from lamina.cli.telling import warn
 from lamina.services import ending, observed, surroundings
+from lamina.services.alone import alone
 from lamina.services.converging import Work, converge
 from lamina.services.plan import plan
 from lamina.services.selecting import selected
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from lamina.cli.services.view import View
     from lamina.cli.settings import Settings
-    from lamina.oci.store.store import Store
+    from lamina.oci.store.store import Image, Store
     from lamina.services.observed import Observed
     from lamina.services.plan import Plan
     from lamina.services.project import Project, Service
@@ -60,6 +61,22 @@ def bring_up(
     """Make it so; raises LaminaError."""
     services = selected(project, asked.names, asked.alone)
     images = images_of(store, settings, project, services, asked.getting)
+    with alone(store.root, project.name):
+        _converge(store, project, services, images, asked, shown)
+    chosen = {one.name for one in services}
+    there = observed.all_of(store.root, project.name)
+    found = tuple(one for one in there if one.service in chosen and not one.once)
+    return Brought(services, found)
+
+
+def _converge(
+    store: Store,
+    project: Project,
+    services: tuple[Service, ...],
+    images: Mapping[str, Image],
+    asked: Bringing,
+    shown: View,
+) -> None:
     surroundings.make(store, project, services, shown)
     planned = plan(
         project,
@@ -82,10 +99,6 @@ def bring_up(
             renews_volumes=asked.renews_volumes,
         )
     )
-    chosen = {one.name for one in services}
-    there = observed.all_of(store.root, project.name)
-    found = tuple(one for one in there if one.service in chosen and not one.once)
-    return Brought(services, found)
 
 
 def bring_up_dependencies(

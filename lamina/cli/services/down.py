@@ -52,12 +52,14 @@ def down(arguments: argparse.Namespace, settings: Settings) -> int:
     """Take the project down; what is not there is gone already."""
     from lamina.cli.containers.finding import open_store
     from lamina.cli.services.view import view
+    from lamina.services.alone import alone
 
     named = named_project(arguments, settings, tuple(arguments.services))
     with open_store(settings) as store:
         shown = view(arguments.progress, settings.environment)
         try:
-            return _down(arguments, store, named, shown)
+            with alone(store.root, named.name):
+                return _down(arguments, store, named, shown)
         finally:
             shown.close()
 

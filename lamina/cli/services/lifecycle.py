@@ -9,6 +9,7 @@ from functools import partial
 
 from lamina.cli.services.choosing import chosen
 from lamina.cli.services.flags import ServicesUsage
+from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _PATIENCE = "how long to wait before it is killed (default: what each service says)"
 
 
-_ALONE = "as it is anyway: leave those that depend on them"
+_ALONE = "leave those that are restarted with them (depends_on: restart)"
 
 
 def add_lifecycle(inner: Commands) -> None:
@@ -127,9 +128,27 @@ def _stop(arguments: argparse.Namespace, found: Chosen, shown: View) -> int:
 
 
 def _restart(arguments: argparse.Namespace, found: Chosen, shown: View) -> int:
+    """With those that are to be restarted when what they depend on is."""
+    if not arguments.no_deps and found.project is not None:
+        found = replace(found, containers=_with_dependents(found))
     _stop(arguments, found, shown)
     _begin(found, list(found.containers), shown)
     return 0
+
+
+def _with_dependents(found: Chosen) -> tuple[Observed, ...]:
+    from lamina.services import observed
+
+    assert found.project is not None
+    names = {one.service for one in found.containers}
+    for name in found.order:
+        service = found.project.service(name)
+        if service and any(
+            o.restart and o.service in names for o in service.depends_on
+        ):
+            names.add(name)
+    there = observed.all_of(found.store.root, found.name)
+    return tuple(one for one in there if one.service in names and not one.once)
 
 
 def _kill(arguments: argparse.Namespace, found: Chosen, shown: View) -> int:

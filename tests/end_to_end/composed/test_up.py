@@ -259,6 +259,41 @@ def test_the_namespaces_of_another_service(app: App) -> None:
     assert inside == app.says("db", "ip", "-o", "addr")
 
 
+def test_who_shares_namespaces_is_made_anew_with_their_owner(app: App) -> None:
+    shares = f"  web: {SLEEP[:-1]}, network_mode: 'service:db'}}\n"
+    app.has(f"services:\n{shares}  db: {SLEEP}\n")
+    app.up()
+    app.has(f"services:\n{shares}  db: {SLEEP[:-1]}, hostname: other}}\n")
+    app.up()
+    assert app.says("web", "hostname") != ""
+    inside = app.says("web", "ip", "-o", "addr")
+    assert inside == app.says("db", "ip", "-o", "addr")
+
+
+def test_who_depends_on_what_is_made_anew_is_restarted_if_so_asked(app: App) -> None:
+    asks = "depends_on: {db: {condition: service_started, restart: true}}"
+    web = f"  web: {SLEEP[:-1]}, {asks}}}\n"
+    app.has(f"services:\n{web}  db: {SLEEP}\n")
+    app.up()
+    app.says("web", "touch", "/tmp/kept")
+    app.has(f"services:\n{web}  db: {SLEEP[:-1]}, hostname: other}}\n")
+    name = app.folder.name
+    assert f"Container {name}-web-1  Stopped" in app.up().err
+    assert app.says("web", "ls", "/tmp") == "kept"
+    told = app.compose("restart", "-t", "0", "db").err
+    assert f"Container {name}-web-1  Started" in told
+
+
+def test_a_replacement_that_was_killed_is_finished(app: App) -> None:
+    app.has(f"services:\n  web: {SLEEP}\n")
+    app.up()
+    before = app.identities()
+    name = f"{app.folder.name}-web-1"
+    app("rename", name, f"{before[name]}_{name}")
+    app.up()
+    assert app.identities() == before
+
+
 def test_commands_after_start_and_before_stop(app: App) -> None:
     app.has(
         "services:\n"
