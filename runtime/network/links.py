@@ -113,20 +113,28 @@ def index_of(route: netlink.Socket, name: str) -> int:
     return 0 if found is None else int(_LINK.unpack_from(found)[3])
 
 
-def find_endpoint(route: netlink.Socket) -> tuple[str, int, str, int, str]:
-    """Inside a container: address, prefix, gateway, MTU and MAC of its interface.
+@value
+class FoundInterface:
+    """What a container's interface is; empty and 0 is what it does not have."""
 
-    Empty and 0 for what it does not have.
-    """
+    address: str = ""
+    prefix: int = 0
+    gateway: str = ""
+    mtu: int = 0
+    mac: str = ""
+
+
+def find_interface(route: netlink.Socket) -> FoundInterface:
+    """The interface of the container whose namespace `route` is in."""
     found = _find(route, INTERFACE)
     if found is None:
-        return "", 0, "", 0, ""
+        return FoundInterface()
     given = netlink.attributes(found, _LINK.size)
     own = addresses_of(route, _LINK.unpack_from(found)[3])
     address, prefix = own[0] if own else ("", 0)
     mtu = int.from_bytes(given[_IFLA_MTU], netlink.ORDER)
     mac = given.get(_IFLA_ADDRESS, b"").hex(":")
-    return address, prefix, _gateway(route), mtu, mac
+    return FoundInterface(address, prefix, _gateway(route), mtu, mac)
 
 
 def _gateway(route: netlink.Socket) -> str:

@@ -133,14 +133,14 @@ def attach(
 def _endpoint(namespace: int, network: str) -> Endpoint:
     """What the helper made of the namespace."""
     with netns.inside(namespace, lambda: netlink.Socket(netlink.ROUTE)) as route:
-        address, prefix, gateway, mtu, mac = links.find_endpoint(route)
+        found = links.find_interface(route)
     return Endpoint(
-        address=address,
-        prefix=prefix,
-        gateway=gateway,
+        address=found.address,
+        prefix=found.prefix,
+        gateway=found.gateway,
         interface=links.INTERFACE,
-        mtu=mtu,
-        mac=mac,
+        mtu=found.mtu,
+        mac=found.mac,
         network=network,
         name="bridge",
     )

@@ -164,6 +164,7 @@ def _inspect(arguments: argparse.Namespace, settings: Settings) -> int:
 
 def network_json(store: Store, name: str) -> dict[str, Any]:
     """A network as the Engine API's `GET /networks/{id}` gives it; NoSuchNetwork."""
+    from lamina.cli.containers.endpoint_json import containers_json
     from lamina.runtime.network import definitions
     from lamina.runtime.network.predefined import PREDEFINED
 
@@ -171,26 +172,23 @@ def network_json(store: Store, name: str) -> dict[str, Any]:
         if name == known or (len(name) >= _SHORT and identity.startswith(name)):
             return _predefined(known, identity)
     found = definitions.load(store.root, name)
-    document = _document(
-        found.name,
-        found.id,
-        "bridge",
-        found.created,
-        ipv6=bool(found.layout.subnet6),
-        config=_ipam(found),
-        internal=found.layout.internal,
-        attachable=found.attachable,
-        place=found.place,
-        options=dict(found.options),
-        labels=dict(found.labels),
-    )
+    document = {
+        **_document(found.name, found.id, "bridge", found.created),
+        "EnableIPv6": bool(found.layout.subnet6),
+        "IPAM": _ipam(_subnets(found)),
+        "Internal": found.layout.internal,
+        "Attachable": found.attachable,
+        "Containers": containers_json(found.place),
+        "Options": dict(found.options),
+        "Labels": dict(found.labels),
+    }
     from lamina.cli.networks.services import services_json
 
     services = services_json(store.root, found.place)
     return {**document, "Services": services} if services else document
 
 
-def _ipam(found: Definition) -> list[dict[str, str]]:
+def _subnets(found: Definition) -> list[dict[str, str]]:
     layout = found.layout
     four = {"Subnet": layout.subnet, "Gateway": layout.gateway}
     if layout.pool:
@@ -203,8 +201,8 @@ def _ipam(found: Definition) -> list[dict[str, str]]:
 
 def _predefined(name: str, identity: str) -> dict[str, Any]:
     if name != "bridge":
-        driver = "null" if name == "none" else name
-        return _document(name, identity, driver, 0)
+        return _document(name, identity, "null" if name == "none" else name)
+    from lamina.cli.containers.endpoint_json import containers_json
     from lamina.runtime.network.addresses import Subnet
     from lamina.runtime.network.network_state import STATE_DIR, network_of
 
@@ -215,27 +213,19 @@ def _predefined(name: str, identity: str) -> dict[str, Any]:
     except OSError:
         subnet = Subnet.parse(known.subnet)
     options = {"com.docker.network.bridge.name": known.bridge}
-    config = [{"Subnet": str(subnet), "Gateway": subnet.gateway}]
-    return _document(
-        name, identity, "bridge", 0, config=config, place=STATE_DIR, options=options
-    )
+    return {
+        **_document(name, identity, "bridge"),
+        "IPAM": _ipam([{"Subnet": str(subnet), "Gateway": subnet.gateway}]),
+        "Containers": containers_json(STATE_DIR),
+        "Options": options,
+    }
 
 
-def _document(  # noqa: PLR0913 (each is another field)
-    name: str,
-    identity: str,
-    driver: str,
-    created: int,
-    *,
-    ipv6: bool = False,
-    config: list[dict[str, str]] | None = None,
-    internal: bool = False,
-    attachable: bool = False,
-    place: str = "",
-    options: dict[str, str] | None = None,
-    labels: dict[str, str] | None = None,
+def _document(
+    name: str, identity: str, driver: str, created: int = 0
 ) -> dict[str, Any]:
-    from lamina.cli.containers.endpoint_json import containers_json, moment
+    """What Docker says of a network of which there is no more to say."""
+    from lamina.cli.containers.endpoint_json import moment
 
     return {
         "Name": name,
@@ -244,14 +234,18 @@ def _document(  # noqa: PLR0913 (each is another field)
         "Scope": "local",
         "Driver": driver,
         "EnableIPv4": True,
-        "EnableIPv6": ipv6,
-        "IPAM": {"Driver": "default", "Options": None, "Config": config or []},
-        "Internal": internal,
-        "Attachable": attachable,
+        "EnableIPv6": False,
+        "IPAM": _ipam([]),
+        "Internal": False,
+        "Attachable": False,
         "Ingress": False,
         "ConfigFrom": {"Network": ""},
         "ConfigOnly": False,
-        "Containers": containers_json(place) if place else {},
-        "Options": options or {},
-        "Labels": labels or {},
+        "Containers": {},
+        "Options": {},
+        "Labels": {},
     }
+
+
+def _ipam(config: list[dict[str, str]]) -> dict[str, Any]:
+    return {"Driver": "default", "Options": None, "Config": config}

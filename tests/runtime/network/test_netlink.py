@@ -40,7 +40,7 @@ def route() -> Iterator[netlink.Socket]:
 @pytest.mark.root
 def test_a_link_that_is_not_there(route: netlink.Socket) -> None:
     assert links.find_bridge(route, "nothing") is None
-    assert links.find_endpoint(route) == ("", 0, "", 0, "")
+    assert links.find_interface(route) == links.FoundInterface()
 
 
 @pytest.mark.root

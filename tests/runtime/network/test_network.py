@@ -38,13 +38,9 @@ def test_a_container_has_an_address_a_way_out_and_loopback(lab: Lab) -> None:
     with netns.inside(
         container.namespace, lambda: netlink.Socket(netlink.ROUTE)
     ) as route:
-        found = links.find_endpoint(route)
-    assert found == (
-        endpoint.address,
-        24,
-        endpoint.gateway,
-        endpoint.mtu,
-        endpoint.mac,
+        found = links.find_interface(route)
+    assert found == links.FoundInterface(
+        endpoint.address, 24, endpoint.gateway, endpoint.mtu, endpoint.mac
     )
     lab.serve(container.namespace, 80, "hello")
     assert ask(container.namespace, "127.0.0.1", 80) == "hello 127.0.0.1"
