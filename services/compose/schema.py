@@ -452,7 +452,7 @@ def _resources(keys: dict[str, Kind], empty: bool) -> Kind:
 
 
 PROJECT: dict[str, Kind] = {
-    "version": scalar_text,
+    "version": anything,
     "name": text,
     "include": each(
         long_or(

@@ -102,6 +102,8 @@ def _unreadable(source: Source, error: Any) -> ComposeError:
         hint = "YAML is indented with blanks; a tab cannot begin a value."
     elif "mapping values are not allowed" in said:
         hint = "Is the line indented as it should be? A text with `: ` needs quotes."
+    elif "${" in text:
+        hint = "Within braces and brackets a ${...} needs quotes."
     return Node("", source, line, column).error(f"This is no YAML: {said}.", hint=hint)
 
 

@@ -124,6 +124,7 @@ def test_what_cannot_be_read_is_told_with_its_line(
 def test_hints_for_what_goes_wrong_often() -> None:
     assert "blanks" in refused("a:\n\tb: 2\n").hint
     assert "quotes" in refused("a: b: c").hint
+    assert "needs quotes" in refused("a: {b: ${C}}").hint
     assert '"1"' in refused("{1: x}").hint
 
 
