@@ -19,7 +19,7 @@ from lamina.oci.files.workspace import held, made, names
 from lamina.oci.garbage.cache import drop_cache, drop_memos, surplus
 from lamina.oci.garbage.images import drop_images, superfluous
 from lamina.oci.garbage.layers import drop_layers, drop_orphans
-from lamina.oci.garbage.policy import Collected, Policy
+from lamina.oci.garbage.policy import ALWAYS, Collected, Policy
 from lamina.oci.garbage.trash import empty_trash, remove_locks, to_trash
 from lamina.oci.store.reserve import keep
 from lamina.oci.store.shelf import COARSE
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from lamina.oci.digest import Digest
     from lamina.oci.store.store import Store
-
-_FOREVER = 1 << 62
 
 
 def collect(store: Store, policy: Policy) -> Collected:
@@ -71,7 +69,7 @@ def horizon(store: Store) -> int:
 def _horizon(living: list[str]) -> int:
     oldest = min(map(made, living), default=None)
     # And a little, for a clock that was set.
-    return _FOREVER if oldest is None else oldest - COARSE - 60
+    return ALWAYS if oldest is None else oldest - COARSE - 60
 
 
 def _sweep(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from lamina.oci.digest import Digest
 from lamina.values import value
 
+# Before this is everything, also what was made by a clock that was ahead.
+ALWAYS = 1 << 62
+
 
 @value
 class Space:

@@ -183,11 +183,13 @@ def _made(
 
 def _collect(settings: Settings) -> None:
     """Now and then the build cache is collected, by a process that nobody waits for."""
+    now = time.time()
     try:
         stamp = os.stat(f"{settings.root}/gc")
     except OSError:
         stamp = None
-    if stamp is None or stamp.st_size or stamp.st_mtime <= time.time():
+    # One that was made later than now is of a clock that was ahead.
+    if stamp is None or stamp.st_size or not stamp.st_ctime <= now < stamp.st_mtime:
         from lamina.cli.system.collecting import collect_later
 
         collect_later(settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,9 +57,9 @@ def _policy(arguments: argparse.Namespace) -> Policy:
     """What the flags let go: images alone, and nothing of the build cache."""
     from lamina.cli.formats.labels import parse_filters, truth
     from lamina.cli.formats.moments import moment
-    from lamina.oci.garbage.policy import Policy
+    from lamina.oci.garbage.policy import ALWAYS, Policy
 
-    before, everything = int(time.time()) + 1, arguments.all
+    before, everything = ALWAYS, arguments.all
     labels = []
     for key, given in parse_filters(arguments.filter, ("until", "label", "dangling")):
         if key == "until":

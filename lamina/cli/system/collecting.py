@@ -44,12 +44,17 @@ def collect_later(settings: Settings) -> None:
             text = file.read(4096)
         if text:
             warn(text)
-        if os.stat(path).st_mtime <= time.time():
+        if is_due(os.stat(path), time.time()):
             _start(settings)
         return
     # The first build of a store has nothing to collect.
     with contextlib.suppress(OSError):
         _stamp(settings.root, _USUAL)
+
+
+def is_due(stamp: os.stat_result, now: float) -> bool:
+    """Whether the time has come; or the clock was ahead when the stamp was made."""
+    return stamp.st_mtime <= now or stamp.st_ctime > now + _USUAL
 
 
 def _start(settings: Settings) -> None:
@@ -126,7 +131,7 @@ def collect_as(store: Store, wanted: GcSettings) -> Collected:
     """First what is old, then what is too much; all that went."""
     from lamina.builder.traces.retention import drop_logs
     from lamina.oci.garbage.collect import collect
-    from lamina.oci.garbage.policy import Policy
+    from lamina.oci.garbage.policy import ALWAYS, Policy
     from lamina.runtime.containers.state import containers
 
     now = int(time.time())
@@ -135,7 +140,7 @@ def collect_as(store: Store, wanted: GcSettings) -> Collected:
     too_old = Policy(images_before=old, cache_before=old, keep=keep)
     too_much = Policy(
         images_before=now - _YOUNG,
-        cache_before=now + 1,
+        cache_before=ALWAYS,
         space=wanted.space,
         keep=keep,
     )

@@ -14,7 +14,7 @@ from lamina.cli.opened import opened
 from lamina.cli.system.measures import parse_bytes
 from lamina.cli.telling import warn
 from lamina.errors import LaminaError
-from lamina.oci.garbage.policy import Collected, Policy, Space
+from lamina.oci.garbage.policy import ALWAYS, Collected, Policy, Space
 from lamina.oci.reference import parse_reference
 from lamina.values import replace, value
 
@@ -249,10 +249,10 @@ def _space(arguments: argparse.Namespace, settings: Settings) -> Space | None:
 def _policy(store: Store, wanted: Wanted) -> Policy:
     from lamina.runtime.containers.state import containers
 
-    now = int(time.time()) + 1
-    before = now if wanted.before is None else wanted.before
+    before = ALWAYS if wanted.before is None else wanted.before
     narrowed = wanted.types or wanted.ids or wanted.space
-    usual = now if wanted.everything or narrowed else now - _KEEP_CACHE
+    long_ago = int(time.time()) - _KEEP_CACHE
+    usual = ALWAYS if wanted.everything or narrowed else long_ago
     cache = usual if wanted.before is None else wanted.before
     return Policy(
         images_before=before if wanted.images else 0,
@@ -324,8 +324,8 @@ def _remove_roots(store: Store, wanted: Wanted) -> int:
 
 def _before(wanted: Wanted) -> int:
     """What was used before then (Unix seconds) goes: fetched sources, roots."""
-    now = int(time.time()) + 1
-    usual = now if wanted.everything or wanted.types else now - _KEEP_CACHE
+    long_ago = int(time.time()) - _KEEP_CACHE
+    usual = ALWAYS if wanted.everything or wanted.types else long_ago
     return usual if wanted.before is None else wanted.before
 
 

@@ -13,6 +13,7 @@ import pytest
 from lamina.builder.caching.cache import record
 from lamina.builder.solving.cachekey import CacheKey
 from lamina.cli.main import main
+from lamina.cli.system.collecting import is_due
 from lamina.oci.digest import Digest
 from lamina.oci.layers.pack import Times, pack
 from lamina.oci.store.store import Layer, Store
@@ -112,6 +113,29 @@ def test_kinds_ids_and_age(store: Store) -> None:
     assert left(store)["fetched"] != set()
     prune(store, "--filter", "type=source.http")
     assert left(store)["fetched"] == set()
+
+
+@pytest.mark.parametrize("flags", [("-a",), ("--filter", "type=regular")])
+def test_what_a_clock_that_was_ahead_left(store: Store, flags: tuple[str, ...]) -> None:
+    make_step(store, "run", "1", int(time.time()) + 400 * 86400)
+    store.index.rows("UPDATE step SET created=used")
+    store.index.rows("UPDATE layer SET created=(SELECT used FROM step)")
+    make_download(store, int(time.time()) + 400 * 86400)
+    prune(store, *flags)
+    assert left(store)["steps"] == set()
+    assert os.listdir(f"{store.root}/layers") == []
+    assert (left(store)["fetched"] == set()) == ("-a" in flags)
+
+
+def test_a_collection_is_due_when_the_clock_was_set_back(tmp_path: Path) -> None:
+    path = tmp_path / "gc"
+    path.touch()
+    now = time.time()
+    os.utime(path, (now + 3600, now + 3600))
+    assert not is_due(path.stat(), now)
+    assert is_due(path.stat(), now + 3601)
+    assert not is_due(path.stat(), now - 60)
+    assert is_due(path.stat(), now - 86400)
 
 
 @pytest.mark.parametrize(
