@@ -6,8 +6,8 @@ import os
 import time
 
 from lamina.runtime.containers import logs, state
+from lamina.runtime.containers.inotify import Changes
 from lamina.runtime.errors import NoSuchContainer
-from lamina.runtime.inotify import Changes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

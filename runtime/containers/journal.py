@@ -10,7 +10,7 @@ import json
 import os
 import time
 
-from lamina.runtime.inotify import Changes
+from lamina.runtime.containers.inotify import Changes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from lamina.runtime import bpf
+from lamina.runtime.isolation import bpf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

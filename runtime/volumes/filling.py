@@ -8,9 +8,9 @@ half of a file: it is begun again, or gone on with, by the next container.
 
 from __future__ import annotations
 
-import fcntl
 import os
 
+from lamina.oci.files.lock import Lock
 from lamina.oci.files.removal import remove_tree
 from lamina.runtime import syscalls
 
@@ -31,21 +31,19 @@ def fill(
     `source` is its directory or mount; `image` mounts the image, and is called only
     for that. Containers that start side by side do it once.
     """
-    lock = os.open(stored.path, _FOLDER)
     data = os.open(f"/proc/self/fd/{source}", _FOLDER)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if os.path.isdir(f"{stored.path}/copied"):
-            _move_in(stored, data)
-        elif not os.listdir(data):
-            view = image()
-            try:
-                _copy(stored, data, view, destination)
-            finally:
-                os.close(view)
+        with Lock.of_folder(stored.path):
+            if os.path.isdir(f"{stored.path}/copied"):
+                _move_in(stored, data)
+            elif not os.listdir(data):
+                view = image()
+                try:
+                    _copy(stored, data, view, destination)
+                finally:
+                    os.close(view)
     finally:
         os.close(data)
-        os.close(lock)
 
 
 def _copy(stored: StoredVolume, data: int, image: int, destination: str) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from lamina.oci.store import journal
+from lamina.runtime.containers.inotify import Changes
 from lamina.runtime.containers.journal import events
-from lamina.runtime.inotify import Changes
 
 
 def note(root: Path, action: str) -> None:
