@@ -58,7 +58,6 @@ def _check_source(service: Node, path: str) -> None:
         raise build.value["dockerfile_inline"].error(
             f"`{path}.build` has both `dockerfile` and `dockerfile_inline`."
         )
-
     if build is not None:
         _check_platforms(service, build, path)
 
@@ -92,8 +91,8 @@ def _check_names(services: list[Node]) -> None:
         name = service.get("container_name")
         if name is None or not name.value:
             continue
-        other = known.setdefault(name.value, name)
-        if other is not name:
+        other = known.setdefault(name.value, service)
+        if other is not service:
             raise name.error(
                 f"Two containers cannot both be called {name.value!r}: {other.place}."
             )
@@ -129,18 +128,15 @@ def _references(service: Node) -> Iterator[tuple[str, str, Node]]:
 
 def _used(tree: Node, services: list[Node]) -> Node:
     """The tree with those networks, volumes, secrets and configs that services name."""
-    found = {
-        (section, name) for one in services for section, name, _ in _references(one)
-    }
-    return tree.holding(
-        {
-            section: Node(
-                {n: item for n, item in known.items() if (section, n) in found}
-            )
-            for section in ("networks", "volumes", "secrets", "configs")
-            for known in (_names(tree, section),)
-        }
-    )
+    used: dict[str, set[str]] = {}
+    for service in services:
+        for section, name, _ in _references(service):
+            used.setdefault(section, set()).add(name)
+    found = {}
+    for section, names in used.items():
+        known = _names(tree, section)
+        found[section] = Node({name: known[name] for name in known if name in names})
+    return tree.holding(found)
 
 
 def _items(service: Node, key: str) -> list[Node]:

@@ -51,10 +51,6 @@ def read(kind: Kind, node: Node, path: str, context: Context) -> Node:
     return node.like(None) if node.tag == "reset" else kind(node, path, context)
 
 
-# The kernel takes no longer word.
-LONGEST_COMMAND = 128 << 10
-
-
 def read_key(kind: Kind, node: Node, path: str, context: Context) -> Node:
     """The same of a key's value; where it is empty, another file may have one."""
     if node.value is not None or node.tag or context.empty is None:
@@ -65,6 +61,9 @@ def read_key(kind: Kind, node: Node, path: str, context: Context) -> Node:
         context.empty.append((node, error))
         return node
 
+
+# The kernel takes no longer word.
+LONGEST_COMMAND = 128 << 10
 
 _NAMES = {
     str: "a text",

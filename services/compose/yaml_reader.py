@@ -193,6 +193,8 @@ class _Composer:
             node.value.encode()
         except UnicodeEncodeError:
             raise node.error("This holds half a surrogate pair.") from None
+        if "\0" in node.value:
+            raise node.error("This holds a NUL, which ends a text elsewhere.")
         return node
 
     def tagged(self, node: Node, tag: str, text: str) -> Node:

@@ -156,8 +156,13 @@ def test_services(tmp_path: Path, lines: str, said: str, column: int) -> None:
         (
             "services: {a: {image: x, container_name: xx},"
             " b: {image: x, container_name: xx}}",
-            "both be called 'xx': compose.yaml:1:42",
+            "both be called 'xx': compose.yaml:1:15",
             "1:77",
+        ),
+        (
+            "services: {a: &a {image: x, container_name: xx}, b: {<<: *a}}",
+            "both be called 'xx': compose.yaml:1:15",
+            "1:45",
         ),
         (
             "services: {a: {platform: linux/arm64, build: {platforms: [linux/amd64]}}}",

@@ -111,6 +111,7 @@ def test_tags_of_compose_are_kept_and_others_refused() -> None:
         ("a: 1\n\tb: 2\n", "no YAML", 2),
         ("a: b: c", "mapping values are not allowed", 1),
         ("a: \0", "U+0000", 1),
+        ('a: "\\0"', "holds a NUL", 1),
     ],
 )
 def test_what_cannot_be_read_is_told_with_its_line(
