@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from lamina.oci.files.lock import Lock
 
 
-@contextlib.contextmanager
-def alone(root: str, project: str) -> Iterator[None]:
-    """Alone among those who bring the project of the store at `root` up or down.
-
-    The lock is let go by the kernel when its holder dies.
-    """
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-    descriptor = os.open(f"{root}/locks/project-{project}", flags, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+def alone(root: str, project: str) -> Lock:
+    """Alone, while it lasts, among those who bring a project of the store at `root` up
+    or down."""
+    return Lock(f"{root}/locks/project-{project}")
