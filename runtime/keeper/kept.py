@@ -15,13 +15,12 @@ from lamina.runtime.isolation import children
 from lamina.runtime.keeper import farewell, record
 from lamina.runtime.keeper.client import Clients
 from lamina.runtime.keeper.given import Given, clone_mounts
-from lamina.runtime.keeper.health import HEALTHY, UNHEALTHY
 from lamina.runtime.keeper.inputs import Inputs
 from lamina.runtime.keeper.lending import HUB, lend
-from lamina.runtime.keeper.listening import listens
 from lamina.runtime.keeper.outputs import Outputs
 from lamina.runtime.keeper.probes import Probes
 from lamina.runtime.keeper.restarts import NO, Policy, Restarts
+from lamina.runtime.keeper.rotation import Rotation
 from lamina.runtime.keeper.run import Run
 
 TYPE_CHECKING = False
@@ -34,13 +33,6 @@ if TYPE_CHECKING:
     from lamina.runtime.keeper.health import Health
 
 _SIGKILL = 9
-# In seconds: between two looks whether a member of a group listens; until one that does
-# not is led to all the same; between two looks of one on standby.
-_LOOK = 0.05
-_DEAF = 10.0
-_TURN = 0.25
-# Where it is in the rotation of its groups: network/addresses.py.
-IN, STANDBY, OUT = "in", "standby", "out"
 
 
 class Kept:
@@ -77,11 +69,9 @@ class Kept:
         self._started = False
         # Whether `stop` was called.
         self._stopping = False
-        # Whether it is to end.
-        self._leaving = False
-        # Of a member of groups: whether it listens, and the timer of the next look.
-        self._listens = False
-        self._looking = 0
+        self.rotation = Rotation(
+            server.loop, given.networks, checked=given.check is not None
+        )
 
     def _released(self) -> None:
         """Nobody owns the container any more: it lives on by itself."""
@@ -108,8 +98,7 @@ class Kept:
         Without `remove` one of `--rm` stays when it has ended.
         """
         self.policy = Policy(NO)
-        self._leaving = True
-        self._rotate()
+        self.rotation.leave()
         self._state["stopped"] = stopped
         self.given.remove &= remove
         if self._timer and self._run is None:
@@ -149,11 +138,11 @@ class Kept:
     def pause(self, paused: bool) -> None:
         """Freeze its processes, or let them go on; raises ContainerError."""
         if paused:
-            self.given.networks.rotate(OUT)
+            self.rotation.pause(True)
             try:
                 self.given.freeze(True)
             except BaseException:
-                self._rotate()
+                self.rotation.pause(False)
                 raise
             if self._probes is not None:
                 self._probes.stop()
@@ -161,40 +150,8 @@ class Kept:
             self.given.freeze(False)
             if self._probes is not None:
                 self._probes.go_on()
+            self.rotation.pause(False)
         self._write(status="paused" if paused else "running")
-        self._rotate()
-
-    def _rotate(self) -> None:
-        """Have its groups lead to it while it can answer; while it may not be able to,
-        for want of others."""
-        networks = self.given.networks
-        if not networks.is_grouped:
-            return
-        status = self._probes.health.status if self._probes is not None else ""
-        rotation = OUT
-        if self.status == "running" and not self._leaving:
-            if status == HEALTHY or (self._listens and self.given.check is None):
-                rotation = IN
-            elif status == UNHEALTHY or self._listens:
-                rotation = STANDBY
-        networks.rotate(rotation)
-        if rotation == STANDBY and networks.shares_ports and not self._looking:
-            self._looking = self._server.loop.after(_TURN, self._look)
-
-    def _look(self) -> None:
-        """Whether it listens, and whether its group leads to it by now."""
-        self._looking = 0
-        run = self._run
-        if run is None:
-            return
-        if not self._listens:
-            deaf = time.monotonic() > run.began + _DEAF
-            self._listens = deaf or listens(run.init.pid)
-        if not self._listens:
-            self._looking = self._server.loop.after(_LOOK, self._look)
-            return
-        self._rotate()
-        self.given.networks.take_turns()
 
     def _thaw(self) -> None:
         """What is frozen would not die of a signal."""
@@ -234,6 +191,7 @@ class Kept:
             self.given.hold_hub(fds[-2:])
             del fds[-2:]
         self._write(endpoints=networks.described())
+        self.rotation.judge()
 
     def leave(self, place: str) -> None:
         """Have no more to give back of the network whose directory `place` is."""
@@ -293,9 +251,7 @@ class Kept:
             restart_count=self._restarts.count,
             stubs=tuple(dict.fromkeys((*self._state["stubs"], *created))),
         )
-        self._listens = False
-        if self.given.networks.is_grouped:
-            self._look()
+        self.rotation.begin(self._run.init.pid, self._run.began)
         self.tell("start")
         if not self._started:
             self.clients.tell({"started": self._run.facts})
@@ -315,7 +271,7 @@ class Kept:
     def _probed(self, health: Health) -> None:
         before = self._state["health"]["status"]
         # Before anybody sees it, who may stop another one then.
-        self._rotate()
+        self.rotation.probed(health.status)
         self._write(health=health.described())
         if health.status != before:
             self.tell(f"health_status: {health.status}")
@@ -323,9 +279,7 @@ class Kept:
     def _ended(self, status: int) -> None:
         run, self._run = self._run, None
         assert run is not None
-        self.given.networks.rotate(OUT)
-        self._server.loop.cancel(self._looking)
-        self._looking = 0
+        self.rotation.end()
         self.clients.give_sizes(-1)
         if self._probes is not None:
             self._probes.stop()

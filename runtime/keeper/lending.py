@@ -88,14 +88,12 @@ def share_ports(
     line: _socket.socket, published: Published | None, ports: tuple[HostPort, ...]
 ) -> None:
     """Answer with the sockets of those of `ports` that are shared here."""
-    have = {
-        (one.protocol, one.host_ip, one.host_port): one
-        for one in (published.shared if published is not None else ())
-    }
-    found = [
-        published.sockets_of(have[port]) if published and port in have else ()
-        for port in ports
-    ]
+    have = {}
+    if published is not None:
+        for one in published.shared.mappings:
+            port = (one.protocol, one.host_ip, one.host_port)
+            have[port] = published.shared.sockets_of(one)
+    found = [have.get(port, ()) for port in ports]
     counts = tuple(map(len, found))
     wire.tell(line, {"counts": counts}, tuple(fd for fds in found for fd in fds))
 

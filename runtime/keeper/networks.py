@@ -55,7 +55,7 @@ class Networks:
 
             self._endpoints = [Endpoint(*one) for one in fields]
         if published is not None:
-            published.rest_shared(True)
+            published.shared.rest(True)
 
     def described(self) -> tuple[dict[str, Any], ...]:
         """The endpoints as a state has them."""
@@ -69,7 +69,7 @@ class Networks:
     @property
     def shares_ports(self) -> bool:
         """Whether it has published ports together with others."""
-        return self.published is not None and bool(self.published.shared)
+        return self.published is not None and bool(self.published.shared.mappings)
 
     def rotate(self, rotation: str) -> None:
         """Have its groups lead to it as `rotation` says (network/addresses.py);
@@ -92,7 +92,7 @@ class Networks:
         assert self.published is not None
         leading = next(one for one in self._endpoints if one.gateway)
         led = led_to(network_of(leading.place))
-        self.published.rest_shared(leading.address not in led)
+        self.published.shared.rest(leading.address not in led)
 
     def _rotate(self, endpoint: Endpoint) -> None:
         if endpoint.group:

@@ -30,6 +30,7 @@ from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from lamina.runtime.network.addresses import Leased
     from lamina.runtime.network.network_state import Network
 
 
@@ -113,7 +114,11 @@ def plan(network: Network) -> Plan:
 
 def led_to(network: Network) -> dict[str, str]:
     """The members' addresses that are led to now, and their groups."""
-    members = [one for one in addresses.living(network.leases) if one.group]
+    return _led(addresses.living(network.leases))
+
+
+def _led(leases: tuple[Leased, ...]) -> dict[str, str]:
+    members = [one for one in leases if one.group]
     found: dict[str, str] = {}
     for rotation in (IN, STANDBY):
         served = set(found.values())
@@ -155,10 +160,11 @@ def rotate(place: str, address: str, rotation: str, nft: netlink.Socket) -> None
         leased = addresses.read(network.leases, address)
         if leased is None or not leased.group or leased.rotation == rotation:
             return
-        before = led_to(network)
-        addresses.write(network.leases, replace(leased, rotation=rotation))
+        changed = replace(leased, rotation=rotation)
+        living = addresses.living(network.leases)
+        after = _led(tuple(changed if one == leased else one for one in living))
+        addresses.write(network.leases, changed)
         lead(network, nft)
-        after = led_to(network)
-    for one in before:
+    for one in _led(living):
         if one not in after:
             conntrack.forget_answers(nft, one)

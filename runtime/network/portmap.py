@@ -11,7 +11,29 @@ from __future__ import annotations
 import os
 
 from lamina.runtime.network.firewall import Element
+from lamina.runtime.network.ports import PROTOCOLS
 from lamina.runtime.owner import Owner
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lamina.runtime.network.ports import PortMapping
+
+
+def elements(ports: Iterable[PortMapping], address: str) -> tuple[Element, ...]:
+    """What the kernel is to know of ports that lead to `address`: IPv4."""
+    return tuple(
+        Element(
+            mapping.host_ip,
+            mapping.host_port,
+            PROTOCOLS[mapping.protocol],
+            address,
+            mapping.container_port,
+        )
+        for mapping in ports
+        if ":" not in mapping.host_ip
+    )
 
 
 def record(

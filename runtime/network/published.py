@@ -16,6 +16,7 @@ from lamina.runtime.network.forwarder import Forwarder
 from lamina.runtime.network.listeners import bind
 from lamina.runtime.network.network_state import Lock, Network, explained, network_of
 from lamina.runtime.network.ports import PROTOCOLS, PortMapping
+from lamina.runtime.network.shared_ports import SharedPorts, strike_stale
 from lamina.runtime.owner import Owner
 
 TYPE_CHECKING = False
@@ -25,20 +26,19 @@ if TYPE_CHECKING:
 
     from lamina.runtime.network.endpoint import Endpoint
     from lamina.runtime.network.forwarder import Inside
+    from lamina.runtime.network.shared_ports import Led
 
     Receive = Callable[[_socket.socket, tuple[str, int]], None]
     # The sockets of ports that other members of a group have already.
     Lent = Mapping[PortMapping, Sequence[_socket.socket]]
-    Led = tuple[Network, tuple[Element, ...]]
 
 
 class Published:
     """Ports that are open until `close`, or until this process is gone.
 
     `ports` are the mappings with the host ports that they got, `shared` those of them
-    that are a group's: its members have the sockets together, and the group's rules
-    lead to those in rotation (groups.py). The owner watches `fileno()` and calls
-    `serve()` when it is readable.
+    that are a group's. The owner watches `fileno()` and calls `serve()` when it is
+    readable.
     """
 
     def __init__(
@@ -48,10 +48,9 @@ class Published:
         shared: tuple[PortMapping, ...] = (),
     ) -> None:
         self.ports = ports
-        self.shared = shared
+        self.shared = SharedPorts(shared, forwarder)
         self._forwarder = forwarder
         self._led: Led | None = None
-        self._shared_led: Led | None = None
         # Kept for moving them: close(2) waits until the kernel has freed the old map's
         # elements, 10 ms (net/netfilter/nf_tables_api.c, nft_rcv_nl_event).
         self._mover: netlink.Socket | None = None
@@ -82,18 +81,18 @@ class Published:
         given = {
             "ports": tuple(tuple(mapping.__dict__.values()) for mapping in self.ports),
             "shared": tuple(
-                tuple(mapping.__dict__.values()) for mapping in self.shared
+                tuple(mapping.__dict__.values()) for mapping in self.shared.mappings
             ),
             "serving": tuple((stream, target) for _, stream, target in serving),
             "led": _plain(self._led),
-            "shared_led": _plain(self._shared_led),
+            "shared_led": _plain(self.shared.led),
             "inside": self._forwarder.is_inside,
         }
         return given, tuple(fd for fd, _, _ in serving), ()
 
     def release(self) -> None:
         """Let go of the ports, which another process has now."""
-        self._led = self._shared_led = None
+        self._led = self.shared.led = None
         self._close()
 
     def close(self) -> None:
@@ -104,17 +103,8 @@ class Published:
             self._led = None
             with Lock(network):
                 _withdraw(network, elements)
-        self._withdraw_shared()
+        self.shared.withdraw()
         self._close()
-
-    def _withdraw_shared(self) -> None:
-        """Leave the ports that are shared to the group's others."""
-        if self._shared_led is not None:
-            network, elements = self._shared_led
-            self._shared_led = None
-            with Lock(network), _nft() as nft:
-                _strike(network, elements)
-                groups.lead(network, nft)
 
     def _close(self) -> None:
         self._forwarder.close()
@@ -122,47 +112,16 @@ class Published:
             self._mover.close()
             self._mover = None
 
-    def _elements(self, address: str, shared: bool = False) -> tuple[Element, ...]:
-        """What the kernel's map is to have of the ports: IPv4."""
-        return tuple(
-            Element(
-                mapping.host_ip,
-                mapping.host_port,
-                PROTOCOLS[mapping.protocol],
-                address,
-                mapping.container_port,
-            )
-            for mapping in self.ports
-            if ":" not in mapping.host_ip and (mapping in self.shared) is shared
-        )
-
-    def rest_shared(self, resting: bool) -> None:
-        """Leave who comes to the ports that are shared to the group's others, or take
-        them, too."""
-        fds = tuple(fd for mapping in self.shared for fd in self.sockets_of(mapping))
-        self._forwarder.hold_back(fds, resting)
+    def _elements(self, address: str) -> tuple[Element, ...]:
+        """What the kernel's map is to have of the ports."""
+        own = (one for one in self.ports if one not in self.shared.mappings)
+        return portmap.elements(own, address)
 
     def leave_group(self) -> tuple[str, ...]:
         """Have no more to do with the ports that are shared, which are returned."""
-        self._withdraw_shared()
-        for mapping in self.shared:
-            for fd in self.sockets_of(mapping):
-                self._forwarder.remove(self._forwarder.socket(fd))
-        left, self.shared = self.shared, ()
+        left = self.shared.leave()
         self.ports = tuple(one for one in self.ports if one not in left)
         return tuple(map(str, left))
-
-    def sockets_of(self, mapping: PortMapping) -> tuple[int, ...]:
-        """The sockets that hold the host port of a mapping, as descriptors."""
-        wanted = (PROTOCOLS[mapping.protocol], mapping.host_port)
-        hosts = (mapping.host_ip,) if mapping.host_ip else ("0.0.0.0", "::")
-        found = []
-        for fd, _, _ in self._forwarder.serving():
-            socket = self._forwarder.socket(fd)
-            host, port, *_ = socket.getsockname()
-            if (socket.proto, port) == wanted and host in hosts:
-                found.append(fd)
-        return tuple(found)
 
     def add(
         self, mapping: PortMapping, sockets: tuple[_socket.socket, ...], address: str
@@ -230,19 +189,13 @@ class Published:
         """Have the kernel lead IPv4 to the container at `address`, on behalf of
         `owner`."""
         elements = self._elements(address)
-        shared = self._elements(address, shared=True)
         self._led = network, elements
         with Lock(network), _nft() as nft:
             _withdraw(network, portmap.stale(network.ports))
             for element in elements:
                 portmap.record(network.ports, element, owner)
             self._lead(nft, network, elements)
-            if shared:
-                self._shared_led = network, shared
-                _strike(network, portmap.stale(network.ports, shared=True))
-                for element in shared:
-                    portmap.record(network.ports, element, owner, shared=True)
-                groups.lead(network, nft)
+            shared = self.shared.lead(network, address, owner, nft)
             _forget_flows(nft, (*elements, *shared))
 
     def _lead(
@@ -298,7 +251,7 @@ def taken_over(
     )
     opened = Published(ports, forwarder, shared)
     opened._led = _of_plain(given["led"])
-    opened._shared_led = _of_plain(given["shared_led"])
+    opened.shared.led = _of_plain(given["shared_led"])
     return opened
 
 
@@ -379,18 +332,11 @@ def collect(state_dir: str) -> int:
     with Lock(network), explained("The kernel refuses to close a port"):
         left = portmap.stale(network.ports)
         _withdraw(network, left)
-        shared = portmap.stale(network.ports, shared=True)
+        shared = strike_stale(network)
         if shared:
-            _strike(network, shared)
             with _nft() as nft:
                 groups.lead(network, nft)
-    return len(left) + len(shared)
-
-
-def _strike(network: Network, elements: tuple[Element, ...]) -> None:
-    """Note no more that a group's member publishes these; the rules are led anew."""
-    for element in elements:
-        portmap.forget(network.ports, element, shared=True)
+    return len(left) + shared
 
 
 def _withdraw(network: Network, elements: tuple[Element, ...]) -> None:

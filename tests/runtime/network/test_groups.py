@@ -38,6 +38,12 @@ def site(tmp_path: Path) -> Iterator[Site]:
     made.close()
 
 
+def datagrams() -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.settimeout(5)
+    return made
+
+
 class Group:
     """Members of the group `web` of a network, each with a server."""
 
@@ -163,7 +169,12 @@ def test_where_containers_do_not_reach_each_other(site: Site) -> None:
     assert refused(client, one.address) and refused(client, web.vip)
     # Nor by way of the host, which would pass it on.
     site.lab.run(f"ip route add {one.address} via {endpoint.gateway}", client)
-    assert refused(client, one.address)
+    with netns.inside(web.members[0][0], datagrams) as there:
+        there.bind(("", 99))
+        for who in (client, site.lab.host):
+            with netns.inside(who, datagrams) as here:
+                here.sendto(str(who).encode(), (one.address, 99))
+        assert there.recv(99) == str(site.lab.host).encode()
     assert web.answers(site.lab.host) == {"one", "two"}
     opened = web.publish(one, "8080:80")
     try:
@@ -191,8 +202,7 @@ def test_connections_stay_and_datagrams_do_not(site: Site, web: Group) -> None:
 
     def talk() -> tuple[socket.socket, socket.socket]:
         stream = socket.create_connection((web.vip, 81), 5)
-        packets = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        packets.settimeout(5)
+        packets = datagrams()
         packets.connect((web.vip, 53))
         return stream, packets
 
@@ -237,12 +247,15 @@ def test_while_nobody_is_in_rotation_nobody_answers(site: Site, web: Group) -> N
 def test_what_others_flush_or_remove_comes_back(site: Site, web: Group) -> None:
     for name in ("one", "two"):
         web.add(name)
-    table = network_of(web.on.place).table
+    table, bridge = network_of(web.on.place).table, network_of(web.on.place).bridge
+    gateway = f"{web.on.layout.gateway}/24"
     opened = web.publish(web.members[0][1], "8080:80")
     for harm in (
         f"nft flush chain ip {table} virtual",
         "nft flush ruleset",
-        f"ip addr del {web.vip}/32 dev {network_of(web.on.place).bridge}",
+        f"ip addr del {web.vip}/32 dev {bridge}",
+        # The group's address is the first one then.
+        f"ip addr del {gateway} dev {bridge}; ip addr add {gateway} dev {bridge}",
     ):
         site.lab.run(harm)
         client, _ = site.container(web.on)
@@ -250,7 +263,7 @@ def test_what_others_flush_or_remove_comes_back(site: Site, web: Group) -> None:
         assert ask(site.lab.host, HOST, 8080).startswith("one")
     site.lab.on_host(opened.close)
     # With the bridge the containers' links are gone; who comes now finds it whole.
-    site.lab.run(f"ip link del {network_of(web.on.place).bridge}")
+    site.lab.run(f"ip link del {bridge}")
     client, _ = site.container(web.on)
     for _, endpoint in web.members:
         web.remove(endpoint)
@@ -276,9 +289,9 @@ def test_ports_are_led_to_those_in_rotation(site: Site, web: Group) -> None:
     client, _ = site.container(web.on)
     site.lab.serve(site.lab.neighbour, 80, "outside")
     first = web.publish(one, "8080:80")
-    (mapping,) = first.shared
+    (mapping,) = first.shared.mappings
     # As borrow_ports gives them.
-    lent = [socket.socket(fileno=os.dup(fd)) for fd in first.sockets_of(mapping)]
+    lent = [socket.socket(fileno=os.dup(fd)) for fd in first.shared.sockets_of(mapping)]
     with pytest.raises(NetworkError, match="Port 8080 is already in use"):
         web.publish(two, "8080:80")
     second = web.publish(two, "8080:80", {mapping: lent})
@@ -302,18 +315,19 @@ def test_datagrams_to_a_shared_port_follow_who_is_in_rotation(
     site: Site, web: Group
 ) -> None:
     one, two = web.add("one"), web.add("two", rotation=OUT)
+    early = netns.inside(site.lab.neighbour, datagrams)
+    early.connect((HOST, 5353))
+    early.send(b"before there is anything")
     opened = web.publish(one, "5353:53/udp")
-    (mapping,) = opened.shared
-    lent = [socket.socket(fileno=os.dup(fd)) for fd in opened.sockets_of(mapping)]
+    (mapping,) = opened.shared.mappings
+    lent = [
+        socket.socket(fileno=os.dup(fd)) for fd in opened.shared.sockets_of(mapping)
+    ]
     others = web.publish(two, "5353:53/udp", {mapping: lent})
 
-    def talk() -> socket.socket:
-        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        made.settimeout(5)
-        made.connect((HOST, 5353))
-        return made
-
-    with netns.inside(site.lab.neighbour, talk) as packets:
+    with early as packets:
+        with pytest.raises(ConnectionRefusedError):
+            packets.recv(99)
         for leaving, coming in ((two, one), (one, two), (two, one)):
             web.rotate(coming, IN)
             web.rotate(leaving, OUT)
@@ -338,7 +352,7 @@ def test_a_port_of_one_address_is_led_there_alone(site: Site, web: Group) -> Non
 def test_any_free_port_is_a_members_own(site: Site, web: Group) -> None:
     opened = [web.publish(web.add(name), "80") for name in ("one", "two")]
     ports = [published.ports[0].host_port for published in opened]
-    assert [published.shared for published in opened] == [(), ()]
+    assert [published.shared.mappings for published in opened] == [(), ()]
     for name, port in zip(("one", "two"), ports, strict=True):
         assert web.answers(site.lab.neighbour, HOST, port=port) == {name}
     for published in opened:
@@ -348,8 +362,8 @@ def test_any_free_port_is_a_members_own(site: Site, web: Group) -> None:
 def test_what_the_dead_shared_is_led_to_no_more(site: Site, web: Group) -> None:
     one, two = web.add("one"), web.add("two")
     first = web.publish(one, "8080:80")
-    (mapping,) = first.shared
-    lent = [socket.socket(fileno=os.dup(fd)) for fd in first.sockets_of(mapping)]
+    (mapping,) = first.shared.mappings
+    lent = [socket.socket(fileno=os.dup(fd)) for fd in first.shared.sockets_of(mapping)]
     second = web.publish(two, "8080:80", {mapping: lent})
     network = network_of(one.place)
     dead = Owner("one", 1 << 22, 1, "no boot")
