@@ -273,3 +273,8 @@ def known_to_docker(place: Path, base: str) -> Iterator[Lamina]:
     yield command
     command.end()
     subprocess.run([DOCKER, "rmi", "-f", base], capture_output=True, check=False)
+
+
+def tagged(lamina: Lamina, address: str, name: str) -> str:
+    lamina.run("tag", "busybox", f"{address}/{name}:1")
+    return f"{address}/{name}:1"

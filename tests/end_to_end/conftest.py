@@ -20,6 +20,7 @@ import pytest
 from lamina.oci.files.removal import remove_tree
 from tests.end_to_end.bases import Lamina, project
 from tests.end_to_end.machines import Machines
+from tests.registries import registry
 
 # What root made is root's; another user's lies where its other temporary files do.
 _SHARED = Path("/var/tmp" if os.geteuid() == 0 else tempfile.gettempdir())
@@ -83,3 +84,19 @@ def certificates() -> tuple[str, ...]:
     if os.path.exists(_BUNDLE):
         return ("--secret", f"id=ca,src={_BUNDLE}")
     return ()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A registry without passwords and TLS, as everybody takes one on loopback."""
+    with registry(tmp_path_factory.mktemp("registry")) as found:
+        yield found
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Lamina]:
+    """Lamina with an empty store."""
+    command = Lamina(tmp_path, tmp_path / "other" / "store")
+    yield command
+    command.end()
+    assert command.left_behind() == []

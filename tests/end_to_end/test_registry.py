@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,29 +12,13 @@ from pathlib import Path
 import pytest
 
 from lamina.oci.digest import Digest
-from tests.end_to_end.bases import Lamina, interrupt, project
+from tests.end_to_end.bases import Lamina, interrupt, project, tagged
 from tests.end_to_end.test_exchange import Podman, call
 from tests.oci.registry.server import Answer, Asked, Handle, Server, forward
 from tests.registries import PASSWORD, USER, Authority, manifest_digest, registry
 
 SAY = ("cat", "/data/inner/file")
 SAID = "from the image\n"
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A registry without passwords and TLS, as everybody takes one on loopback."""
-    with registry(tmp_path_factory.mktemp("registry")) as found:
-        yield found
-
-
-@pytest.fixture
-def other(tmp_path: Path) -> Iterator[Lamina]:
-    """Lamina with an empty store."""
-    command = Lamina(tmp_path, tmp_path / "other" / "store")
-    yield command
-    command.end()
-    assert command.left_behind() == []
 
 
 @pytest.fixture
@@ -232,9 +215,9 @@ def test_what_is_built_for_two_machines_is_pushed_as_one(
 
 def test_the_worst_network(lamina: Lamina, other: Lamina, address: str) -> None:
     """Push and pull through a proxy that breaks everything once."""
-    lamina.run("push", "-q", _tagged(lamina, address, "plain"))
+    lamina.run("push", "-q", tagged(lamina, address, "plain"))
     with Server(_bad(address)) as server:
-        lamina.run("push", _tagged(lamina, server.address, "bad"))
+        lamina.run("push", tagged(lamina, server.address, "bad"))
     assert manifest_digest(address, "bad", "1") == manifest_digest(
         address, "plain", "1"
     )
@@ -242,11 +225,6 @@ def test_the_worst_network(lamina: Lamina, other: Lamina, address: str) -> None:
         other.run("pull", f"{server.address}/bad:1")
         assert any(a.headers.get("range") for a in server.asked)
     other.check()
-
-
-def _tagged(lamina: Lamina, address: str, name: str) -> str:
-    lamina.run("tag", "busybox", f"{address}/{name}:1")
-    return f"{address}/{name}:1"
 
 
 def _bad(address: str) -> Handle:
@@ -291,7 +269,7 @@ def _send_half(address: str, asked: Asked) -> None:
 def test_a_pull_that_is_killed_leaves_nothing(
     lamina: Lamina, other: Lamina, address: str
 ) -> None:
-    lamina.run("push", "-q", _tagged(lamina, address, "killed"))
+    lamina.run("push", "-q", tagged(lamina, address, "killed"))
     inner = forward(address)
 
     def slow(asked: Asked) -> Answer:
@@ -319,7 +297,7 @@ def test_a_pull_that_is_killed_leaves_nothing(
 def test_two_pulls_at_once_share_their_layers(
     lamina: Lamina, other: Lamina, address: str
 ) -> None:
-    lamina.run("push", "-q", _tagged(lamina, address, "shared"))
+    lamina.run("push", "-q", tagged(lamina, address, "shared"))
     inner = forward(address)
 
     def slow(asked: Asked) -> Answer:
@@ -340,92 +318,6 @@ def test_two_pulls_at_once_share_their_layers(
     assert len(layers) == len(set(layers)) == 2
 
 
-@pytest.mark.root("it asks dockerd")
-def test_copies_without_the_store(lamina: Lamina, address: str, tmp_path: Path) -> None:
-    lamina.run("push", "-q", _tagged(lamina, address, "copied"))
-    digest = manifest_digest(address, "copied", "1")
-    layout = tmp_path / "layout"
-    lamina.run("copy", "-q", f"docker://{address}/copied:1", f"oci:{layout}:one")
-    call(
-        *("skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci:{layout}:one"),
-        f"docker://{address}/from-layout:1",
-    )
-    assert manifest_digest(address, "from-layout", "1") == digest
-    archive = tmp_path / "docker.tar"
-    target = f"docker-archive:{archive}:{address}/copied:2"
-    lamina.run("copy", "-q", f"docker://{address}/copied:1", target)
-    try:
-        assert f"{address}/copied:2" in call("docker", "load", "-i", str(archive))
-        listed = call("docker", "image", "inspect", f"{address}/copied:2")
-        assert json.loads(listed)[0]["Id"] == lamina.inspect("busybox")["Id"]
-    finally:
-        subprocess.run(
-            ["docker", "rmi", "-f", f"{address}/copied:2"],
-            capture_output=True,
-            check=False,
-        )
-
-
-def test_an_index_goes_everywhere_and_back(
-    lamina: Lamina, other: Lamina, address: str, tmp_path: Path
-) -> None:
-    """Registry, store, layout: two platforms under one name, and one digest."""
-    folder = project(lamina.place / "both", "FROM scratch\nCOPY Recipe /\n")
-    name, layout = f"{address}/both:1", tmp_path / "layout"
-    platforms = ("--platform", "linux/amd64,linux/arm64")
-    lamina.run("build", *platforms, "--push", "-t", name, folder)
-    digest = manifest_digest(address, "both", "1")
-
-    assert f"Digest: {digest}" in other.run("pull", "--all-platforms", name).out
-    both = ["linux/amd64", "linux/arm64"]
-    listed = other.inspect(name)["Manifests"]
-    assert [m["ImageData"]["Platform"] for m in listed] == both
-    other.run("tag", name, f"{address}/both:2")
-    other.run("push", "-q", f"{address}/both:2")
-    assert manifest_digest(address, "both", "2") == digest
-
-    # By way of an empty store, and of a layout; Skopeo agrees on what it is.
-    third = Lamina(tmp_path, tmp_path / "third" / "store")
-    third.run("copy", "-q", f"docker://{name}", "store:mine")
-    third.run("copy", "-q", "store:mine", f"docker://{address}/both:3")
-    assert manifest_digest(address, "both", "3") == digest
-    copied = third.run("copy", "-q", f"docker://{name}", f"oci:{layout}:one").out
-    assert copied.strip() == digest
-    call(
-        *("skopeo", "copy", "-q", "--all", "--dest-tls-verify=false"),
-        *(f"oci:{layout}:one", f"docker://{address}/both:4"),
-    )
-    assert manifest_digest(address, "both", "4") == digest
-    third.run("copy", "-q", f"oci:{layout}:one", "store:again")
-    assert third.inspect("again")["Id"] == third.inspect("mine")["Id"]
-
-    # One of them is what it is alone.
-    arm = ("--platform", "linux/arm64")
-    for target in (f"docker://{address}/arm:1", f"oci:{layout}:arm", "store:arm"):
-        third.run("copy", "-q", *arm, f"docker://{name}", target)
-    assert third.inspect("arm")["Architecture"] == "arm64"
-    third.run("copy", "-q", *arm, "store:mine", f"docker://{address}/arm:2")
-    arms = {manifest_digest(address, "arm", tag) for tag in ("1", "2")}
-    assert len(arms) == 1
-    (listed,) = (
-        entry
-        for entry in json.loads((layout / "index.json").read_text())["manifests"]
-        if entry["annotations"]["org.opencontainers.image.ref.name"] == "arm"
-    )
-    assert {listed["digest"]} == arms
-
-
-def test_a_copy_out_of_the_store(lamina: Lamina, address: str, tmp_path: Path) -> None:
-    lamina.run("copy", "-q", "store:busybox", f"docker://{address}/store:1")
-    layout, archive = tmp_path / "layout", tmp_path / "busybox.tar"
-    said = lamina.run("copy", "-q", "store:busybox", f"oci:{layout}:1").out
-    assert said.strip() == manifest_digest(address, "store", "1")
-    lamina.run("copy", "-q", "store:busybox", f"docker-archive:{archive}:app:1")
-    assert "app:1" in call("skopeo", "list-tags", f"docker-archive:{archive}")
-    lamina.run("copy", "-q", f"docker-archive:{archive}", "store:back")
-    assert lamina.inspect("back")["Id"] == lamina.inspect("busybox")["Id"]
-
-
 def test_every_tag_of_a_repository(lamina: Lamina, other: Lamina, address: str) -> None:
     folder = project(lamina.place / "tags", "FROM scratch\nCOPY Recipe /\n")
     for number in (1, 2, 3):
@@ -440,7 +332,7 @@ def test_every_tag_of_a_repository(lamina: Lamina, other: Lamina, address: str) 
 
 
 def test_by_digest(lamina: Lamina, other: Lamina, address: str) -> None:
-    lamina.run("push", "-q", _tagged(lamina, address, "digests"))
+    lamina.run("push", "-q", tagged(lamina, address, "digests"))
     digest = manifest_digest(address, "digests", "1")
     name = f"{address}/digests@{digest}"
     assert f"Digest: {digest}" in other.run("pull", name).out
@@ -455,7 +347,7 @@ def test_by_digest(lamina: Lamina, other: Lamina, address: str) -> None:
 def test_when_an_image_to_run_is_pulled(
     lamina: Lamina, other: Lamina, address: str
 ) -> None:
-    name = _tagged(lamina, address, "when")
+    name = tagged(lamina, address, "when")
     lamina.run("push", "-q", name)
     ran = ("--rm", "--network", "none")
     refused = other.run("run", *ran, "--pull=never", name, "true", code=125).err

@@ -1,4 +1,4 @@
-"""A root between files that must not change."""
+"""A root between files that must not change, and a store."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lamina.oci.store.store import Store
 from tests.oci.tars import (
     tree,
 )
@@ -24,3 +25,10 @@ def root(tmp_path: Path) -> Iterator[Path]:
     yield place
     after = {k: v for k, v in tree(tmp_path).items() if b"root" not in k}
     assert after == before
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store.open(str(tmp_path / "store"))
+    yield opened
+    opened.close()

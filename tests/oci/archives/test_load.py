@@ -9,21 +9,18 @@ import json
 import os
 import tarfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lamina.errors import LaminaError
-from lamina.oci.archives.load import Loaded, load, load_base
-from lamina.oci.errors import DigestMismatch, InvalidArchive, InvalidImage, NotFound
+from lamina.oci.archives.load import load
 from lamina.oci.platforms import parse_platform
-from lamina.oci.store.check import check
 from lamina.oci.store.store import Store
+from tests.oci.archives.loads import ONE, TWO, content, load_tar, put
 from tests.oci.image_archives import (
     OCI,
     Files,
-    changed,
     config,
     descriptor,
     digest,
@@ -32,31 +29,6 @@ from tests.oci.image_archives import (
     tar,
     write_folder,
 )
-
-ONE = tar({"etc/name": b"one", "bin/sh": b"x" * 5000})
-TWO = tar({"etc/other": b"two"})
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store.open(str(tmp_path / "store"))
-    yield opened
-    opened.close()
-
-
-def put(tmp_path: Path, data: bytes) -> str:
-    path = tmp_path / "archive"
-    path.write_bytes(data)
-    return str(path)
-
-
-def load_tar(store: Store, tmp_path: Path, files: Files) -> tuple[Loaded, ...]:
-    return load(store, put(tmp_path, tar(files)))
-
-
-def content(store: Store, loaded: Loaded, number: int, name: str) -> bytes:
-    path = store.layer_path(loaded.image.layers[number])
-    return Path(path, name).read_bytes()
 
 
 @pytest.mark.parametrize("make", [docker_archive, layout])
@@ -201,180 +173,6 @@ def test_all_platforms_are_loaded_or_the_one_that_is_asked_for(
     assert store.resolve_id("q.io/app:1", "linux/arm64") is None
 
 
-# Bases of recipes
-
-
-def test_a_base_from_a_layout_by_tag(store: Store, tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "layout", layout(ONE, names=("v1", "v2")))
-    image = load_base(store, "oci-layout", f"{folder}:v2")
-    assert image.id == digest(config(ONE))
-    assert store.references() == {}
-
-
-def test_a_base_from_a_layout_by_digest(store: Store, tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "layout", layout(ONE, names=("v1",)))
-    listed = json.loads((tmp_path / "layout/index.json").read_text())["manifests"]
-    image = load_base(store, "oci-layout", f"{folder}@{listed[0]['digest']}")
-    assert image.id == digest(config(ONE))
-    with pytest.raises(NotFound):
-        load_base(store, "oci-layout", f"{folder}@sha256:{'0' * 64}")
-
-
-def test_a_base_from_an_archive(store: Store, tmp_path: Path) -> None:
-    path = put(tmp_path, tar(docker_archive(ONE)))
-    for place in (path, f"{path}:app:1"):
-        assert load_base(store, "docker-archive", place).id == digest(config(ONE))
-
-
-def test_a_base_that_is_not_there(store: Store, tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "layout", layout(ONE, names=("v1",)))
-    with pytest.raises(NotFound) as caught:
-        load_base(store, "oci-layout", f"{folder}:v9")
-    assert caught.value.hint == "It has v1."
-    with pytest.raises(InvalidArchive, match="cannot be read"):
-        load_base(store, "oci-layout", str(tmp_path / "nowhere"))
-    with pytest.raises(InvalidArchive, match=r"no manifest\.json"):
-        load_base(store, "docker-archive", str(folder))
-
-
-# Bad input
-
-
-def with_blob(files: Files, old: bytes, new: bytes) -> Files:
-    """The layout with another content under a blob's name."""
-    return {**files, f"blobs/sha256/{digest(old)[7:]}": new}
-
-
-MANIFEST = "manifest.json"
-SQUEEZED = gzip.compress(ONE)
-BAD: dict[str, tuple[Files, type[LaminaError]]] = {
-    "nothing": ({"readme": b""}, InvalidArchive),
-    "config of another digest": (
-        {
-            **docker_archive(ONE),
-            f"{digest(config(ONE))[7:]}.json": config(ONE) + b" ",
-        },
-        DigestMismatch,
-    ),
-    "layer of another digest": (
-        {**docker_archive(ONE), "0/layer.tar": TWO},
-        DigestMismatch,
-    ),
-    "missing layer": (
-        {n: d for n, d in docker_archive(ONE).items() if n != "0/layer.tar"},
-        InvalidArchive,
-    ),
-    "missing config": (
-        changed(docker_archive(ONE), MANIFEST, Config="x.json"),
-        InvalidArchive,
-    ),
-    "layer outside": (
-        changed(docker_archive(ONE), MANIFEST, Layers=["../../etc/passwd"]),
-        InvalidArchive,
-    ),
-    "layer at an absolute path": (
-        changed(docker_archive(ONE), MANIFEST, Layers=["/etc/passwd"]),
-        InvalidArchive,
-    ),
-    "fewer layers than the config": (
-        changed(docker_archive(ONE, TWO), MANIFEST, Layers=["0/layer.tar"]),
-        InvalidImage,
-    ),
-    "null layers": (changed(docker_archive(ONE), MANIFEST, Layers=None), InvalidImage),
-    "numbers for names": (
-        changed(docker_archive(ONE), MANIFEST, Layers=[3]),
-        InvalidImage,
-    ),
-    "a name that is none": (
-        changed(docker_archive(ONE), MANIFEST, RepoTags=["../x"]),
-        LaminaError,
-    ),
-    "huge manifest": (
-        {**docker_archive(ONE), MANIFEST: b" " * (5 << 20)},
-        InvalidArchive,
-    ),
-    "empty manifest": ({**docker_archive(ONE), MANIFEST: b"[]"}, InvalidImage),
-    "manifest of nulls": ({**docker_archive(ONE), MANIFEST: b"[null]"}, InvalidImage),
-    "no tar in a layer": (
-        {**docker_archive(ONE), "0/layer.tar": b"x" * 2000},
-        InvalidArchive,
-    ),
-    "a link that leaves": (
-        docker_archive(tar({"../../escaped": b"x"})),
-        InvalidArchive,
-    ),
-    "blob of another digest": (
-        with_blob(layout(ONE, blobs=(SQUEEZED,)), SQUEEZED, gzip.compress(ONE, 1)),
-        DigestMismatch,
-    ),
-    "cut blob": (
-        with_blob(layout(ONE, blobs=(SQUEEZED,)), SQUEEZED, SQUEEZED[:-9]),
-        InvalidArchive,
-    ),
-    "config changed in a layout": (
-        with_blob(layout(ONE), config(ONE), config(TWO)),
-        DigestMismatch,
-    ),
-    "an index that is an image": (
-        changed(layout(ONE), "index.json", layers=[], config={}),
-        InvalidImage,
-    ),
-    "an empty index": (
-        changed(layout(ONE), "index.json", manifests=[]),
-        InvalidArchive,
-    ),
-    "another layout": (
-        changed(layout(ONE), "oci-layout", imageLayoutVersion="2.0.0"),
-        InvalidImage,
-    ),
-}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_a_bad_archive_changes_no_name_and_leaves_nothing(
-    store: Store, tmp_path: Path, name: str
-) -> None:
-    (before,) = load_tar(store, tmp_path, docker_archive(TWO))
-    files, error = BAD[name]
-    with pytest.raises(error) as caught:
-        load_tar(store, tmp_path, files)
-    assert caught.value.message
-    assert [row.id for row in store.images()] == [before.image.id]
-    assert store.references() == {"docker.io/library/app:1": before.image.id}
-    assert os.listdir(f"{store.root}/tmp") == []
-    assert not (tmp_path / "escaped").exists()
-
-
-@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
-def test_a_cut_archive(store: Store, tmp_path: Path, share: float) -> None:
-    data = tar(docker_archive(ONE, TWO)).rstrip(b"\0")
-    with pytest.raises((InvalidArchive, InvalidImage)):
-        load(store, put(tmp_path, data[: int(len(data) * share)]))
-    assert store.images() == ()
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"", "holds no image"),
-        (b"PK\x03\x04" + b"z" * 5000, "archive"),
-        (gzip.compress(b"not a tar" * 100), "archive"),
-        (gzip.compress(tar(docker_archive(ONE)))[:-20], "cut"),
-    ],
-    ids=["empty", "zip", "gzip of text", "cut gzip"],
-)
-def test_what_is_no_archive(
-    store: Store, tmp_path: Path, data: bytes, message: str
-) -> None:
-    with pytest.raises(InvalidArchive, match=message):
-        load(store, put(tmp_path, data))
-
-
-def test_a_file_that_is_not_there(store: Store) -> None:
-    with pytest.raises(InvalidArchive, match="No such file"):
-        load(store, "/nowhere/archive.tar")
-
-
 def test_two_at_once_load_the_same_image(tmp_path: Path) -> None:
     path = put(tmp_path, tar(docker_archive(ONE, TWO)))
     root = str(tmp_path / "store")
@@ -397,44 +195,3 @@ def test_two_at_once_load_the_same_image(tmp_path: Path) -> None:
         thread.join()
     assert errors == []
     assert len(os.listdir(f"{root}/layers")) == 2
-
-
-NAME = b"one\n"
-MEMBER = tar({"etc/name": NAME}).rstrip(b"\0")
-
-
-@pytest.mark.parametrize(
-    "layer",
-    [
-        b"",
-        bytes(512),
-        bytes(1024),
-        MEMBER + bytes(-len(MEMBER) % 512),
-        MEMBER + bytes(-len(MEMBER) % 512 + 512),
-        # Without padding.
-        MEMBER,
-    ],
-    ids=["nothing", "one block", "two blocks", "no end", "half an end", "no padding"],
-)
-@pytest.mark.parametrize("kind", ["docker", "layout"])
-def test_a_layer_without_its_end_is_what_its_digest_says(
-    store: Store, tmp_path: Path, layer: bytes, kind: str
-) -> None:
-    """As docker, podman and skopeo take them, and given back byte for byte."""
-    files = docker_archive(ONE, layer) if kind == "docker" else layout(ONE, layer)
-    (loaded,) = load_tar(store, tmp_path, files)
-    if MEMBER in layer:
-        assert content(store, loaded, 1, "etc/name") == NAME
-    written: list[bytes] = []
-    store.layer_tar(loaded.image.config.diff_ids[1], written.append)
-    assert b"".join(written) == layer
-    assert check(store).faults == ()
-
-
-@pytest.mark.parametrize("length", [100, 511, 513, 515])
-def test_a_layer_that_is_cut_in_a_member(
-    store: Store, tmp_path: Path, length: int
-) -> None:
-    with pytest.raises(InvalidArchive, match="cut"):
-        load_tar(store, tmp_path, docker_archive(ONE, MEMBER[:length]))
-    assert store.images() == ()

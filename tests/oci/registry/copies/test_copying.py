@@ -36,7 +36,7 @@ from lamina.oci.store.store import Store
 from tests.oci.image_archives import OCI, digest, docker_archive, tar, write_folder
 from tests.oci.registry.images import ONE, TWO, add_image, gzipped, index
 from tests.oci.registry.server import Answer, Asked, Registry, Server
-from tests.oci.registry.transfers.test_push import signature
+from tests.oci.registry.transfers.test_referrers import signature
 
 
 class Bench:
