@@ -119,7 +119,7 @@ def check_address(text: str, version: int) -> str:
     family = _socket.AF_INET6 if version == 6 else _socket.AF_INET
     try:
         return _socket.inet_ntop(family, _socket.inet_pton(family, text))
-    except OSError:
+    except (OSError, UnicodeEncodeError):
         raise NetworkError(f"{text!r} is no IPv{version} address.") from None
 
 

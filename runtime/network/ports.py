@@ -91,7 +91,7 @@ def _address(text: str, host_ip: str) -> str:
     for family in (_socket.AF_INET, _socket.AF_INET6):
         try:
             packed = _socket.inet_pton(family, host_ip)
-        except OSError:
+        except (OSError, UnicodeEncodeError):
             continue
         return "" if packed == bytes(4) else _socket.inet_ntop(family, packed)
     if host_ip:

@@ -142,7 +142,7 @@ def _family(address: str) -> int | None:
     for family in (_socket.AF_INET, _socket.AF_INET6):
         try:
             _socket.inet_pton(family, address)
-        except OSError:
+        except (OSError, UnicodeEncodeError):
             continue
         return int(family)
     return None

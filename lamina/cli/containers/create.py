@@ -101,6 +101,7 @@ def find_image(
 ) -> Image:
     """The image to run, from the store or its registry, for `platform` ("": this
     machine's, if there are several); raises LaminaError."""
+    pull = pull or _WHEN[1]
     if pull not in _WHEN:
         raise RunUsage(f"--pull is one of {', '.join(_WHEN)}, not {pull!r}.")
     if platform:

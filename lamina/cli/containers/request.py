@@ -96,7 +96,7 @@ def options_of(arguments: argparse.Namespace) -> Options:
         oom_score_adj=_oom_score(arguments.oom_score_adj),
         stop_timeout=integer(arguments.stop_timeout, "--stop-timeout"),
         restart=amounts.restart_policy(arguments.restart or "no"),
-        **log_options(arguments.log_driver, arguments.log_opt),
+        **log_options(arguments.log_driver or "json-file", arguments.log_opt),
     )
 
 
@@ -171,7 +171,7 @@ def _check_address(text: str) -> None:
     for family in (_socket.AF_INET, _socket.AF_INET6):
         try:
             _socket.inet_pton(family, text)
-        except OSError:
+        except (OSError, UnicodeEncodeError):
             continue
         return
     raise RunUsage(f"{text!r} for --dns is not an IP address.")

@@ -49,12 +49,12 @@ def swap(text: str) -> int:
 
 
 def cpus(text: str) -> int:
-    """`1.5` CPUs in 10^-9 of one; "" is 0."""
+    """`1.5` CPUs in 10^-9 of one; "" and `0` are no limit."""
     try:
         amount = round(float(text or 0) * 1_000_000_000)
     except (ValueError, OverflowError):
         amount = -1
-    if not 0 <= amount < _MOST or (text and amount < 10_000_000):
+    if not 0 <= amount < _MOST or 0 < amount < 10_000_000:
         raise RunUsage(
             f"Invalid number of CPUs {text!r}.", hint="From 0.01 on, as in 1.5."
         )

@@ -86,7 +86,7 @@ def images(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.tree:
         print_tree(listed)
         return 0
-    if arguments.quiet:
+    if arguments.quiet and arguments.format in ("", "table"):
         ids = dict.fromkeys(entry.row.id for entry in listed)
         for identity in ids:
             print(identity if arguments.no_trunc else identity.short)

@@ -52,7 +52,7 @@ def _list(arguments: argparse.Namespace, settings: Settings) -> int:
             row["ID"] = row["ID"] if arguments.no_trunc else row["ID"][:_SHORT]
             labels = sorted(row.pop("labels").items())
             row["Labels"] = ",".join(f"{key}={given}" for key, given in labels)
-        if arguments.quiet:
+        if arguments.quiet and arguments.format in ("", "table"):
             for row in rows:
                 print(row["ID"])
             return 0

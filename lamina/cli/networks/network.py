@@ -69,7 +69,7 @@ def _create(arguments: argparse.Namespace, settings: Settings) -> int:
     with told():
         _check(arguments)
         request = Request(
-            subnets=tuple(arguments.subnet),
+            subnets=tuple(filter(None, arguments.subnet)),
             gateways=tuple(arguments.gateway),
             pools=tuple(arguments.ip_range),
             reserved=tuple(arguments.aux_address),
@@ -95,7 +95,7 @@ def _create(arguments: argparse.Namespace, settings: Settings) -> int:
 def _check(arguments: argparse.Namespace) -> None:
     from lamina.runtime.errors import NetworkError
 
-    if arguments.driver != "bridge":
+    if arguments.driver not in ("", "bridge"):
         raise NetworkError(
             f"There is no network driver {arguments.driver!r}.",
             hint="bridge; `--network host` and `--network none` need no network.",

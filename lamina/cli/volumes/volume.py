@@ -55,7 +55,7 @@ def _create(arguments: argparse.Namespace, settings: Settings) -> int:
     from lamina.cli.formats.labels import pairs
     from lamina.runtime.volumes import driver, stored
 
-    if arguments.driver != stored.DRIVER:
+    if arguments.driver not in ("", stored.DRIVER):
         raise stored.VolumeError(
             f"There is no volume driver {arguments.driver!r}.", hint="local."
         )
@@ -105,7 +105,7 @@ def _list(arguments: argparse.Namespace, settings: Settings) -> int:
 
     filters = parse_filters(arguments.filter, _FILTERS)
     found = _matching(settings, filters)
-    if arguments.quiet:
+    if arguments.quiet and arguments.format in ("", "table"):
         for volume in found:
             print(volume.name)
         return 0

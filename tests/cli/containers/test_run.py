@@ -78,6 +78,10 @@ def test_no_image_is_1(words: tuple[str, ...]) -> None:
         ("--network", "app", "--mac-address", "01:02:03:04:05:06"),
         ("--network-alias", "x"),
         ("--dns", "example.org"),
+        # Bytes that are no text.
+        ("--dns", "\udcff"),
+        ("--network", "app", "--ip", "\udcff"),
+        ("-p", "\udcff:80:80"),
         ("--memory", "1k"),
         ("--cpus", "-1"),
         ("--cpus", "x"),
@@ -207,7 +211,9 @@ def test_the_last_limit_of_a_kind_counts() -> None:
 
 def test_words_that_say_what_is_so_anyway() -> None:
     words = ("--rm", "--restart", "", "--isolation", "default", "--userns", "host")
-    assert options_from(parsed(*words, "b")).restart == "no"
+    more = ("--cpus", "0", "--log-driver", "")
+    found = options_from(parsed(*words, *more, "b"))
+    assert (found.restart, found.nano_cpus, found.log_driver) == ("no", 0, "json-file")
 
 
 def test_an_unknown_log_option_is_told_the_known_ones() -> None:

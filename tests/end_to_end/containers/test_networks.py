@@ -91,6 +91,12 @@ def test_made_listed_shown_and_removed(lamina: Machine) -> None:
     assert b"network app not found" in done.stderr and b"pre-defined" in done.stderr
 
 
+def test_empty_words_ask_for_nothing(lamina: Machine) -> None:
+    lamina("network", "create", "-d", "", "--subnet", "", "app")
+    words = ("network", "ls", "-q", "-f", "type=custom", "--format", "{{.Name}}")
+    assert lamina.out(*words) == "app"
+
+
 def test_a_container_in_use_keeps_its_network(lamina: Machine) -> None:
     lamina("network", "create", "app")
     lamina("run", "-d", "--name", "web", "--network", "app", *SLEEP)

@@ -20,8 +20,10 @@ def test_made_listed_shown_and_removed(lamina: Machine) -> None:
         "volume", "create", "--label", "of=test", "--label", "bare", "data"
     )
     assert made == "data"
-    nameless = lamina.out("volume", "create")
+    # A script's empty variable is no driver.
+    nameless = lamina.out("volume", "create", "-d", "")
     assert len(nameless) == 64
+    assert lamina.out("volume", "ls", "-q", "--format", "{{.Driver}}") == "local\nlocal"
     assert lamina.out("volume", "ls", "-q").split() == sorted(["data", nameless])
     assert lamina.out(
         "volume", "ls", "-f", "label=of=test", "--format", "{{.Name}}"

@@ -71,7 +71,9 @@ def test_added_hosts(text: str, host: tuple[str, str]) -> None:
     assert parse_host(text, "10.201.0.1") == host
 
 
-@pytest.mark.parametrize("text", ["", "db", ":10.0.0.5", "db:", "db:nowhere"])
+@pytest.mark.parametrize(
+    "text", ["", "db", ":10.0.0.5", "db:", "db:nowhere", "db:\udcff"]
+)
 def test_what_is_no_added_host(text: str) -> None:
     with pytest.raises(NetworkError, match="NAME:ADDRESS"):
         parse_host(text)
