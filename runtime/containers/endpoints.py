@@ -101,13 +101,12 @@ def check_alias(text: str) -> str:
 
 
 def check_group(text: str) -> str:
-    """A name that a group may have, a label of DNS or "" ; raises NetworkError."""
-    if text and not (
-        len(text) <= _LONGEST_GROUP and text[0].isalnum() and _GROUP.issuperset(text)
-    ):
+    """A name that a group may have, or ""; raises NetworkError."""
+    if not _GROUP.issuperset(text) or text[:1] == "." or len(text) > _LONGEST_GROUP:
         raise NetworkError(
             f"{text!r} is no name for a group of containers.",
-            hint=f"It is of [a-zA-Z0-9_.-], {_LONGEST_GROUP} at most.",
+            hint=f"It is of [a-zA-Z0-9_.-], {_LONGEST_GROUP} at most, and begins with "
+            "no dot.",
         )
     return text
 

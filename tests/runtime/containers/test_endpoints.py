@@ -13,9 +13,10 @@ def test_what_is_asked_of_a_network_is_read_and_written() -> None:
     asked = Settings("app", ("www", "w3"), "10.0.0.9", group="web")
     assert parse(text) == asked and asked.text() == text
     assert parse("app") == Settings("app")
+    assert parse("name=app,group=_web-1.x").group == "_web-1.x"
 
 
-@pytest.mark.parametrize("name", ["a/b", ".web", "-", "web web", "w" * 64, "ä"])
+@pytest.mark.parametrize("name", ["a/b", ".web", "..", "web web", "w" * 64, "ä"])
 def test_a_group_has_a_name_that_others_can_say(name: str) -> None:
     with pytest.raises(NetworkError, match="no name for a group"):
         parse(f"name=app,group={name}")
