@@ -8,6 +8,7 @@ the file. No transaction is held while a step runs.
 from __future__ import annotations
 
 import _thread
+import errno
 import os
 
 from lamina.oci.errors import StoreError
@@ -111,14 +112,32 @@ class Index:
 
     def __init__(self, path: str, patience: float = 30) -> None:
         self._lock = _thread.RLock()
+        self._path = path
         try:
-            self._connection = sqlite3.connect(
-                path, timeout=patience, isolation_level=None, check_same_thread=False
-            )
-            self._prepare()
+            self._open(path, patience)
+        except sqlite3.Error as error:
+            if not _is_read_only(path):
+                raise _translated(error, path) from error
+            self._open_read_only(path, patience)
+
+    def _open(self, path: str, patience: float, uri: bool = False) -> None:
+        self._connection = sqlite3.connect(
+            path,
+            timeout=patience,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=uri,
+        )
+        self._prepare()
+
+    def _open_read_only(self, path: str, patience: float) -> None:
+        """On a disk that cannot be written: nobody changes the file, and there are none
+        of those that its readers share."""
+        quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+        try:
+            self._open(f"file:{quoted}?mode=ro&immutable=1", patience, uri=True)
         except sqlite3.Error as error:
             raise _translated(error, path) from error
-        self._path = path
 
     def _prepare(self) -> None:
         run = self._connection.execute
@@ -218,6 +237,11 @@ def _translated(error: sqlite3.Error, path: str) -> StoreError:
             hint="Is there a quota, or a limit of files' sizes (`ulimit -f`)? `dmesg` "
             "may know more of the disk.",
         )
+    if _is_read_only(path):
+        return StoreError(
+            f"The store {os.path.dirname(path)} is on a disk that is read-only.",
+            hint="A kernel mounts a disk read-only that has failed: see `dmesg`.",
+        )
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreError(
             f"Another process has the store's index {path} locked.",
@@ -239,3 +263,13 @@ def _is_full(path: str) -> bool:
     except OSError:
         return False
     return found.f_bavail * found.f_frsize < _ROOM
+
+
+def _is_read_only(path: str) -> bool:
+    """Whether nobody can write to the disk; one that failed says it to who tries."""
+    folder = os.path.dirname(path)
+    try:
+        os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        return error.errno == errno.EROFS
+    return False

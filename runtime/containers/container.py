@@ -7,6 +7,7 @@ containers calls `collect` first, so that what a dead keeper held is given back.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 
@@ -284,20 +285,30 @@ def _discard_volume(store: Store, name: str) -> None:
 
 
 def collect(store: Store) -> None:
-    """Give back what dead keepers held; remove what was to be removed at exit."""
-    root = store.root
-    with contextlib.suppress(FileNotFoundError):
-        for identity in os.listdir(f"{root}/live"):
+    """Give back what dead keepers held; remove what was to be removed at exit.
+
+    On a disk that is read-only that waits: what lives can be seen, and stopped.
+    """
+    try:
+        for identity in os.listdir(f"{store.root}/live"):
             _collect_one(store, identity)
-        places = os.listdir(f"{root}/containers")
-        hidden = any(name.startswith(".") for name in places)
-        # Each has one name, which is claimed before its place is made.
-        nameless = len(os.listdir(f"{root}/names")) > len(places)
-        pins = store.index.rows("SELECT DISTINCT owner FROM pin")
-        if hidden or nameless or any(_is_idle(root, owner) for (owner,) in pins):
-            # Half made or half removed; whoever is at it holds the lock.
-            with state.locked(root):
-                _sweep(store)
+        _collect_halves(store)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.EROFS):
+            raise
+
+
+def _collect_halves(store: Store) -> None:
+    root = store.root
+    places = os.listdir(f"{root}/containers")
+    hidden = any(name.startswith(".") for name in places)
+    # Each has one name, which is claimed before its place is made.
+    nameless = len(os.listdir(f"{root}/names")) > len(places)
+    pins = store.index.rows("SELECT DISTINCT owner FROM pin")
+    if hidden or nameless or any(_is_idle(root, owner) for (owner,) in pins):
+        # Half made or half removed; whoever is at it holds the lock.
+        with state.locked(root):
+            _sweep(store)
 
 
 def _sweep(store: Store) -> None:

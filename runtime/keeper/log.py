@@ -117,13 +117,22 @@ class LogWriter:
             while done < len(data):
                 done += os.write(self._file, data[done:])
         except OSError:
-            # A full disk: the container goes on, and so do its readers.
-            done = data.rfind(b"\n", 0, done) + 1
-            os.ftruncate(self._file, self._size + done)
+            # A full disk, or one that failed and is read-only: the container goes on,
+            # and so do its readers.
+            whole = data.rfind(b"\n", 0, done) + 1
+            if done > whole:
+                self._cut(self._size + whole)
+            done = whole
         self._size += done
         written = data.count(b"\n", 0, done)
         # The line that tells of the lost ones is no record.
         self._lost = len(lines) - written if written else told + len(lines) - bool(told)
+
+    def _cut(self, size: int) -> None:
+        try:  # noqa: SIM105 (contextlib is an import)
+            os.ftruncate(self._file, size)
+        except OSError:
+            pass
 
     def _rotate(self) -> None:
         """Begin a new file; while there can be none, go on in this one."""

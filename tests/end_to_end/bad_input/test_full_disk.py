@@ -246,3 +246,34 @@ def test_what_frees_room_works_where_no_file_can_be_made(lamina: Lamina) -> None
     assert lines[1:4] == ["0", "1", "1"], done
     assert lines[-1].endswith("all is well"), done
     assert done.code == 0, done
+
+
+FAILED = """
+truncate -s 64M disk && mkfs.ext4 -q disk && mkdir failed || exit 9
+mount -o loop,errors=remount-ro disk failed || exit 9
+export LAMINA_ROOT=$PWD/failed/store
+$LAMINA load -q -i busybox.tar >/dev/null || exit 8
+run="$LAMINA run -d --network none"
+$run --name talks busybox sh -c 'while :; do echo x; sleep 0.05; done' >/dev/null
+$run --name sleeps busybox sleep 1000 >/dev/null
+sleep 0.3
+mount -o remount,abort failed || exit 7
+sleep 1
+$LAMINA ps -a --format '{{.Names}} {{.Status}}' | sed 's/ [0-9L].*//'
+$LAMINA logs --tail 1 talks; $LAMINA images -q | wc -l
+$LAMINA tag busybox more; $LAMINA create busybox; $LAMINA build -q app
+$LAMINA stop -t 0 talks; $LAMINA kill sleeps; $LAMINA ps -q | wc -l
+"""
+
+
+@pytest.mark.root("a disk that fails")
+def test_a_disk_that_failed_and_is_read_only(lamina: Lamina, tmp_path: Path) -> None:
+    """What runs goes on, is seen, and can be stopped; what would write says why not."""
+    lamina.run("save", "-o", "busybox.tar", "busybox")
+    project(tmp_path / "app", "FROM busybox\nRUN echo > /a\n")
+    done = Small(lamina, "1m").run(FAILED)
+    lines = done.out.splitlines()
+    assert lines == ["sleeps Up", "talks Up", "x", "1", "talks", "sleeps", "0"], done
+    said = [line for line in done.err.splitlines() if line.startswith("lamina: ")]
+    assert len(said) == 3 and all("ead-only" in line for line in said), done
+    assert "is on a disk that is read-only" in done.err

@@ -95,3 +95,14 @@ def test_a_full_disk_loses_lines_whole_and_says_how_many(tmp_path: Path) -> None
     assert 0 < len(kept) < 400
     assert sum(line.get("lost", 0) for line in lines) == 400 - len(kept)
     assert lines[-1]["log"] == "after\n"
+
+
+def test_a_disk_that_takes_nothing_any_more_ends_nobody(tmp_path: Path) -> None:
+    """It failed, and the kernel has mounted it read-only: neither written nor cut."""
+    log = LogWriter(f"{tmp_path}/log")
+    log.write("stdout", b"one\n")
+    os.close(log._file)
+    log._file = os.open(tmp_path / "log", os.O_RDONLY)
+    log.write("stdout", b"two\nthree\n")
+    log.close()
+    assert records(tmp_path / "log") == [("stdout", "one\n")]
