@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from functools import partial
 
 from lamina.builder.watch.changes import Changes
 from lamina.builder.watch.contents import Contents
@@ -163,10 +164,13 @@ class Watching:
 
     def _restart(self, service: Service) -> None:
         from lamina.services import ending
+        from lamina.services.abreast import abreast
 
-        for container in self._running(service):
+        def restart(container: Container) -> None:
             ending.stop(self._store, container, service, None, self._shown)
             making.start(self._store, container)
+
+        abreast([partial(restart, one) for one in self._running(service)])
         self._shown.close()
         _say(f"{service.name} restarted")
 
