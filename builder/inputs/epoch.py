@@ -13,6 +13,10 @@ import time
 from lamina.builder.errors import InvalidOption
 from lamina.values import value
 
+# The last second that RFC 3339, which an image's config has it in, can say.
+_LAST = 253402300799
+_LONGEST = 20
+
 
 @value
 class Epoch:
@@ -40,8 +44,10 @@ def find_epoch(option: str | None, variable: str | None, directory: str) -> Epoc
 
 
 def _number(text: str, name: str) -> int:
-    if text.isascii() and text.isdigit():
-        return int(text)
+    if text.isascii() and text.isdigit() and len(text) <= _LONGEST:
+        seconds = int(text)
+        if seconds <= _LAST:
+            return seconds
     raise InvalidOption(
         f"{name} is {text!r}, which is no number of seconds.",
         hint="Give the seconds since 1970, such as `$(git log -1 --format=%ct)`.",

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def pairs(texts: Iterable[str], flag: str) -> dict[str, str]:
-    """`KEY[=VALUE]` of `flag`; raises LaminaError for one without a key."""
+    """`KEY[=VALUE]` of `flag`; raises RunUsage for one without a key."""
     found = {}
     for text in texts:
         key, _, given = text.partition("=")
         if not key.strip():
-            raise LaminaError(
+            raise RunUsage(
                 f"Invalid {flag} {text!r}.", hint="It is KEY=VALUE, or KEY alone."
             )
         found[key] = given

@@ -267,8 +267,11 @@ def _config(arguments: argparse.Namespace, settings: Settings) -> ImageConfig:
 
 def _now(settings: Settings) -> str:
     """The time of the image: $SOURCE_DATE_EPOCH, which gives equal images, or now."""
+    from lamina.builder.inputs.epoch import find_epoch
+
     given = settings.environment.get("SOURCE_DATE_EPOCH", "")
-    seconds = int(given) if given.isdigit() else int(time.time())
+    epoch = find_epoch(None, given, "").seconds
+    seconds = int(time.time()) if epoch is None else epoch
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 

@@ -354,6 +354,14 @@ def test_import(run: Shell) -> None:
     assert found["Comment"] == "from there"
 
 
+def test_import_at_a_time_that_no_image_can_have(
+    run: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "9" * 30)
+    run("import", run.put("root.tar", ONE), code=1)
+    assert "which is no number of seconds" in run.error
+
+
 def test_import_gives_the_same_image_at_one_epoch(
     run: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

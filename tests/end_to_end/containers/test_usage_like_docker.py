@@ -33,6 +33,8 @@ _LINES = (
     "images a b",
     "volume ls --filter x",
     "volume create a b",
+    "volume create --label =x a",
+    "network create --label =x a",
     "network ls --filter x",
     "events --filter x",
     "logs a b",
