@@ -29,7 +29,9 @@ def test_the_option_comes_before_the_variable(tmp_path: Path) -> None:
     assert find_epoch(None, "", str(tmp_path)).seconds is None
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1", "1.5", "\u0661", "253402300800", "9" * 30])
+@pytest.mark.parametrize(
+    "text", ["", "x", "-1", "1.5", "\u0661", "253402300800", "9" * 30]
+)
 def test_a_wrong_number_is_an_error(text: str) -> None:
     with pytest.raises(InvalidOption, match="no number of seconds"):
         find_epoch(text, None, "")
