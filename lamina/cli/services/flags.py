@@ -89,7 +89,8 @@ def named_project(
     arguments: argparse.Namespace, settings: Settings, names: tuple[str, ...] = ()
 ) -> Named:
     """The project, for what needs no file: `-p` alone will do. Raises ComposeError."""
-    from lamina.services.errors import NoComposeFile
+    from lamina.services.compose.finding import check_name
+    from lamina.services.errors import ComposeError, NoComposeFile
 
     try:
         project = project_from(arguments, settings, names)
@@ -99,7 +100,8 @@ def named_project(
         )
         if not name or arguments.file:
             raise
-        return Named(name, None)
+        checked = check_name(name, lambda said, hint: ComposeError(said, hint=hint))
+        return Named(checked, None)
     return Named(project.name, project)
 
 
