@@ -17,10 +17,11 @@ from lamina.values import value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lamina.cli.services.bringing import Ready
     from lamina.cli.services.view import View
-    from lamina.oci.store.store import Store
     from lamina.services.observed import Observed
-    from lamina.services.project import Project
 
 # Between two looks at which containers there are, in seconds.
 _PAUSE = 0.1
@@ -43,55 +44,98 @@ class Following:
 
 
 def follow(
-    store: Store,
-    project: Project,
-    there: tuple[Observed, ...],
+    made: Ready,
     following: Following,
     shown: View,
+    up: Callable[[], None] = lambda: None,
 ) -> int:
-    """Show and wait; the exit code of `up`."""
-    board = _Board(store, project, following, there)
+    """Bring up, show and wait; the exit code of `up`. `up` is called once all is up.
+
+    Raises LaminaError for what kept it from being up.
+    """
+    board = _Board(made, following, shown)
+    bringing = _Bringing(made, shown, up)
     try:
-        board.watch()
+        board.watch(bringing)
     except KeyboardInterrupt as interrupt:
+        bringing.stop()
         board.stop(shown, interrupted=True)
         # SIGTERM and SIGHUP have numbers of their own (main.Terminated).
         return 128 + getattr(interrupt, "number", 2)
+    if bringing.error is not None:
+        board.drain()
+        raise bringing.error
     if board.ended_by is not None:
         board.stop(shown, interrupted=False)
     return board.code()
 
 
+class _Bringing:
+    """Bringing up in a thread: who watches sees what containers write meanwhile."""
+
+    def __init__(self, made: Ready, shown: View, up: Callable[[], None]) -> None:
+        self.error: BaseException | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, args=(made, shown, up))
+        self._thread.start()
+
+    @property
+    def is_over(self) -> bool:
+        return not self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Begin nothing more; returns once what has begun is done."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _work(self, made: Ready, shown: View, up: Callable[[], None]) -> None:
+        try:
+            made.carry_out(shown, self._stopping)
+            shown.close()
+            up()
+        except BaseException as error:
+            self.error = error
+
+
 class _Board:
     """The containers of a project that runs here, each read in a thread."""
 
-    def __init__(
-        self,
-        store: Store,
-        project: Project,
-        following: Following,
-        there: tuple[Observed, ...],
-    ) -> None:
-        self._store = store
-        self._project = project
+    def __init__(self, made: Ready, following: Following, shown: View) -> None:
+        self._store = made.store
+        self._project = made.project
         self._following = following
         self._readers: dict[str, _Reader] = {}
         self._codes: dict[str, int] = {}
         # Whose end was that of all.
         self.ended_by: str | None = None
-        names = [self._name(one) for one in there if one.service in following.services]
         self._lines = Lines(
-            names, following.prefix, following.colour, following.timestamps
+            (
+                self._short(one.container(self._project.name, number))
+                for one in made.services
+                if one.name in following.services
+                for number in range(1, one.scale + 1)
+            ),
+            following.prefix,
+            following.colour,
+            following.timestamps,
+            shown.close,
         )
 
-    def _name(self, one: Observed) -> str:
-        return one.container.name.removeprefix(f"{self._project.name}-")
+    def _short(self, name: str) -> str:
+        return name.removeprefix(f"{self._project.name}-")
 
-    def watch(self) -> None:
-        """Until no container of the project runs any more, or one ends for all."""
+    def _name(self, one: Observed) -> str:
+        return self._short(one.container.name)
+
+    def watch(self, bringing: _Bringing) -> None:
+        """Until no container of the project runs any more, or one ends for all, or they
+        could not be brought up."""
         while True:
+            last = bringing.is_over
             active = self._look()
-            if self.ended_by is not None or not active:
+            if last and (bringing.error is not None or not active):
+                return
+            if last and self.ended_by is not None:
                 return
             time.sleep(_PAUSE)
 
@@ -141,14 +185,14 @@ class _Board:
         except KeyboardInterrupt:
             self._stop(0, shown)
         with contextlib.suppress(KeyboardInterrupt):
-            self._drain()
+            self.drain()
 
     def _stop(self, patience: int | None, shown: View) -> None:
         found = observed.all_of(self._store.root, self._project.name)
         running = [one for one in found if one.state.is_active and not one.once]
         ending.stop_all(self._store, running, self._project, patience, shown)
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
         """Have shown what they wrote at last."""
         for reader in self._readers.values():
             reader.join()

@@ -55,35 +55,51 @@ class Brought:
     containers: tuple[Observed, ...]
 
 
+@value
+class Ready:
+    """What is left to do once the images are here: all but the containers' own."""
+
+    store: Store
+    project: Project
+    services: tuple[Service, ...]
+    images: Mapping[str, Image]
+    asked: Bringing
+
+    def carry_out(self, shown: View, stopping: threading.Event | None = None) -> None:
+        """Networks, volumes and containers; nothing more begins once `stopping` is set.
+        Raises LaminaError."""
+        with alone(self.store.root, self.project.name):
+            _converge(self, shown, stopping or threading.Event())
+
+
+def ready(store: Store, settings: Settings, project: Project, asked: Bringing) -> Ready:
+    """The images of the services that are meant, got where they are not here."""
+    services = selected(project, asked.names, asked.alone)
+    images = images_of(store, settings, project, services, asked.getting)
+    return Ready(store, project, services, images, asked)
+
+
 def bring_up(
     store: Store, settings: Settings, project: Project, asked: Bringing, shown: View
 ) -> Brought:
     """Make it so; raises LaminaError."""
-    services = selected(project, asked.names, asked.alone)
-    images = images_of(store, settings, project, services, asked.getting)
-    with alone(store.root, project.name):
-        _converge(store, project, services, images, asked, shown)
-    chosen = {one.name for one in services}
+    made = ready(store, settings, project, asked)
+    made.carry_out(shown)
+    chosen = {one.name for one in made.services}
     there = observed.all_of(store.root, project.name)
     found = tuple(one for one in there if one.service in chosen and not one.once)
-    return Brought(services, found)
+    return Brought(made.services, found)
 
 
-def _converge(
-    store: Store,
-    project: Project,
-    services: tuple[Service, ...],
-    images: Mapping[str, Image],
-    asked: Bringing,
-    shown: View,
-) -> None:
-    surroundings.make(store, project, services, shown)
+def _converge(made: Ready, shown: View, stopping: threading.Event) -> None:
+    store, project, asked = made.store, made.project, made.asked
+    surroundings.make(store, project, made.services, shown)
     planned = plan(
         project,
-        services,
+        made.services,
         observed.all_of(store.root, project.name),
-        {name: image.id for name, image in images.items()},
-        asked.recreate(services),
+        {name: image.id for name, image in made.images.items()},
+        asked.recreate(made.services),
     )
     _end_orphans(store, project, planned, asked, shown)
     converge(
@@ -91,9 +107,9 @@ def _converge(
             store=store,
             project=project,
             plan=planned,
-            images=images,
+            images=made.images,
             emit=shown,
-            stopping=threading.Event(),
+            stopping=stopping,
             starts=asked.starts,
             patience=asked.patience,
             renews_volumes=asked.renews_volumes,

@@ -7,7 +7,7 @@ import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from lamina.runtime.containers.logs import Record
 
@@ -19,7 +19,8 @@ class Lines:
     """Writes whole lines, from any thread. What a container has not ended with a line
     feed is held until it has, or until its last word.
 
-    `names` are those that are known, so that all texts begin in one column.
+    `names` are those that are known, so that all texts begin in one column; `before` is
+    called before something is written.
     """
 
     def __init__(
@@ -28,10 +29,12 @@ class Lines:
         prefix: bool = True,
         colour: bool = True,
         timestamps: bool = False,
+        before: Callable[[], None] = lambda: None,
     ) -> None:
         self._prefix = prefix
         self._colour = colour and sys.stdout.isatty()
         self._timestamps = timestamps
+        self._before = before
         self._lock = threading.Lock()
         self._width = max((len(name) for name in names), default=0)
         self._colours: dict[str, int] = {}
@@ -67,6 +70,7 @@ class Lines:
         head = self._head(name) if self._prefix else b""
         stamp = f"{time} ".encode() if self._timestamps and time else b""
         data = b"".join(head + stamp + line + b"\n" for line in lines)
+        self._before()
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

@@ -15,7 +15,8 @@ from lamina.cli.services.flags import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lamina.cli.services.bringing import Bringing, Brought
+    from lamina.cli.services.bringing import Bringing, Brought, Ready
+    from lamina.cli.services.view import View
     from lamina.cli.settings import Settings
     from lamina.oci.store.store import Store
     from lamina.services.project import Project, Service
@@ -87,7 +88,7 @@ def add_up(commands: Commands) -> argparse.ArgumentParser:
 def up(arguments: argparse.Namespace, settings: Settings) -> int:
     """Bring the services up; attached, until they end or Ctrl-C stops them."""
     from lamina.cli.containers.finding import open_store
-    from lamina.cli.services.bringing import bring_up
+    from lamina.cli.services.bringing import bring_up, ready
     from lamina.cli.services.view import view
 
     _check(arguments)
@@ -95,42 +96,46 @@ def up(arguments: argparse.Namespace, settings: Settings) -> int:
     scales = scales_of(arguments.scale)
     project = project_from(arguments, settings, names, scales)
     _check_scales(project, scales)
-    began = time.time_ns()
     with open_store(settings) as store:
         shown = view(arguments.progress, settings.environment)
+        asked = _asked(arguments)
         try:
-            asked = _asked(arguments)
-            brought = bring_up(store, settings, project, asked, shown)
+            if arguments.no_start or arguments.detach or arguments.wait:
+                brought = bring_up(store, settings, project, asked, shown)
+                return _wait(arguments, store, brought) if arguments.wait else 0
+            made = ready(store, settings, project, asked)
+            return _attached(arguments, settings, made, shown)
         finally:
             shown.close()
-        if arguments.no_start or arguments.detach:
-            return 0
-        if arguments.wait:
-            return _wait(arguments, store, brought)
-        from lamina.cli.services.attached import Following, follow
 
-        following = Following(
-            services=_shown(arguments, project, brought),
-            ends=_ends(arguments),
-            code_from=arguments.exit_code_from,
-            patience=arguments.timeout,
-            timestamps=arguments.timestamps,
-            colour=not (arguments.no_color or settings.environment.get("NO_COLOR")),
-            prefix=not arguments.no_log_prefix,
-            since=began,
-        )
-        if not arguments.watch:
-            return follow(store, project, brought.containers, following, shown)
-        from lamina.cli.services.watch import reloading
-        from lamina.cli.services.watching import Watching, beside
 
-        watching = Watching(store, settings, reloading(arguments, settings), shown)
-        try:
-            watching.begin()
-            beside(watching)
-            return follow(store, project, brought.containers, following, shown)
-        finally:
-            watching.close()
+def _attached(
+    arguments: argparse.Namespace, settings: Settings, made: Ready, shown: View
+) -> int:
+    """Bring up, and show what containers write meanwhile and from then on."""
+    from lamina.cli.services.attached import Following, follow
+
+    following = Following(
+        services=_shown(arguments, made),
+        ends=_ends(arguments),
+        code_from=arguments.exit_code_from,
+        patience=arguments.timeout,
+        timestamps=arguments.timestamps,
+        colour=not (arguments.no_color or settings.environment.get("NO_COLOR")),
+        prefix=not arguments.no_log_prefix,
+        since=time.time_ns(),
+    )
+    if not arguments.watch:
+        return follow(made, following, shown)
+    from lamina.cli.services.watch import reloading
+    from lamina.cli.services.watching import Watching, beside
+
+    reload = reloading(arguments, settings)
+    watching = Watching(made.store, settings, reload, shown)
+    try:
+        return follow(made, following, shown, lambda: beside(watching))
+    finally:
+        watching.close()
 
 
 def _asked(arguments: argparse.Namespace) -> Bringing:
@@ -207,15 +212,12 @@ def _check_scales(project: Project, scales: dict[str, int]) -> None:
             )
 
 
-def _shown(
-    arguments: argparse.Namespace, project: Project, brought: Brought
-) -> frozenset[str]:
+def _shown(arguments: argparse.Namespace, made: Ready) -> frozenset[str]:
     """The services whose logs are shown: those that are named, or all."""
     named = set(arguments.services)
-    chosen = {one.name for one in brought.services}
+    chosen = {one.name for one in made.services if one.attach}
     if named and not arguments.attach_dependencies:
         chosen &= named
-    chosen = {name for name in chosen if (one := project.service(name)) and one.attach}
     if arguments.attach:
         chosen = set(arguments.attach)
     return frozenset(chosen - set(arguments.no_attach))

@@ -208,8 +208,11 @@ def _say(text: str) -> None:
     print(f"watch: {text}", file=sys.stderr, flush=True)
 
 
-def beside(watching: Watching) -> threading.Thread:
+def beside(watching: Watching) -> None:
     """Have it run beside what else is done; it ends with `close`."""
-    thread = threading.Thread(target=watching.run, name="lamina-watch", daemon=True)
-    thread.start()
-    return thread
+
+    def work() -> None:
+        watching.begin()
+        watching.run()
+
+    threading.Thread(target=work, name="lamina-watch", daemon=True).start()

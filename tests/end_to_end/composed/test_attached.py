@@ -147,3 +147,52 @@ def test_a_container_that_is_restarted_is_shown_on(app: App) -> None:
     app.compose("restart", "-t", "0", "web")
     _reads(process, "up")
     interrupt(process)
+
+
+def test_what_is_written_is_shown_while_others_wait(app: App) -> None:
+    app.has(
+        "services:\n"
+        f"  web: {SLEEP[:-1]}, depends_on: {{db: {{condition: service_healthy}}}}}}\n"
+        "  db:\n"
+        "    image: busybox\n"
+        "    init: true\n"
+        "    command: sh -c 'echo recovering; sleep 999'\n"
+        "    healthcheck: {test: test -e /ready, interval: 100ms, retries: 1000}\n"
+    )
+    process = app.start("up", "--progress", "plain")
+    _reads(process, "recovering")
+    name = app.folder.name
+    assert f"{name}-web-1" not in app.states()
+    app.says("db", "touch", "/ready")
+    _reads(process, f"{name}-web-1  Started", error=True)
+    assert interrupt(process).code == 130
+
+
+def test_ctrl_c_while_others_wait(app: App) -> None:
+    app.has(
+        "services:\n"
+        f"  web: {SLEEP[:-1]}, depends_on: {{db: {{condition: service_healthy}}}}}}\n"
+        "  db:\n"
+        "    image: busybox\n"
+        "    init: true\n"
+        "    command: sleep 999\n"
+        "    healthcheck: {test: 'false', interval: 100ms, retries: 1000}\n"
+    )
+    process = app.start("up", "--progress", "plain")
+    _reads(process, "Waiting", error=True)
+    assert interrupt(process).code == 130
+    assert app.states() == {f"{app.folder.name}-db-1": "exited"}
+
+
+def test_what_fails_is_told_after_what_it_wrote(app: App) -> None:
+    app.has(
+        "services:\n"
+        f"  web: {SLEEP[:-1]}, depends_on: {{db: {{condition: service_healthy}}}}}}\n"
+        "  db:\n"
+        "    image: busybox\n"
+        "    command: sh -c 'echo no disk; exit 3'\n"
+        "    healthcheck: {test: 'true', interval: 60s}\n"
+    )
+    done = app("up", code=1)
+    assert "db-1 | no disk" in _lines(done)
+    assert "exited (3)" in done.err
