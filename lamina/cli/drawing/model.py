@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
     from lamina.builder.solving.graph import Graph
 
-# What can be known of a step; "" is nothing.
-STATES = ("base", "cached", "runs", "done", "unchanged", "failed", "cancelled")
-
 
 @value
 class Vertex:
-    """A step: its number, what it says, the steps it waits for, what is known of it
-    (one of STATES or ""), and a few characters for the margin (how long it took)."""
+    """A step: its number, what it says, the steps it waits for, what is known of it,
+    and a few characters for the margin (how long it took).
+
+    `state` is base, cached, runs, done, unchanged, failed, cancelled, or "".
+    """
 
     index: int
     stage: str

@@ -45,7 +45,9 @@ def test_a_name_is_given_once(lamina: Machine) -> None:
 
 def test_a_detached_start_that_fails_has_the_code(lamina: Machine) -> None:
     done = lamina("run", "-d", "--rm", "--network", "none", "busybox", "nope", code=127)
-    assert b"nope" in done.stderr and done.stdout == b""
+    assert b"nope" in done.stderr
+    # Docker's, too, names what it has made and could not start.
+    assert len(done.stdout) == 65
     assert lamina.left() == []
 
 
