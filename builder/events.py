@@ -40,6 +40,19 @@ class Note:
 
     text: str
 
+    @property
+    def warns(self) -> bool:
+        """Whether it is a `warning`."""
+        return self.text.startswith(_WARNING)
+
+
+def warning(text: str) -> Note:
+    """A note of what may not be as it was meant."""
+    return Note(_WARNING + text)
+
+
+_WARNING = "warning: "
+
 
 @value
 class StepStarted:

@@ -40,7 +40,7 @@ def checked(recipe: Recipe, store: Store, inputs: BuildInputs, emit: Emit) -> No
     """
     from lamina.builder.checking.surroundings import surroundings
     from lamina.builder.errors import FindingError
-    from lamina.builder.events import Note
+    from lamina.builder.events import Note, warning
     from lamina.lang.checks.checking import CheckOptions, check
 
     around = surroundings(lambda: store, inputs.ignore, inputs.platform)
@@ -54,7 +54,7 @@ def checked(recipe: Recipe, store: Store, inputs: BuildInputs, emit: Emit) -> No
         text = f"{finding.level}: {finding.message} ({finding.rule}) {finding.span}"
         emit(Note(text))
     for name in unused_arguments(recipe, inputs.build_args):
-        emit(Note(f"warning: no ARG of the recipe takes --build-arg {name}"))
+        emit(warning(f"no ARG of the recipe takes --build-arg {name}"))
     if errors:
         first = errors[0]
         message = f"{first.message} ({first.rule})"

@@ -12,7 +12,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from lamina.builder.events import Note
+from lamina.builder.events import warning
 from lamina.builder.sharing.places import open_place
 from lamina.errors import LaminaError
 from lamina.oci.digest import Digest
@@ -245,7 +245,7 @@ class Blobs:
                     times = self._origins.small(offer, packed.times)
             except LaminaError as error:
                 text = f"the cache {offer.name} does not give a layer: {error.message}"
-                self._emit(Note(f"warning: {text}"))
+                self._emit(warning(text))
                 return None
             self._put(packed.blob, path)
         finally:

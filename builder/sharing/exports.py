@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from lamina.builder.bases.pulled import Told
 from lamina.builder.caching.file_lists import FILES
-from lamina.builder.events import CacheWritten, Note
+from lamina.builder.events import CacheWritten, warning
 from lamina.builder.sharing.blobs import Blobs, Handling, Origins
 from lamina.builder.sharing.document import (
     ARTIFACT,
@@ -101,7 +101,7 @@ class Exporter:
             except LaminaError as error:
                 text = f"The cache {target.place} cannot be written: {error.message}"
                 if target.optional:
-                    self._emit(Note(f"warning: {text}"))
+                    self._emit(warning(text))
                 else:
                     failed = failed or CacheFailed(text, hint=error.hint)
         if failed is not None:

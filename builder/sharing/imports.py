@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from lamina.builder.bases.pulled import Told
 from lamina.builder.caching.cache import record
 from lamina.builder.errors import LayersLost
-from lamina.builder.events import Note
+from lamina.builder.events import warning
 from lamina.builder.sharing.offers import likest, open_offer
 from lamina.builder.sharing.places import LEAST_TOLD
 from lamina.builder.sharing.receive import receive_files, receive_layer
@@ -162,7 +162,7 @@ class Imports:
         except LaminaError as error:
             remove_tree(path)
             text = f"the cache mount {mount.id} of {offer.name} is left out"
-            self._emit(Note(f"warning: {text}: {error.message}"))
+            self._emit(warning(f"{text}: {error.message}"))
             return None
         finally:
             self._end(stop)
@@ -311,7 +311,7 @@ class Imports:
             if gone:
                 self._down.add(offer.name)
         what = "is asked no more" if gone else "does not give a layer"
-        self._emit(Note(f"warning: the cache {offer.name} {what}: {error.message}"))
+        self._emit(warning(f"the cache {offer.name} {what}: {error.message}"))
 
 
 def _stopped() -> InUse:

@@ -12,7 +12,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from lamina.builder.events import Note
+from lamina.builder.events import warning
 from lamina.builder.ops.cache_mounts import cache_mounts
 from lamina.builder.sharing.document import Packed, SharedMount, mount_json, parse_mount
 from lamina.builder.sharing.packing import describe_times
@@ -52,10 +52,10 @@ def send_mounts(
             found.append(_send(store, mount, path, blobs))
         except BlockingIOError:
             text = f"the cache mount {mount.id} is left out: another build uses it"
-            emit(Note(f"warning: {text}"))
+            emit(warning(text))
         except LaminaError as error:
             text = f"the cache mount {mount.id} is left out: {error.message}"
-            emit(Note(f"warning: {text}"))
+            emit(warning(text))
         finally:
             os.close(folder)
     return tuple(found)

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from lamina.builder.caching.wording import distance, is_key
-from lamina.builder.events import Note
+from lamina.builder.events import Note, warning
 from lamina.builder.sharing.places import document_at, open_place
 from lamina.errors import LaminaError
 from lamina.oci.errors import NotFound
@@ -49,7 +49,7 @@ def open_offer(
         emit(Note(f"no cache at {source.place} yet: {error.message}"))
         return None
     except LaminaError as error:
-        emit(Note(f"warning: the cache {source.place} is left out: {error.message}"))
+        emit(warning(f"the cache {source.place} is left out: {error.message}"))
         return None
     return Offer(
         source,

@@ -16,7 +16,7 @@ from lamina.builder.errors import (
     SourceChanged,
     placed,
 )
-from lamina.builder.events import Note
+from lamina.builder.events import warning
 from lamina.builder.meter import Meters
 from lamina.builder.solving.graph import (
     CACHE_ORIGIN,
@@ -239,8 +239,8 @@ class Reads:
     ) -> Selection:
         """As `select`, telling what is odd about the choice."""
         selection = self.select(chosen, origin, origins)
-        for warning in selection.warnings:
-            self._emit(Note(f"warning: {warning}"))
+        for text in selection.warnings:
+            self._emit(warning(text))
         return selection
 
     def select(

@@ -134,8 +134,9 @@ class Terminal:
                 return self._style.paint(self._fitted(text, width), "dim")
             case Note(given):
                 text = readable(given)
-                warning = text.startswith("warning:")
-                return f"   {self._style.paint(text, 'yellow') if warning else text}"
+                return (
+                    f"   {self._style.paint(text, 'yellow') if event.warns else text}"
+                )
             case Transfer():
                 return self._transfer(event, now)
             case CacheWritten():
