@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from typing import Protocol
 
 from lamina.oci.errors import InvalidArchive
 from lamina.oci.files.removal import remove_tree
-from lamina.oci.files.workspace import space_error
+from lamina.oci.files.workspace import is_dead, space_error
 from lamina.oci.files.writing import write_all
 from lamina.oci.tar.header import BLOCK, REGULAR, Entry, format_header
 
@@ -26,6 +27,7 @@ Produce = Callable[[Write], str]
 
 _RECORD = 20 * BLOCK
 _CHUNK = 1 << 20
+_UNFINISHED = "lamina-"
 _NAMELESS = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
@@ -222,14 +224,13 @@ def folder_at(path: str) -> Iterator[str]:
     """A new folder that gets the name `path`, new or empty, when all is done; those
     above it are made where they are missing."""
     path = os.path.abspath(path)
-    temporary = _beside(path)
     try:
         if os.path.isdir(path) and os.listdir(path):
             raise InvalidArchive(
                 f"The folder {path!r} is not empty.",
                 hint="Name a new one: an image is not mixed with other files.",
             )
-        os.makedirs(temporary)
+        temporary, lock = _new_folder(path)
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
@@ -238,6 +239,27 @@ def folder_at(path: str) -> Iterator[str]:
     except BaseException:
         remove_tree(temporary)
         raise
+    finally:
+        os.close(lock)
+
+
+def _new_folder(path: str) -> tuple[str, int]:
+    """A folder to be at `path`, and a lock on it: one without has a dead owner. Those
+    of the same name are removed."""
+    head, name = os.path.split(path)
+    prefix = f".{name}.{_UNFINISHED}"
+    os.makedirs(head, exist_ok=True)
+    for other in os.listdir(head):
+        if other.startswith(prefix) and is_dead(f"{head}/{other}"):
+            with contextlib.suppress(OSError):
+                remove_tree(f"{head}/{other}")
+    temporary = f"{head}/{prefix}{os.urandom(4).hex()}"
+    os.mkdir(temporary)
+    lock = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    # Somebody who looked just before this was locked may have removed it.
+    os.makedirs(temporary, exist_ok=True)
+    return temporary, lock
 
 
 def _new_file(temporary: str, path: str) -> tuple[int, bool]:
@@ -283,8 +305,6 @@ def _unwritable(path: str, error: OSError) -> InvalidArchive:
 
 def _is_patchable(descriptor: int) -> bool:
     """An empty file that may be written at any place."""
-    import fcntl
-
     found = os.fstat(descriptor)
     appending = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
     return stat.S_ISREG(found.st_mode) and not found.st_size and not appending

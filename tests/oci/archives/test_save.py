@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,3 +133,21 @@ def test_a_damaged_layer_is_noticed_and_nothing_is_left(
         write(store, out, named(image, "app:1"))
     assert out.read_bytes() == b"before"
     assert sorted(os.listdir(tmp_path)) == ["in.tar", "out.tar", "store"]
+
+
+def test_a_folder_that_was_not_finished_goes_with_the_next(tmp_path: Path) -> None:
+    """Of a process that was killed; not that of one which is at it."""
+    out = tmp_path / "out"
+    program = (
+        "import os, sys; from lamina.oci.archives.writer import folder_at\n"
+        "with folder_at(sys.argv[1]) as place: open(place + '/x', 'w'); os._exit(9)"
+    )
+    for name in ("out", "another"):
+        words = [sys.executable, "-c", program, str(tmp_path / name)]
+        assert subprocess.run(words, check=False).returncode == 9
+    assert len(os.listdir(tmp_path)) == 2
+    with folder_at(str(out)) as ours, folder_at(str(out)) as theirs:
+        assert ours != theirs
+        left = {*os.listdir(tmp_path)} - {Path(ours).name, Path(theirs).name}
+        assert [name.startswith(".another.") for name in left] == [True]
+    assert os.listdir(out) == []
