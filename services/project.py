@@ -100,8 +100,9 @@ class Volume:
 
 @value
 class Project:
-    """`folder` is absolute, `files` the compose files; `services` in order of names,
-    all of them, wanted or not. `secrets` and `configs` are the file's, by their keys.
+    """`folder` is absolute, `files` the compose files, `read` all that it is from;
+    `services` in order of names, all of them, wanted or not. `secrets` and `configs`
+    are the file's, by their keys.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Project:
     secrets: Mapping[str, Any]
     configs: Mapping[str, Any]
     profiles: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
 
     def service(self, name: str) -> Service | None:
         """The service of that name, or None."""

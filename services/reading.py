@@ -58,6 +58,7 @@ def project_of(loaded: Loaded, scales: Mapping[str, int] | None = None) -> Proje
         secrets=given["secrets"],
         configs=given["configs"],
         profiles=loaded.profiles,
+        read=loaded.read,
     )
 
 

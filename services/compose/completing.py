@@ -196,6 +196,8 @@ def _variables(item: Node, below: Mapping[str, Node], scope: Scope) -> dict[str,
             hint="Where it may be missing, say so: `required: false`.",
         )
 
+    scope.seen.files[path] = None
+
     def known(name: str) -> str | None:
         if name in below:
             return str(below[name].value)

@@ -33,14 +33,15 @@ EMPTY = Node({})
 @value
 class Seen:
     """What grows while files are read: `warnings`, the `documents` of files, those that
-    were `included`, variables that are `missing`, and values that are `empty` unless
-    another file has one, each with what to raise."""
+    were `included`, variables that are `missing`, values that are `empty` unless
+    another file has one, each with what to raise, and the paths of all `files`."""
 
     warnings: dict[str, None]
     documents: dict[str, list[Node]]
     included: list[str]
     missing: set[str]
     empty: list[tuple[Node, ComposeError]]
+    files: dict[str, None]
 
 
 @value
@@ -67,6 +68,7 @@ class Scope:
         """What a file holds, read once."""
         known = self.seen.documents
         if path not in known:
+            self.seen.files[path] = None
             data = read_file(path, "compose file")
             known[path] = parse_yaml(shown(path, self.cwd), data)
         return known[path]

@@ -28,11 +28,13 @@ STDIN = "-"
 
 @value
 class Found:
-    """The files of a project, absolute or `-`, its folder, and its variables."""
+    """The files of a project, absolute or `-`, its folder, its variables, and the files
+    that some of those are from."""
 
     files: tuple[str, ...]
     folder: str
     environment: Mapping[str, str]
+    env_files: tuple[str, ...]
 
 
 def find(asked: Asked, warn: Callable[[str], None]) -> Found:
@@ -55,7 +57,7 @@ def find(asked: Asked, warn: Callable[[str], None]) -> Found:
     second = env_files(folder, asked.env_files, asked.environment, asked.cwd)
     if second != first:
         environment = with_files(environment, second, asked.cwd, missing)
-    return Found(tuple(files), folder, environment)
+    return Found(tuple(files), folder, environment, (*first, *second))
 
 
 def unset(name: str) -> str:

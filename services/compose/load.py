@@ -39,12 +39,13 @@ def load(asked: Asked, read_stdin: Callable[[int], bytes] | None = None) -> Load
 
 
 def _load(asked: Asked, read_stdin: Callable[[int], bytes]) -> Loaded:
-    seen = Seen({}, {}, [], set(), [])
+    seen = Seen({}, {}, [], set(), [], {})
 
     def warn(message: str) -> None:
         seen.warnings.setdefault(message)
 
     found = find(asked, warn)
+    seen.files.update(dict.fromkeys(found.env_files))
     scope = Scope(asked.cwd, found.folder, found.environment, seen, {})
     if STDIN in found.files:
         data = read_stdin(LARGEST_FILE + 1)
@@ -69,6 +70,7 @@ def _load(asked: Asked, read_stdin: Callable[[int], bytes]) -> Loaded:
         Places(places_of(tree)),
         tuple(seen.warnings),
         environment,
+        tuple(seen.files),
     )
 
 

@@ -81,7 +81,7 @@ class Watching:
                 paths |= {p for rule in self._rules for p, _ in _everything(rule)}
             saved = self._contents.changed(paths)
             try:
-                if saved & set(self._project.files):
+                if saved & set(self._project.read):
                     self._read_again()
                 self._carry_out(saved)
             except LaminaError as error:
@@ -93,7 +93,7 @@ class Watching:
         self._changes.close()
 
     def _wants(self, path: str, is_directory: bool) -> bool:
-        if path in self._project.files:
+        if path in self._project.read:
             return True
         return any(
             rule.covers(path) or (is_directory and rule.source.startswith(f"{path}/"))
@@ -101,9 +101,7 @@ class Watching:
         )
 
     def _areas(self) -> list[Area]:
-        found = {
-            Area(os.path.dirname(file), deep=False) for file in self._project.files
-        }
+        found = {Area(os.path.dirname(file), deep=False) for file in self._project.read}
         for rule in self._rules:
             deep = os.path.isdir(rule.source)
             place = rule.source if deep else os.path.dirname(rule.source)
@@ -115,7 +113,7 @@ class Watching:
 
     def _read_again(self) -> None:
         """The compose files were saved: what they say is brought up."""
-        _say("the compose file was saved")
+        _say("the compose file was saved, or what it takes in")
         self._project, self._services = self._reload()
         self._rules = rules_of(self._services)
         self._changes.watch(self._areas())

@@ -164,3 +164,18 @@ def test_nothing_is_watched(app: App) -> None:
     app.has("services:\n  web: {image: busybox}\n")
     done = app.compose("watch", code=1)
     assert "None of the selected services is configured for watch" in done.err
+
+
+def test_files_of_variables_and_included_ones_are_watched_too(watched: App) -> None:
+    watched.file(".env", "MORE=one\n")
+    watched.file("more.yaml", "services: {db: {image: busybox, command: sleep 9}}\n")
+    _has(watched, "action: sync, target: /app/src")
+    text = (watched.folder / "compose.yaml").read_text()
+    watched.has(f"include: [more.yaml]\n{text}    environment: {{MORE: '${{MORE}}'}}\n")
+    watch = Watch(watched)
+    watched.file(".env", "MORE=two\n")
+    watch.says("Removed")
+    assert watched.says("web", "sh", "-c", "echo $MORE") == "two"
+    watched.file("more.yaml", "services: {new: {image: busybox, command: sleep 9}}\n")
+    watch.says(f"Container {watched.folder.name}-new-1  Started")
+    interrupt(watch.process)
