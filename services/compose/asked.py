@@ -40,8 +40,8 @@ class Loaded:
 
     `folder` and `files` are absolute. `tree` is canonical, and holds the services of
     inactive profiles too; such a one keeps its `env_file` where that is not there.
-    `environment` is what `${}` was resolved with, and `read` are all files that any of it
-    is from, those of variables too.
+    `environment` is what `${}` was resolved with, and `read` are all files that any of
+    it is from, those of variables too.
     """
 
     name: str
