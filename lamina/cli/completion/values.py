@@ -117,21 +117,12 @@ def _names(
 ) -> Iterator[tuple[str, str]]:
     """The names of what is there, as the argument or flag takes them."""
     flag = max(action.option_strings, key=len, default="")
-    if flag in ("--network", "--net") or metavar == "NETWORK":
-        yield from _networks(settings)
-    elif flag in ("--cap-add", "--cap-drop"):
-        yield from _capabilities()
-    elif flag == "--signal":
-        yield from _signals()
-    elif flag == "--volumes-from" or metavar == "CONTAINER":
-        yield from _containers(settings, command)
-    elif metavar in ("IMAGE", "NAME[:TAG]", "NAME[:TAG|@DIGEST]"):
-        yield from _images(settings)
-    elif metavar == "VOLUME":
-        yield from _volumes(settings)
+    known = _BY_FLAG.get(flag) or _BY_METAVAR.get(metavar)
+    if known is not None:
+        yield from known(settings, command)
     elif metavar in ("NAME|ID", "CONTAINER|IMAGE"):
         yield from _containers(settings, command)
-        yield from _images(settings)
+        yield from _images(settings, command)
     elif metavar in ("SRC", "DEST") and command == "cp":
         yield from ((f"{name}:", about) for name, about in _containers(settings, ""))
 
@@ -147,7 +138,33 @@ def _containers(settings: Settings, command: str) -> Words:
     ]
 
 
-def _images(settings: Settings) -> Words:
+def _services(settings: Settings, _command: str) -> Words:
+    """Those of the compose file that is found from here; none where none is read."""
+    import os
+
+    from lamina.services.compose.asked import Asked
+    from lamina.services.compose.load import load
+    from lamina.services.errors import ComposeError
+
+    try:
+        found = load(Asked(os.getcwd(), settings.environment))
+    except ComposeError:
+        return []
+    return [(name, "") for name in sorted(found.tree.get("services") or ())]
+
+
+def _scales(settings: Settings, command: str) -> Words:
+    return [(f"{name}=", "") for name, _ in _services(settings, command)]
+
+
+def _projects(settings: Settings, _command: str) -> Words:
+    from lamina.services import observed
+
+    names = {one.project for one in observed.all_of(settings.root)}
+    return [(name, "") for name in sorted(names)]
+
+
+def _images(settings: Settings, _command: str) -> Words:
     import os
 
     from lamina.oci.reference import parse_reference
@@ -165,24 +182,41 @@ def _images(settings: Settings) -> Words:
     return [(name.removesuffix(":latest"), "") for name in shown]
 
 
-def _networks(settings: Settings) -> Words:
+def _networks(settings: Settings, _command: str) -> Words:
     from lamina.runtime.network.definitions import definitions
 
     return [(found.name, "") for found in definitions(settings.root)]
 
 
-def _volumes(settings: Settings) -> Words:
+def _volumes(settings: Settings, _command: str) -> Words:
     from lamina.runtime.volumes.stored import volumes
 
     return [(volume.name, "") for volume in volumes(settings.root)]
 
 
-def _capabilities() -> Words:
+def _capabilities(_settings: Settings, _command: str) -> Words:
     from lamina.runtime.isolation.privileges import CAPABILITIES
 
     return [("ALL", ""), *((name, "") for name in CAPABILITIES)]
 
 
-def _signals() -> Words:
+def _signals(_settings: Settings, _command: str) -> Words:
     names = "HUP INT QUIT ABRT KILL USR1 USR2 TERM CONT STOP WINCH"
     return [(name, "") for name in names.split()]
+
+
+_BY_FLAG: dict[str, Names] = {
+    **dict.fromkeys(("--network", "--net"), _networks),
+    **dict.fromkeys(("--cap-add", "--cap-drop"), _capabilities),
+    "--signal": _signals,
+    "--volumes-from": _containers,
+    "--project-name": _projects,
+}
+_BY_METAVAR: dict[str, Names] = {
+    "NETWORK": _networks,
+    "CONTAINER": _containers,
+    **dict.fromkeys(("IMAGE", "NAME[:TAG]", "NAME[:TAG|@DIGEST]"), _images),
+    "VOLUME": _volumes,
+    "SERVICE": _services,
+    "SERVICE=NUMBER": _scales,
+}

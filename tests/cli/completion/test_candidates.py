@@ -21,6 +21,35 @@ def words(line: str, tmp_path: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
+        ("lamina up ", ["api", "web"]),
+        ("lamina up w", ["web"]),
+        ("lamina up --scale a", ["api="]),
+        ("lamina compose exec ", ["api", "web"]),
+        ("lamina compose logs -f api ", ["web"]),
+        ("lamina compose resta", ["restart"]),
+    ],
+)
+def test_services_of_the_compose_file(
+    line: str, offered: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "compose.yaml").write_text(
+        "services: {web: {image: a}, api: {image: a, profiles: [x]}}"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert words(line, tmp_path) == offered
+
+
+def test_no_services_where_the_file_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "compose.yaml").write_text("services: [")
+    monkeypatch.chdir(tmp_path)
+    assert words("lamina up ", tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
         ("lamina st", ["start", "stats", "stop"]),
         ("lamina __", []),
         ("lamina --ro", ["--root"]),
