@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from lamina.runtime.containers.options import Options
     from lamina.runtime.containers.state import Container
     from lamina.runtime.network.endpoint import Endpoint, Wanted
+    from lamina.runtime.network.hub import Hub
     from lamina.runtime.network.ports import PortMapping
-    from lamina.runtime.network.published import Lent
+    from lamina.runtime.network.published import Lent, Published
     from lamina.runtime.owner import Owner
 
 
@@ -270,8 +271,33 @@ def _publish(
         else:
             from lamina.runtime.network.published import forward
 
-            published = forward(at, address, uplink.namespace, lent)
+            gateway = leading[0].gateway
+            published = forward(at, address, uplink.namespace, lent, gateway)
+            _lead_shared(uplink.hub, published, leading[0], owner)
         uplink.watched, uplink.ports = published, published.ports
+
+
+def _lead_shared(
+    hub: Hub, published: Published, endpoint: Endpoint, owner: Owner | None
+) -> None:
+    """Have the rules in an ordinary user's hub lead the ports that a group shares."""
+    from lamina.runtime.network import netlink
+    from lamina.runtime.network.network_state import Lock, network_of
+    from lamina.runtime.owner import Owner
+
+    network = network_of(endpoint.place)
+    holder = owner or Owner.of(endpoint.address)
+
+    def lead() -> None:
+        with Lock(network), netlink.Socket(netlink.NETFILTER) as nft:
+            published.shared.lead(network, endpoint.address, holder, nft, inside=True)
+
+    if published.shared.mappings:
+        try:
+            hub.run(lead)
+        except BaseException:
+            hub.run(published.close)
+            raise
 
 
 def _lent(

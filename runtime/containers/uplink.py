@@ -12,6 +12,7 @@ from lamina.values import replace, value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
+    from collections.abc import Callable
     from typing import Any
 
     from lamina.oci.files.lock import Lock
@@ -112,7 +113,7 @@ class Uplink:
         """Give back ports and address; the container's processes are gone."""
         self.detach_namespace()
         if self.watched is not None:
-            self.watched.close()
+            self._here(self.watched.close)
             self.watched = None
         for endpoint in self._leased():
             self._give_back(endpoint)
@@ -122,13 +123,14 @@ class Uplink:
     def _give_back(self, endpoint: Endpoint) -> None:
         from lamina.runtime.network import network
 
-        def disconnect() -> None:
-            network.disconnect(endpoint.place, endpoint)
+        self._here(lambda: network.disconnect(endpoint.place, endpoint))
 
+    def _here(self, call: Callable[[], None]) -> None:
+        """Do it where the networks are."""
         if self.hub is not None:
-            self.hub.run(disconnect)
+            self.hub.run(call)
         else:
-            disconnect()
+            call()
 
     def _let_go(self) -> None:
         """Close what the keeper has a copy of, or nobody needs."""

@@ -113,6 +113,10 @@ class Networks:
             self._nft = netlink.Socket(netlink.NETFILTER, made)
         return self._nft
 
+    def _elsewhere(self) -> Socket | None:
+        """A socket of where the rules of shared ports are, if that is not here."""
+        return self._netfilter() if self.hub >= 0 and self.shares_ports else None
+
     def resolve(self, loop: Loop, given: dict[str, Any], fds: list[int]) -> None:
         """Answer the container's questions for names at these sockets."""
         from lamina.runtime.network.dns.server import taken_over
@@ -163,7 +167,7 @@ class Networks:
         self._tell_resolver()
         if self.published is None or not any(one.gateway for one in gone):
             return ()
-        left = self.published.leave_group() if led in gone else ()
+        left = self.published.leave_group(self._elsewhere()) if led in gone else ()
         from lamina.runtime.network.network_state import network_of
 
         self.published.rest(True)
@@ -184,7 +188,8 @@ class Networks:
         if self._resolver is not None:
             self._resolver.close()
         if self.published is not None:
-            _quietly(self.published.close)
+            published = self.published
+            _quietly(lambda: published.close(self._elsewhere()))
         for endpoint in self._endpoints:
             self._give_back(endpoint)
 

@@ -14,9 +14,15 @@ from lamina.runtime.network import conntrack, firewall, groups, netlink, portmap
 from lamina.runtime.network.firewall import Element
 from lamina.runtime.network.forwarder import Forwarder
 from lamina.runtime.network.listeners import bind
-from lamina.runtime.network.network_state import Lock, Network, explained, network_of
+from lamina.runtime.network.network_state import (
+    Lock,
+    Network,
+    explained,
+    is_hosts,
+    network_of,
+)
 from lamina.runtime.network.ports import PROTOCOLS, PortMapping
-from lamina.runtime.network.shared_ports import SharedPorts, strike_stale
+from lamina.runtime.network.shared_ports import SharedPorts, inside_of, strike_stale
 from lamina.runtime.owner import Owner
 
 TYPE_CHECKING = False
@@ -95,15 +101,16 @@ class Published:
         self._led = self.shared.led = None
         self._close()
 
-    def close(self) -> None:
-        """Lead the ports nowhere and give them back; a second time does nothing."""
+    def close(self, nft: netlink.Socket | None = None) -> None:
+        """Lead the ports nowhere and give them back; a second time does nothing. `nft`:
+        of where the group's rules are, if that is elsewhere."""
         # The rules first: a port that is free again must not lead to us.
         if self._led is not None:
             network, elements = self._led
             self._led = None
             with Lock(network):
                 _withdraw(network, elements)
-        self.shared.withdraw()
+        self.shared.withdraw(nft)
         self._close()
 
     def _close(self) -> None:
@@ -117,9 +124,10 @@ class Published:
         own = (one for one in self.ports if one not in self.shared.mappings)
         return portmap.elements(own, address)
 
-    def leave_group(self) -> tuple[str, ...]:
-        """Have no more to do with the ports that are shared, which are returned."""
-        left = self.shared.leave()
+    def leave_group(self, nft: netlink.Socket | None = None) -> tuple[str, ...]:
+        """Have no more to do with the ports that are shared, which are returned; `nft`
+        as for `close`."""
+        left = self.shared.leave(nft)
         self.ports = tuple(one for one in self.ports if one not in left)
         return tuple(map(str, left))
 
@@ -128,7 +136,8 @@ class Published:
     ) -> None:
         """Serve one more port, bound already, for the container at `address`; the
         kernel leads it with the next `move`."""
-        _serve(self._forwarder, mapping, sockets, address)
+        target = (address, mapping.container_port)
+        _serve(self._forwarder, mapping, sockets, target)
         self.ports = (*self.ports, mapping)
 
     def remove(self, mapping: PortMapping, sockets: tuple[_socket.socket, ...]) -> None:
@@ -275,6 +284,7 @@ def forward(
     address: str,
     namespace: int | None = None,
     lent: Lent | None = None,
+    gateway: str = "",
 ) -> Published:
     """Open `ports` of the host; this process passes on what arrives there.
 
@@ -282,6 +292,7 @@ def forward(
     ordinary user reaches a container whose address the host knows nothing of. `lent`
     are the sockets that other members of the container's group have already, None where
     it is in no group: members share each host port that is asked for by its number.
+    With `gateway` they are passed on to that port there, for the group's rules to lead.
     """
     forwarder = Forwarder(namespace)
     got = []
@@ -293,9 +304,12 @@ def forward(
             else:
                 bound, sockets = bind(mapping)
             got.append(bound)
+            target = (address, mapping.container_port)
             if lent is not None and mapping.is_definite:
                 shared.append(bound)
-            _serve(forwarder, mapping, sockets, address)
+                if gateway and bound in inside_of(shared):
+                    target = (gateway, mapping.host_port)
+            _serve(forwarder, mapping, sockets, target)
     except BaseException:
         forwarder.close()
         raise
@@ -306,9 +320,8 @@ def _serve(
     forwarder: Forwarder,
     mapping: PortMapping,
     sockets: Iterable[_socket.socket],
-    address: str,
+    target: tuple[str, int],
 ) -> None:
-    target = (address, mapping.container_port)
     for socket in sockets:
         if mapping.protocol == "udp":
             forwarder.add_datagram(socket, target)
@@ -333,7 +346,8 @@ def collect(state_dir: str) -> int:
         left = portmap.stale(network.ports)
         _withdraw(network, left)
         shared = strike_stale(network)
-        if shared:
+        # An ordinary user's rules are where their networks are, or are no more.
+        if shared and is_hosts():
             with _nft() as nft:
                 groups.lead(network, nft)
     return len(left) + shared

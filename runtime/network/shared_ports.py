@@ -10,9 +10,12 @@ from __future__ import annotations
 from lamina.runtime.network import groups, netlink, portmap
 from lamina.runtime.network.network_state import Lock
 from lamina.runtime.network.ports import PROTOCOLS
+from lamina.values import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lamina.runtime.network.firewall import Element
     from lamina.runtime.network.forwarder import Forwarder
     from lamina.runtime.network.network_state import Network
@@ -32,11 +35,20 @@ class SharedPorts:
         self._forwarder = forwarder
 
     def lead(
-        self, network: Network, address: str, owner: Owner, nft: netlink.Socket
+        self,
+        network: Network,
+        address: str,
+        owner: Owner,
+        nft: netlink.Socket,
+        inside: bool = False,
     ) -> tuple[Element, ...]:
         """Have the group lead them to the member at `address`, too: what was noted. The
-        caller holds the network's lock."""
-        elements = portmap.elements(self.mappings, address)
+        caller holds the network's lock. `inside`: the rules are in an ordinary user's
+        hub, where the host's addresses are not."""
+        mappings = self.mappings
+        if inside:
+            mappings = tuple(replace(m, host_ip="") for m in inside_of(mappings))
+        elements = portmap.elements(mappings, address)
         if elements:
             self.led = network, elements
             for element in elements:
@@ -44,23 +56,31 @@ class SharedPorts:
             groups.lead(network, nft)
         return elements
 
-    def withdraw(self) -> None:
-        """Leave them to the group's others; the sockets stay open."""
-        if self.led is not None:
-            network, elements = self.led
-            self.led = None
-            with Lock(network), netlink.Socket(netlink.NETFILTER) as nft:
-                _strike(network, elements)
-                groups.lead(network, nft)
+    def withdraw(self, nft: netlink.Socket | None = None) -> None:
+        """Leave them to the group's others; the sockets stay open. `nft`: of where the
+        rules are, if that is elsewhere."""
+        if self.led is None:
+            return
+        network, elements = self.led
+        self.led = None
+        own = nft or netlink.Socket(netlink.NETFILTER)
+        try:
+            with Lock(network):
+                for element in elements:
+                    portmap.forget(network.ports, element, shared=True)
+                groups.lead(network, own)
+        finally:
+            if nft is None:
+                own.close()
 
     def rest(self, resting: bool) -> None:
         """Leave who comes to the sockets to the group's others, or take them, too."""
         fds = tuple(fd for mapping in self.mappings for fd in self.sockets_of(mapping))
         self._forwarder.hold_back(fds, resting)
 
-    def leave(self) -> tuple[PortMapping, ...]:
+    def leave(self, nft: netlink.Socket | None) -> tuple[PortMapping, ...]:
         """Have no more to do with them: those that were left."""
-        self.withdraw()
+        self.withdraw(nft)
         for mapping in self.mappings:
             for fd in self.sockets_of(mapping):
                 self._forwarder.remove(self._forwarder.socket(fd))
@@ -80,14 +100,18 @@ class SharedPorts:
         return tuple(found)
 
 
+def inside_of(mappings: Iterable[PortMapping]) -> tuple[PortMapping, ...]:
+    """Those that rules can tell apart by the port alone: the first of each."""
+    found: dict[tuple[str, int], PortMapping] = {}
+    for mapping in mappings:
+        found.setdefault((mapping.protocol, mapping.host_port), mapping)
+    return tuple(found.values())
+
+
 def strike_stale(network: Network) -> int:
     """Strike what members that are dead have noted: how many ports. The caller holds
     the network's lock, and has the rules led anew."""
     left = portmap.stale(network.ports, shared=True)
-    _strike(network, left)
-    return len(left)
-
-
-def _strike(network: Network, elements: tuple[Element, ...]) -> None:
-    for element in elements:
+    for element in left:
         portmap.forget(network.ports, element, shared=True)
+    return len(left)
