@@ -199,6 +199,20 @@ def test_a_member_that_was_killed_is_out_with_the_next_command(
     assert "two" not in str(group(lamina))
 
 
+def test_what_is_left_of_all_that_were_killed_is_nothing(lamina: Machine) -> None:
+    port = free_port()
+    flags = ("-p", f"127.0.0.1:{port}:80")
+    members(lamina, "one", "two", flags=flags)
+    address = vip(lamina)
+    for keeper in [lamina.keeper(name) for name in ("one", "two")]:
+        os.kill(keeper, signal.SIGKILL)
+    until(lambda: lamina.out("ps", "-q") == "")
+    assert group(lamina)["Tasks"] == []
+    lamina("start", "two")
+    until(lambda: rotating(lamina) == {"two"})
+    assert ask(port) == "two\n" and vip(lamina) == address
+
+
 def test_who_is_started_again_is_out_until_then(lamina: Machine) -> None:
     members(lamina, "one", "two", flags=("--restart", "always"))
     inspect = ("inspect", "-f", "{{.State.Status}} {{.State.Pid}}", "one")
