@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from lamina.runtime.containers import container as containers
-from lamina.runtime.containers import joining, linking, names, state, volume_users
+from lamina.runtime.containers import joining, names, state, volume_users
 from lamina.runtime.containers import plan as checks
-from lamina.runtime.containers.keepers import start_keeper
-from lamina.runtime.containers.starting import AlreadyStarted, Start
+from lamina.runtime.containers.launching import started
+from lamina.runtime.containers.starting import AlreadyStarted
 from lamina.runtime.containers.volumes import own_volumes
 from lamina.services import mounts, observed
 from lamina.services.containers import options_of, overrides_of
 from lamina.services.errors import ComposeError, about
 from lamina.services.wanted import Wanted
+
+# The length of a name that a volume without one is given.
+_NAMELESS = 64
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,10 +51,6 @@ def make(
     with about(service.name):
         options = change(options_of(wanted, find))
         options = joining.resolved(store.root, options)
-        if options.volumes_from:
-            options = volume_users.inheriting(store.root, options)
-        if options.links:
-            options = linking.resolved(store.root, options)
         checks.check(options)
         config = containers.configure(image.config, overrides or overrides_of(wanted))
         made = containers.create(
@@ -79,20 +78,12 @@ def container_of(store: Store, project: Project, name: str) -> Container:
 def start(store: Store, container: Container) -> str:
     """Start it, to live on by itself; nothing happens to one that runs. What could not
     be limited, or ""."""
-    options = container.options
-    zygote = start_keeper(store.root, options.network, options.pid, options.runtime)
     try:
-        begun = Start(store, zygote, container)
-        begun.claim()
-        attached = begun.run(None)
+        attached, warning = started(store, container)
     except AlreadyStarted:
-        zygote.close()
         return ""
-    except BaseException:
-        zygote.close()
-        raise
     attached.close()
-    return begun.warning
+    return warning
 
 
 def volumes_of(store: Store, container: Container) -> dict[str, str]:
@@ -104,6 +95,3 @@ def volumes_of(store: Store, container: Container) -> dict[str, str]:
         if mount.kind == "volume" and len(mount.source) == _NAMELESS
     }
     return {**found, **own_volumes(state.directory(store.root, container.id))}
-
-
-_NAMELESS = 64

@@ -74,7 +74,8 @@ def shares_memory(options: Options) -> bool:
 
 
 def resolved(root: str, options: Options) -> Options:
-    """With the IDs of the containers that are named; raises ContainerError."""
+    """With the IDs of the containers that are named, and with what the volumes of
+    others come to; raises ContainerError, NoSuchContainer for a name that is none."""
     found = {}
     if named := other(options.network):
         found["network"] = f"{_OTHER}{state.find(root, named)}"
@@ -84,7 +85,16 @@ def resolved(root: str, options: Options) -> Options:
             found[name] = f"{_OTHER}{identity}"
             if name == "ipc":
                 _check_shareable(root, identity)
-    return replace(options, **found) if found else options
+    options = replace(options, **found) if found else options
+    if options.volumes_from:
+        from lamina.runtime.containers.volume_users import inheriting
+
+        options = inheriting(root, options)
+    if options.links:
+        from lamina.runtime.containers import linking
+
+        options = linking.resolved(root, options)
+    return options
 
 
 def join(root: str, options: Options) -> Joined:

@@ -67,14 +67,6 @@ def created(
     config = configure(image.config, overrides)
     try:
         options = resolved(store.root, options)
-        if options.volumes_from:
-            from lamina.runtime.containers.volume_users import inheriting
-
-            options = inheriting(store.root, options)
-        if options.links:
-            from lamina.runtime.containers import linking
-
-            options = linking.resolved(store.root, options)
     except NoSuchContainer as error:
         raise RunUsage(error.message, hint=error.hint) from error
     cidfile = _open_cidfile(arguments.cidfile)

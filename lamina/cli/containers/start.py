@@ -102,22 +102,11 @@ def started(store: Store, container: Container, console: Console | None) -> Atta
 
     Raises ContainerError, AlreadyStarted when it runs.
     """
-    from lamina.runtime.containers.keepers import start_keeper
-    from lamina.runtime.containers.starting import Start
-    from lamina.runtime.isolation.userns import require_namespaces
+    from lamina.runtime.containers import launching
 
-    require_namespaces()
-    options = container.options
-    zygote = start_keeper(store.root, options.network, options.pid, options.runtime)
-    try:
-        start = Start(store, zygote, container)
-        start.claim()
-        attached = start.run(console)
-    except BaseException:
-        zygote.close()
-        raise
-    if start.warning:
-        warn(start.warning)
+    attached, warning = launching.started(store, container, console)
+    if warning:
+        warn(warning)
     return attached
 
 
