@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from lamina.builder.sources.reads import Reads
     from lamina.oci.store.store import Store
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-
 
 class Binds:
     """Makes the bind mounts of a build's steps; `place` is a directory for copies that
@@ -44,8 +42,10 @@ class Binds:
         self._reads = reads
         self._place = place
         self._cancelled = cancelled
+        self._nothing = f"{place}/nothing"
+        os.mkdir(self._nothing)
         self._lock = threading.Lock()
-        self._visible: dict[tuple[int, str, str], str] = {}
+        self._visible: dict[tuple[int, str, str], int] = {}
         # Copies that were begun, done or not.
         self._begun = 0
 
@@ -74,10 +74,20 @@ class Binds:
         """A descriptor of the tree that the source is in."""
         if wanted.origin >= 0:
             return os.dup(self._reads.root(work.origins[wanted.origin]))
-        return os.open(self._copied(work, wanted), _DIRECTORY)
+        return os.dup(self._copied(work, wanted))
 
-    def _copied(self, work: Work, wanted: RunMount) -> str:
-        """A copy of the source, which steps that mount the same share."""
+    def close(self) -> None:
+        """Unmount the copies; the steps have ended."""
+        for root in self._visible.values():
+            os.close(root)
+        self._visible.clear()
+
+    def _copied(self, work: Work, wanted: RunMount) -> int:
+        """A descriptor of a copy of the source, which steps that mount the same share.
+
+        Of two layers, without a third to write to: a layer of the store by itself would
+        be a mount that a step with all privileges can make writable.
+        """
         from lamina.builder.ops.kept_copies import copy_of
 
         source = wanted.source or "."
@@ -91,7 +101,7 @@ class Binds:
                     isinstance(i, TreeItem) for i in selection.items
                 ):
                     dest += "/"
-                self._visible[key] = copy_of(
+                copy = copy_of(
                     self._store,
                     selection,
                     dest,
@@ -99,6 +109,7 @@ class Binds:
                     self._new_place,
                     self._cancelled,
                 )
+                self._visible[key] = mount((copy, self._nothing))
             return self._visible[key]
 
     def _new_place(self) -> str:

@@ -111,6 +111,7 @@ class StepMounts:
 
     def close(self) -> None:
         """End what was started for steps."""
+        self._binds.close()
         if self._agents is not None:
             self._agents.close()
 

@@ -92,6 +92,21 @@ def test_nothing_is_written_to_what_is_kept(lamina: Lamina, app: Path) -> None:
     lamina.check()
 
 
+@pytest.mark.root("a step with all privileges")
+def test_not_even_by_a_step_that_may_do_anything(lamina: Lamina, app: Path) -> None:
+    first = seen(lamina, app)
+    recipe = (app / "Recipe").read_text()
+    writes = (
+        "mount -o remount,rw,bind /b; touch new; for f in d*/*; do echo x > $f; done"
+    )
+    insecure = recipe.replace("RUN", "RUN --security=insecure")
+    (app / "Recipe").write_text(insecure.replace(LOOK, f"{writes}; true"))
+    lamina.build(app, "--allow", "security.insecure", "--no-cache")
+    (app / "Recipe").write_text(recipe)
+    assert seen(lamina, app) == first
+    lamina.check()
+
+
 def test_it_goes_when_the_cache_does(lamina: Lamina, app: Path) -> None:
     first = seen(lamina, app)
     before = {*os.listdir(lamina.store / "layers")}
