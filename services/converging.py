@@ -12,7 +12,7 @@ from lamina.runtime.containers import container as containers
 from lamina.runtime.containers import state
 from lamina.services import ending, hooks, making
 from lamina.services.abreast import abreast
-from lamina.services.errors import ComposeError, Interrupted
+from lamina.services.errors import ComposeError, Interrupted, about
 from lamina.services.events import CONTAINER, Event
 from lamina.services.plan import Plan, Replica, ServicePlan
 from lamina.services.project import HEALTHY, START_FIRST, STARTED, Dependency
@@ -94,9 +94,10 @@ class _Part:
     def run(self, parts: Mapping[str, _Part]) -> None:
         try:
             self._wait(parts)
-            self._end_surplus()
-            self._follow_dependencies(parts)
-            self._bring_up()
+            with about(self._planned.service.name):
+                self._end_surplus()
+                self._follow_dependencies(parts)
+                self._bring_up()
         except BaseException as error:
             self.error = error
             self._work.stopping.set()

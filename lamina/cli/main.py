@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 _DEFAULT, _SIGHUP, _SIGTERM = 0, 1, 15
+# Where the commands are that are about containers which are not run by them.
+_ABOUT_CONTAINERS = ("lamina.cli.containers.", "lamina.cli.services.")
 
 
 class Terminated(KeyboardInterrupt):
@@ -99,7 +101,7 @@ def _failed(error: LaminaError, arguments: list[str]) -> int:
         return code
     if name == "run":
         return 125 if code == 1 else code
-    about = COMMANDS.get(name, ("",))[0].startswith("lamina.cli.containers.")
+    about = COMMANDS.get(name, ("",))[0].startswith(_ABOUT_CONTAINERS)
     return 1 if about and name != "exec" and code == 125 else code
 
 

@@ -102,3 +102,17 @@ def test_they_are_replaced_without_an_error(app: App, port: int) -> None:
     assert hammer.errors == []
     assert not set(before.values()) & set(app.identities().values())
     assert app.says("web", "sh", "-c", "echo $VERSION") == "2"
+
+
+def test_a_port_that_somebody_has_is_told_with_the_service(app: App) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        number = taken.getsockname()[1]
+        where = f"127.0.0.1:{number}:80"
+        app.has(f"services:\n  web: {SLEEP[:-1]}, ports: ['{where}']}}\n")
+        done = app.up(code=1)
+    assert f"{number} is already in use" in done.err
+    assert "at service web" in done.err
+    app.up()
+    assert set(app.states().values()) == {"running"}
