@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lamina.builder.solving.graph import RunMount
+    from lamina.builder.solving.layers import Layers
     from lamina.builder.solving.work import Work
     from lamina.builder.sources.reads import Reads
     from lamina.oci.store.store import Store
@@ -42,6 +43,7 @@ class Binds:
         self._reads = reads
         self._place = place
         self._cancelled = cancelled
+        self._stages: dict[Layers, int] = {}
         self._nothing = f"{place}/nothing"
         os.mkdir(self._nothing)
         self._lock = threading.Lock()
@@ -73,14 +75,26 @@ class Binds:
     def _root(self, work: Work, wanted: RunMount) -> int:
         """A descriptor of the tree that the source is in."""
         if wanted.origin >= 0:
-            return os.dup(self._reads.root(work.origins[wanted.origin]))
+            return os.dup(self._stage(work.origins[wanted.origin]))
         return os.dup(self._copied(work, wanted))
 
     def close(self) -> None:
-        """Unmount the copies; the steps have ended."""
-        for root in self._visible.values():
+        """Unmount what steps have seen, who have ended."""
+        for root in (*self._visible.values(), *self._stages.values()):
             os.close(root)
         self._visible.clear()
+        self._stages.clear()
+
+    def _stage(self, layers: Layers) -> int:
+        """A descriptor of a stage's root; of two layers at least, see `_copied`."""
+        root = self._reads.root(layers)
+        if len(layers) > 1:
+            return root
+        with self._lock:
+            if layers not in self._stages:
+                paths = tuple(map(self._store.layer_path, layers))
+                self._stages[layers] = mount((*paths, self._nothing))
+            return self._stages[layers]
 
     def _copied(self, work: Work, wanted: RunMount) -> int:
         """A descriptor of a copy of the source, which steps that mount the same share.

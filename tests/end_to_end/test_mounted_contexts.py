@@ -94,13 +94,20 @@ def test_nothing_is_written_to_what_is_kept(lamina: Lamina, app: Path) -> None:
 
 @pytest.mark.root("a step with all privileges")
 def test_not_even_by_a_step_that_may_do_anything(lamina: Lamina, app: Path) -> None:
+    """Nor to a stage that has but one layer."""
     first = seen(lamina, app)
     recipe = (app / "Recipe").read_text()
     writes = (
         "mount -o remount,rw,bind /b; touch new; for f in d*/*; do echo x > $f; done"
     )
     insecure = recipe.replace("RUN", "RUN --security=insecure")
-    (app / "Recipe").write_text(insecure.replace(LOOK, f"{writes}; true"))
+    (app / "Recipe").write_text(
+        "FROM scratch AS one\nCOPY tree /\n"
+        + insecure.replace(LOOK, f"{writes}; true")
+        + insecure.partition("\n")[2]
+        .replace("source=tree", "from=one")
+        .replace(LOOK, f"{writes}; true")
+    )
     lamina.build(app, "--allow", "security.insecure", "--no-cache")
     (app / "Recipe").write_text(recipe)
     assert seen(lamina, app) == first
