@@ -16,6 +16,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
+
 import lamina
 from tests.systems import units
 
@@ -26,6 +28,9 @@ LAMINA = "/run/checkout/.venv/bin/python -m lamina"
 RUNTIME = "/run/checkout/.venv/bin/lamina-runtime"
 _CHECKOUT = Path(lamina.__file__).resolve().parent.parent
 _PATIENCE = 600.0
+# What a kernel of user-mode Linux says that panics where the processor has more state
+# than it has room for (AMX: 8 KiB of tiles).
+_STRANGE = "ptrace set fp regs failed"
 
 _BOOT = """#!/bin/sh
 set -eu
@@ -121,6 +126,8 @@ def visit(
     _boot(place, ("mem=512M", f"ubda={disk}", f"init={place}/init"))
     answers = place / "answers.json"
     console = (place / "console").read_text(errors="replace")
+    if _STRANGE in console:
+        pytest.skip("this processor has registers that its kernel knows nothing of")
     assert answers.exists(), console
     found = {k: Answer(*row) for k, row in json.loads(answers.read_text()).items()}
     missing = {*system, *user} - {*found}
