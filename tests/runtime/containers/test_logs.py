@@ -131,7 +131,8 @@ def test_a_compressed_log_is_read_as_any_other(tmp_path: Path) -> None:
 def test_a_damaged_file_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     rotated(tmp_path, range(14), zipped=True).close()
     (older,) = tmp_path.glob("log.2.gz")
-    older.write_bytes(older.read_bytes()[:-20] + b"\xff" * 20)
+    # Other bytes instead could be some text, too.
+    older.write_bytes(older.read_bytes()[:-20])
     found = numbers(read(str(tmp_path / "log")))
     assert found[-8:] == [*range(6, 14)]
 
