@@ -45,13 +45,12 @@ def test_a_build(lamina: Lamina, limit: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limit", _LIMITS)
 def test_commands_that_look(lamina: Lamina, limit: str) -> None:
-    for words in (
-        ("ps", "-a"),
-        ("images",),
-        ("system", "check"),
-        ("inspect", "busybox"),
-    ):
+    for words in (("ps", "-a"), ("images",), ("inspect", "busybox")):
         limited(lamina, limit, *words)
+    # Python waits for ever for a thread that has no memory to begin with: its start()
+    # waits for an event that this thread is to set.
+    if not limit.startswith("-v"):
+        limited(lamina, limit, "system", "check")
 
 
 def test_a_log_that_may_not_grow_ends_no_container(lamina: Lamina) -> None:
