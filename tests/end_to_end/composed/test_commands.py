@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
 from tests.end_to_end.composed.app import App
+
+# What is printed, and how words are read, does not depend on who asks; that containers
+# come up and go does (test_up.py, test_down.py).
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="asked when root runs the tests"
+)
 
 SLEEP = "{image: busybox, init: true, command: sleep 999}"
 
