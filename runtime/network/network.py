@@ -17,9 +17,7 @@ from lamina.runtime.errors import NetworkError
 from lamina.runtime.network import (
     addresses,
     bridge,
-    conntrack,
     firewall,
-    groups,
     guest_rules,
     links,
     netlink,
@@ -255,6 +253,8 @@ def disconnect(
 def _leave_group(
     network: Network, endpoint: Endpoint, nft: netlink.Socket | None
 ) -> None:
+    from lamina.runtime.network import conntrack, groups
+
     own = nft or netlink.Socket(netlink.NETFILTER)
     try:
         groups.lead(network, own)
@@ -266,6 +266,8 @@ def _leave_group(
 
 def remove_network(state_dir: str) -> bool:
     """Take the bridge, the table and the rules away, unless a container is on them."""
+    from lamina.runtime.network import groups
+
     network = network_of(state_dir)
     with Lock(network), explained("The kernel keeps the network"):
         if addresses.leases(network.leases):
@@ -286,8 +288,14 @@ def _lease(network: Network, owner: Owner, wanted: Wanted) -> tuple[str, Bridge]
     """An address, on a network that has been seen to be whole."""
     with Lock(network), netlink.Socket(netlink.ROUTE) as route:
         host = sound(network, route)
+        if not wanted.group:
+            wish = _wish(network, host, wanted)
+            return addresses.lease(network.leases, host.subnet, owner, wish), host
+        # What most containers do without is imported here.
+        from lamina.runtime.network import groups
+
         joins, taken = wanted.group, frozenset((host.address, wanted.address))
-        first = joins and groups.admit(network, host.subnet, joins, taken)
+        first = groups.admit(network, host.subnet, joins, taken)
         wish = _wish(network, host, wanted)
         address = addresses.lease(network.leases, host.subnet, owner, wish)
         if first:
@@ -299,7 +307,11 @@ def _lease(network: Network, owner: Owner, wanted: Wanted) -> tuple[str, Bridge]
 
 def _wish(network: Network, host: Bridge, wanted: Wanted) -> addresses.Wish:
     layout = network.layout
-    reserved = {host.address, *groups.virtual(network).values()}
+    reserved = {host.address}
+    if os.path.isdir(network.groups):
+        from lamina.runtime.network import groups
+
+        reserved.update(groups.virtual(network).values())
     among = None
     if layout is not None:
         reserved |= {layout.gateway, *layout.reserved}

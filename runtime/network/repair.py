@@ -11,7 +11,6 @@ from lamina.runtime.errors import NetworkError
 from lamina.runtime.network import (
     bridge,
     firewall,
-    groups,
     guest_rules,
     links,
     netlink,
@@ -36,7 +35,10 @@ def sound(network: Network, route: netlink.Socket) -> Bridge:
     host = _usable_bridge(network, route)
     if host is None or not _guarded(network, host):
         host = _repair(network, route)
-    groups.answer(network, route, host.index)
+    if os.path.isdir(network.groups):
+        from lamina.runtime.network import groups
+
+        groups.answer(network, route, host.index)
     return host
 
 
@@ -56,6 +58,8 @@ def _guarded(network: Network, host: Bridge) -> bool:
         if not firewall.intact(nft, _table(network, host)):
             return False
         if os.path.isdir(network.groups):
+            from lamina.runtime.network import groups
+
             groups.lead(network, nft)
         return guest_rules.admitted(nft, network.bridge)
 
@@ -70,6 +74,8 @@ def _repair(network: Network, route: netlink.Socket) -> Bridge:
         table = _table(network, host)
         with netlink.Socket(netlink.NETFILTER) as nft:
             if not firewall.intact(nft, table):
+                from lamina.runtime.network import groups
+
                 ports = portmap.living(network.ports)
                 firewall.install(nft, table, ports, groups.plan(network))
             guest_rules.admit(nft, network.bridge)
