@@ -14,6 +14,7 @@ from lamina.services import ending, hooks, making
 from lamina.services.abreast import abreast
 from lamina.services.errors import ComposeError, Interrupted, about
 from lamina.services.events import CONTAINER, Event
+from lamina.services.mounts import write_grants
 from lamina.services.plan import Plan, Replica, ServicePlan
 from lamina.services.project import HEALTHY, START_FIRST, STARTED, Dependency
 from lamina.services.waiting import wait_for, wait_until_ready
@@ -186,6 +187,8 @@ class _Part:
             if not self._work.starts or self._runs(container):
                 self._tell(container, "Running", done=True)
             else:
+                # Who made it may have died before they were written.
+                write_grants(self._wanted(replica.number, container))
                 self._start(container)
         elif replica.replaces is not None:
             container = self._replace(replica.number, replica.replaces)
@@ -210,6 +213,13 @@ class _Part:
         made = making.make(work.store, wanted, image)
         self._tell(made, "Created", done=True)
         return made
+
+    def _wanted(self, number: int, container: Container) -> Wanted:
+        """What a container that is there was made from."""
+        work = self._work
+        place = state.directory(work.store.root, container.id)
+        made = (work.project, self._planned.service, number, container.name)
+        return Wanted(*made, container.image, place, {})
 
     def _start(self, container: Container) -> None:
         self._tell(container, "Starting")
@@ -242,7 +252,7 @@ class _Part:
             if work.starts:
                 self._start(new)
                 if first and ran:
-                    wait_until_ready(work.store.root, new)
+                    wait_until_ready(work.store.root, new, work.stopping)
         except BaseException:
             self._fail(new, old, number, ran)
             raise

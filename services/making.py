@@ -62,7 +62,11 @@ def make(
             options,
             identity=identity,
         )
-    mounts.write_grants(wanted)
+    try:
+        mounts.write_grants(wanted)
+    except BaseException:
+        containers.remove(store, made)
+        raise
     state.save_state(store.root, made.id, state.State(state.CREATED))
     return made
 

@@ -150,24 +150,32 @@ def file_mounts(wanted: Wanted) -> tuple[volumes.Volume, ...]:
 
 def write_grants(wanted: Wanted) -> None:
     """Write those secrets and configs that are no files into the container's directory,
-    which nobody else may enter."""
+    which nobody else may enter; each appears whole, and those that are there stay."""
     made = [one for one in grants_of(wanted) if one.content is not None]
     if made:
         os.makedirs(f"{wanted.place}/{GRANTS}", mode=0o755, exist_ok=True)
     for one in made:
-        assert one.content is not None
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        descriptor = os.open(one.source, flags, 0o600)
-        try:
-            with open(descriptor, "w", errors="surrogateescape", closefd=False) as file:
-                file.write(one.content)
-            os.fchown(descriptor, one.uid, one.gid)
-            os.fchmod(descriptor, one.mode)
-        finally:
-            os.close(descriptor)
+        if not os.path.exists(one.source):
+            _write_grant(one)
+
+
+def _write_grant(one: Grant) -> None:
+    assert one.content is not None
+    staging = f"{one.source}.new"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    descriptor = os.open(staging, flags, 0o600)
+    try:
+        with open(descriptor, "w", errors="surrogateescape", closefd=False) as file:
+            file.write(one.content)
+        os.fchown(descriptor, one.uid, one.gid)
+        os.fchmod(descriptor, one.mode)
+    finally:
+        os.close(descriptor)
+    os.rename(staging, one.source)
 
 
 def shared_from(text: str, find: Callable[[str], str]) -> str:
+    """An entry of `volumes_from`, as `--volumes-from` has it."""
     if text.startswith(_OTHER):
         return text.removeprefix(_OTHER)
     name, colon, mode = text.partition(":")

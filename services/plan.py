@@ -53,10 +53,6 @@ class Plan:
     services: tuple[ServicePlan, ...]
     orphans: tuple[Observed, ...] = ()
 
-    def of(self, name: str) -> ServicePlan | None:
-        """What is planned for a service, or None."""
-        return next((one for one in self.services if one.service.name == name), None)
-
 
 def plan(
     project: Project,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 from lamina.runtime.containers import health, state
@@ -12,6 +11,8 @@ from lamina.services.project import COMPLETED, HEALTHY, STARTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
+
     from lamina.runtime.containers.state import Container, State
 
 # Between two looks, in seconds: a look takes 0.2 ms.
@@ -42,12 +43,15 @@ def wait_for(
 
 
 def wait_until_ready(
-    root: str, container: Container, deadline: float | None = None
+    root: str,
+    container: Container,
+    stopping: threading.Event,
+    deadline: float | None = None,
 ) -> None:
     """Wait until it is healthy, or runs where it has no health check; as `wait_for`."""
     checked = health.check_of(container.config) is not None
     condition = HEALTHY if checked else STARTED
-    wait_for(root, container, condition, threading.Event(), deadline)
+    wait_for(root, container, condition, stopping, deadline)
 
 
 def _seen(root: str, container: Container) -> State:

@@ -178,6 +178,7 @@ def parse_mount(text: str, folder: str) -> Volume:
         read_only=_flag(fields, "readonly"),
         propagation=fields.get("bind-propagation", "rprivate"),
         copy=not _flag(fields, "volume-nocopy"),
+        create=_flag(fields, "bind-create-src"),
         options=_tmpfs_options(tmpfs) if kind == TMPFS else tuple(lists["volume-opt"]),
         labels=tuple(lists["volume-label"]),
         subpath=_subpath(text, fields.get("volume-subpath", "")),
@@ -194,6 +195,7 @@ _MOUNT_KEYS = {
         name: name
         for name in (
             *("bind-propagation", "bind-nonrecursive", "bind-recursive"),
+            "bind-create-src",
             *("volume-nocopy", "volume-subpath", "volume-driver"),
             *("volume-opt", "volume-label", "tmpfs-size", "tmpfs-mode"),
             "consistency",
@@ -256,6 +258,7 @@ def mount_text(volume: Volume) -> str:
         f"destination={volume.destination}",
         f"bind-propagation={volume.propagation}" if volume.kind == BIND else "",
         "bind-nonrecursive" if not volume.recursive else "",
+        "bind-create-src" if volume.create else "",
         "readonly" if volume.read_only else "",
         "volume-nocopy" if volume.kind == VOLUME and not volume.copy else "",
         f"volume-subpath={volume.subpath}" if volume.subpath else "",

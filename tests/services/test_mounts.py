@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lamina.runtime.containers.volumes import Volume
+from lamina.runtime.containers.volumes import Volume, mount_text, parse_mount
 from lamina.services.errors import ComposeError
 from lamina.services.mounts import (
     file_mounts,
@@ -46,6 +46,12 @@ def test_a_host_path_and_a_volume() -> None:
         Volume("volume", "app_data", "/data"),
         Volume("volume", "", "/scratch"),
     )
+
+
+def test_a_host_path_is_made_where_it_is_not_there() -> None:
+    one = {"type": "bind", "source": "/s", "target": "/t"}
+    (found,) = mounts_of(_wanted(volumes=[one]))
+    assert parse_mount(mount_text(found), "/") == found
 
 
 def test_a_host_path_that_is_not_to_be_made() -> None:
@@ -96,6 +102,20 @@ def test_what_is_no_file_is_written_as_asked(tmp_path: Path) -> None:
     status = os.stat(mount.source)
     assert Path(mount.source).read_text() == "hush"
     assert (status.st_mode & 0o777, status.st_uid) == (0o400, os.getuid())
+
+
+def test_what_is_written_already_stays_and_what_is_missing_is_made(
+    tmp_path: Path,
+) -> None:
+    found = _wanted(place=str(tmp_path), secrets=[{"source": "text"}])
+    write_grants(found)
+    (mount,) = file_mounts(found)
+    before = os.stat(mount.source).st_ino
+    write_grants(found)
+    assert os.stat(mount.source).st_ino == before
+    os.unlink(mount.source)
+    write_grants(found)
+    assert Path(mount.source).read_text() == "hush"
 
 
 def test_nothing_is_written_where_all_are_files(tmp_path: Path) -> None:

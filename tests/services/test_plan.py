@@ -116,9 +116,8 @@ def test_of_two_with_one_number_the_right_one_stays() -> None:
 
 
 def _sharing(*found: Observed) -> ServicePlan:
-    planned = _planned(_SHARED, *found).of("web")
-    assert planned is not None
-    return planned
+    services = _planned(_SHARED, *found).services
+    return next(one for one in services if one.service.name == "web")
 
 
 _SHARED = of_services(web={"network_mode": "service:db"}, db={})

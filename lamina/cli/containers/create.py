@@ -62,7 +62,12 @@ def created(
 
     overrides = overrides_from(arguments, settings.environment)
     image = find_image(
-        store, settings, arguments.image, arguments.pull, arguments.platform
+        store,
+        settings,
+        arguments.image,
+        arguments.pull,
+        arguments.platform,
+        quiet=arguments.quiet,
     )
     config = configure(image.config, overrides)
     try:
@@ -89,7 +94,13 @@ _WHEN = ("always", "missing", "never")
 
 
 def find_image(
-    store: Store, settings: Settings, name: str, pull: str, platform: str
+    store: Store,
+    settings: Settings,
+    name: str,
+    pull: str,
+    platform: str,
+    *,
+    quiet: bool = False,
 ) -> Image:
     """The image to run, from the store or its registry, for `platform` ("": this
     machine's, if there are several); raises LaminaError."""
@@ -104,7 +115,7 @@ def find_image(
     else:
         from lamina.cli.registries.pulling import pull_missing
 
-        image = pull_missing(store, settings, name, pull, platform)
+        image = pull_missing(store, settings, name, pull, platform, quiet=quiet)
     from lamina.oci.platforms import host_platform, platform_of
 
     if image.config.architecture != host_platform().architecture:

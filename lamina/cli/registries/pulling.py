@@ -18,22 +18,34 @@ if TYPE_CHECKING:
 
 
 def pull_missing(
-    store: Store, settings: Settings, name: str, when: str, platform: str = ""
+    store: Store,
+    settings: Settings,
+    name: str,
+    when: str,
+    platform: str = "",
+    *,
+    quiet: bool = False,
 ) -> Image:
     """The image `name` for `platform`, this machine's by default.
 
     It is pulled unless `when` (always, missing, never) says otherwise, or it was
-    before. Raises LaminaError with Docker's exit code for what cannot be run, 125.
+    before; `quiet`: nothing is said of that. Raises LaminaError with Docker's exit code
+    for what cannot be run, 125.
     """
     try:
-        return _image(store, settings, name, when, platform)
+        return _image(store, settings, name, when, platform, quiet)
     except LaminaError as error:
         error.exit_code = 125
         raise
 
 
 def _image(
-    store: Store, settings: Settings, name: str, when: str, platform: str
+    store: Store,
+    settings: Settings,
+    name: str,
+    when: str,
+    platform: str,
+    quiet: bool,
 ) -> Image:
     from lamina.oci.platforms import host_platform, parse_platform
     from lamina.oci.registry.errors import RegistryError
@@ -54,9 +66,9 @@ def _image(
             f"{store.root}, and no registry is asked for it.",
             hint="`lamina images` lists those that are here.",
         )
-    if when == "missing":
+    if when == "missing" and not quiet:
         print(f"Unable to find image {reference.familiar()!r} locally", file=sys.stderr)
-    shown = view(quiet=False)
+    shown = view(quiet)
     try:
         with open_session(settings) as session:
             pulled = fetch(store, session, reference, wanted, shown)
@@ -68,5 +80,6 @@ def _image(
         raise
     finally:
         shown.close()
-    print(f"Digest: {pulled.digest}", file=sys.stderr)
+    if not quiet:
+        print(f"Digest: {pulled.digest}", file=sys.stderr)
     return pulled.image

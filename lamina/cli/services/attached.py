@@ -1,5 +1,5 @@
-"""What `up` does once all is up: it shows what containers write until they have ended,
-or until Ctrl-C, which stops them."""
+"""What `up` does where it is not to leave: it shows what containers write, from when
+the first of them runs until all have ended, or until Ctrl-C, which stops them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from lamina.cli.services.view import View
     from lamina.services.observed import Observed
 
-# Between two looks at which containers there are, in seconds.
-_PAUSE = 0.1
+# Between two looks at which containers there are, in seconds: while they come up, and
+# once they are. Each look reads the records of all.
+_PAUSE, _CALM = 0.1, 0.4
 
 
 @value
@@ -137,7 +138,7 @@ class _Board:
                 return
             if last and self.ended_by is not None:
                 return
-            time.sleep(_PAUSE)
+            time.sleep(_CALM if last else _PAUSE)
 
     def _look(self) -> bool:
         """Read those that are new, tell of those that ended; whether one is left."""

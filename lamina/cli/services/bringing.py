@@ -9,6 +9,7 @@ from lamina.cli.telling import warn
 from lamina.services import ending, observed, surroundings
 from lamina.services.alone import alone
 from lamina.services.converging import Work, converge
+from lamina.services.errors import ComposeError
 from lamina.services.plan import plan
 from lamina.services.selecting import selected
 from lamina.services.waiting import wait_for
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from lamina.oci.store.store import Image, Store
     from lamina.services.observed import Observed
     from lamina.services.plan import Plan
-    from lamina.services.project import Project, Service
+    from lamina.services.project import Dependency, Project, Service
 
 
 def _diverged(_services: tuple[Service, ...]) -> Mapping[str, str]:
@@ -45,14 +46,6 @@ class Bringing:
     starts: bool = True
     patience: int | None = None
     renews_volumes: bool = False
-
-
-@value
-class Brought:
-    """What was brought up: the services, and their containers."""
-
-    services: tuple[Service, ...]
-    containers: tuple[Observed, ...]
 
 
 @value
@@ -81,14 +74,13 @@ def ready(store: Store, settings: Settings, project: Project, asked: Bringing) -
 
 def bring_up(
     store: Store, settings: Settings, project: Project, asked: Bringing, shown: View
-) -> Brought:
-    """Make it so; raises LaminaError."""
+) -> tuple[Observed, ...]:
+    """Make it so; the containers of the services that are meant. Raises LaminaError."""
     made = ready(store, settings, project, asked)
     made.carry_out(shown)
     chosen = {one.name for one in made.services}
     there = observed.all_of(store.root, project.name)
-    found = tuple(one for one in there if one.service in chosen and not one.once)
-    return Brought(made.services, found)
+    return tuple(one for one in there if one.service in chosen and not one.once)
 
 
 def _converge(made: Ready, shown: View, stopping: threading.Event) -> None:
@@ -126,13 +118,18 @@ def bring_up_dependencies(
     )
     if not names:
         return
-    brought = bring_up(store, settings, project, Bringing(names), shown)
-    for dependency in service.depends_on:
-        for one in brought.containers:
+    for one in bring_up(store, settings, project, Bringing(names), shown):
+        for dependency in service.depends_on:
             if one.service == dependency.service:
-                wait_for(
-                    store.root, one.container, dependency.condition, threading.Event()
-                )
+                _wait_for(store, one, dependency)
+
+
+def _wait_for(store: Store, one: Observed, dependency: Dependency) -> None:
+    try:
+        wait_for(store.root, one.container, dependency.condition, threading.Event())
+    except ComposeError:
+        if dependency.required:
+            raise
 
 
 def _end_orphans(

@@ -72,8 +72,8 @@ def container_of(found: Chosen, service: str, index: int) -> Observed:
         numbered = one.number == index if index else one.state.is_running
         if one.service == service and numbered:
             return one
-    which = f" #{index}" if index else ""
+    which = f" container #{index}" if index else ""
     raise ServicesUsage(
-        f'service "{service}" is not running container{which}',
+        f'service "{service}" is not running{which}',
         hint=f"`lamina up -d {service}` starts it.",
     )

@@ -130,7 +130,6 @@ def add_run(inner: Commands) -> None:
     flag("--no-deps", action="store_true", help="leave what it depends on")
     flag("--build", action="store_true", help="build its image before")
     flag("--quiet-pull", action="store_true", help="say nothing of pulls")
-    flag("--remove-orphans", action="store_true", help="orphans of the project, too")
     flag("service", metavar="SERVICE")
     flag("command", metavar="COMMAND", nargs=argparse.REMAINDER).required = False
     parser.set_defaults(call=_run)

@@ -86,7 +86,7 @@ def _pull(arguments: argparse.Namespace, settings: Settings) -> int:
             if not (one.build and arguments.ignore_buildable)
             and (arguments.policy == "always" or store.resolve_id(one.image) is None)
         ]
-        errors = pull(store, settings, services)
+        errors = pull(store, settings, services, arguments.quiet)
     for error in errors:
         print_error(error)
     return 0 if not errors or arguments.ignore_pull_failures else 1

@@ -62,7 +62,8 @@ def _image(
     when = _when(store, service, policy)
     from lamina.cli.containers.create import find_image
 
-    return find_image(store, settings, service.image, when, platform)
+    asked = (store, settings, service.image, when, platform)
+    return find_image(*asked, quiet=how.quiet)
 
 
 def _is_to_build(store: Store, service: Service, policy: str, how: Getting) -> bool:
@@ -113,10 +114,10 @@ def _is_older(store: Store, name: str, span: float) -> bool:
 
 
 def pull(
-    store: Store, settings: Settings, services: Iterable[Service]
+    store: Store, settings: Settings, services: Iterable[Service], quiet: bool
 ) -> list[LaminaError]:
-    """Pull the images of services that have one to pull; the errors, one for each that
-    was not to be had."""
+    """Pull the images of services that have one to pull, and say nothing of it where
+    that is to be `quiet`; the errors, one for each that was not to be had."""
     from lamina.cli.registries.pulling import pull_missing
 
     errors = []
@@ -130,6 +131,7 @@ def pull(
                 pull_missing(
                     *(store, settings, service.image, ALWAYS),
                     service.keys.get("platform") or "",
+                    quiet=quiet,
                 )
         except LaminaError as error:
             errors.append(error)

@@ -47,7 +47,6 @@ def add_lifecycle(inner: Commands) -> None:
             parser.add_argument("--no-deps", action="store_true", help=_ALONE)
     kill = _add(inner, "kill", "Send a signal to containers", _kill)
     kill.add_argument("-s", "--signal", default="KILL", help="which (default: KILL)")
-    kill.add_argument("--remove-orphans", action="store_true", help="orphans, too")
     remove = _add(inner, "rm", "Remove containers that do not run", _remove)
     flag = remove.add_argument
     flag("-f", "--force", action="store_true", help="do not ask")
@@ -98,7 +97,7 @@ def _start(arguments: argparse.Namespace, found: Chosen, shown: View) -> int:
         from lamina.services.waiting import wait_until_ready
 
         for one in found.containers:
-            wait_until_ready(found.store.root, one.container)
+            wait_until_ready(found.store.root, one.container, threading.Event())
     return 0
 
 

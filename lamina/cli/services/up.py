@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import threading
 import time
 from functools import partial
 
@@ -15,10 +16,11 @@ from lamina.cli.services.flags import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lamina.cli.services.bringing import Bringing, Brought, Ready
+    from lamina.cli.services.bringing import Bringing, Ready
     from lamina.cli.services.view import View
     from lamina.cli.settings import Settings
     from lamina.oci.store.store import Store
+    from lamina.services.observed import Observed
     from lamina.services.project import Project, Service
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -232,11 +234,13 @@ def _ends(arguments: argparse.Namespace) -> str:
     return ""
 
 
-def _wait(arguments: argparse.Namespace, store: Store, brought: Brought) -> int:
+def _wait(
+    arguments: argparse.Namespace, store: Store, brought: tuple[Observed, ...]
+) -> int:
     from lamina.services.waiting import wait_until_ready
 
     limit = arguments.wait_timeout
     deadline = time.monotonic() + limit if limit else None
-    for one in brought.containers:
-        wait_until_ready(store.root, one.container, deadline)
+    for one in brought:
+        wait_until_ready(store.root, one.container, threading.Event(), deadline)
     return 0

@@ -83,6 +83,9 @@ def test_exec_in_one_of_several_containers(app: App) -> None:
     app.compose("exec", "-T", "web", "sh", "-c", "exit 9", code=9)
     missing = app.compose("exec", "-T", "--index", "3", "web", "true", code=1)
     assert 'service "web" is not running container #3' in missing.err
+    app.compose("stop", "-t", "0")
+    stopped = app.compose("exec", "-T", "web", "true", code=1)
+    assert 'service "web" is not running\n' in stopped.err
 
 
 def test_run_has_what_the_service_has_and_another_command(app: App) -> None:
@@ -99,6 +102,16 @@ def test_run_has_what_the_service_has_and_another_command(app: App) -> None:
     done = app.compose("run", "--rm", "-T", "web", "sh", "-c", "echo $A; nslookup db")
     assert done.out.startswith("one\n")
     assert set(app.states()) == {f"{app.folder.name}-db-1"}
+
+
+def test_run_goes_on_without_what_it_may_do_without(app: App) -> None:
+    waits = "{condition: service_completed_successfully, required: false}"
+    app.has(
+        "services:\n"
+        f"  web: {SLEEP[:-1]}, depends_on: {{db: {waits}}}}}\n"
+        "  db: {image: busybox, command: 'false'}\n"
+    )
+    assert app.compose("run", "--rm", "-T", "web", "echo", "up").out == "up\n"
 
 
 def test_run_with_input_and_a_code(app: App) -> None:

@@ -191,6 +191,28 @@ def test_data_outlives_the_container_it_was_made_by(app: App) -> None:
     assert app.says("web", "ls", "/nameless") == ""
 
 
+def test_a_folder_of_the_host_is_made(app: App) -> None:
+    app.has(f"services:\n  web: {SLEEP[:-1]}, volumes: ['./fresh:/data']}}\n")
+    app.up()
+    app.says("web", "touch", "/data/made")
+    assert (app.folder / "fresh/made").exists()
+    kept = "{type: bind, source: ./none, target: /n, bind: {create_host_path: false}}"
+    app.has(f"services:\n  web: {SLEEP[:-1]}, volumes: [{kept}]}}\n")
+    assert "none cannot be used: No such file" in app.up(code=1).err
+
+
+def test_what_was_made_without_its_secrets_gets_them(app: App) -> None:
+    app.has(
+        f"services:\n  web: {SLEEP[:-1]}, configs: [conf]}}\n"
+        "configs: {conf: {content: hello}}\n"
+    )
+    app.compose("create")
+    (grant,) = app.lamina.store.glob("containers/*/grants/0")
+    grant.unlink()
+    app.up()
+    assert app.says("web", "cat", "/conf") == "hello"
+
+
 def test_secrets_and_configs(app: App) -> None:
     app.file("cert.pem", "CERT")
     app.has(
